@@ -1,0 +1,40 @@
+# `make repro` and `make test` are all that a newcomer needs; each makes .venv from requirements.lock first.
+.RECIPEPREFIX = >
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: repro test real phantom3d slow lock clean
+
+repro: .venv/ready
+> dvc repro
+> @echo "Open: $(CURDIR)/reports/index.html"
+
+test: .venv/ready
+> python -m pytest -q -n 2 --dist worksteal -m "not slow" tests
+
+# Checks that take minutes: not part of CI.
+slow: .venv/ready
+> python -m pytest -q -m slow tests
+
+# The ten public sites of examples/real; FEWSITE_DATA says where they are.
+real: .venv/ready
+> python -m pipeline.example examples/real
+
+# CT-like volumes with lung nodules, the same stages in 3D.
+phantom3d: .venv/ready
+> python -m pipeline.example examples/phantom3d
+
+.venv/ready: requirements.lock pyproject.toml
+> $(PYTHON) -m venv .venv
+> @echo "Installing the pinned packages into .venv (one to four minutes)"
+> .venv/bin/python -m pip install --quiet -r requirements.lock
+> .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+> @touch .venv/ready
+
+# Pin anew what pyproject.toml asks for. Local version labels such as +cpu are dropped: the lock serves every build of torch.
+lock:
+> $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet pip-tools
+> .venv-lock/bin/pip-compile --quiet --upgrade --extra test --strip-extras --allow-unsafe --no-annotate --no-header --no-emit-index-url \
+>   --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+> sed -i.bak -e 's/+cpu$$//' -e '/^#/d' -e '/^$$/d' requirements.lock && rm -r requirements.lock.bak .venv-lock

@@ -1,0 +1,1 @@
+"""Studies -> arrays -> tasks: sources, readers, de-identification, standardising, labels, episodes, phantoms."""

@@ -1,0 +1,126 @@
+"""Episodes: which records form the support and the query of a few-shot task. Episode i is a pure function of (seed, i, pools)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from data_prep.images import Images
+from data_prep.meta_split import MetaSplit
+from workspace.errors import Problem, Refusal
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """A batch of tasks of one way, shot and query size. Labels are 0..way-1 and mean something within a task only."""
+
+    support: Float[Tensor, "task support channel *space"]  # way * shot
+    support_labels: Int[Tensor, "task support"]
+    query: Float[Tensor, "task query channel *space"]
+    query_labels: Int[Tensor, "task query"]
+    way: int
+
+
+@dataclass(frozen=True)
+class EpisodeRows:
+    """The same as rows of Images, before any pixel is touched."""
+
+    support: Int[np.ndarray, "task way shot"]
+    query: Int[np.ndarray, "task way query"]
+
+    def gather(self, images: Images) -> Episodes:
+        """Fetch the pixels, two calls for the whole batch."""
+        device = images.stored.device
+
+        def take(rows: np.ndarray) -> tuple[Tensor, Tensor]:
+            tasks, way, each = rows.shape
+            labels = torch.arange(way, device=device).repeat_interleave(each).expand(tasks, -1)
+            return images.gather(torch.from_numpy(rows.reshape(-1)).to(device)).unflatten(0, (tasks, -1)), labels
+
+        return Episodes(*take(self.support), *take(self.query), way=self.support.shape[1])
+
+
+@dataclass(frozen=True)
+class SitePool:
+    """What episodes of one site are drawn from: class -> its patients, each an array of rows of Images."""
+
+    site: str
+    task: str
+    patients: dict[str, list[np.ndarray]]
+
+
+def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
+    """The pools of one split (train or validation), a site each, in a fixed order."""
+    pools = []
+    for name, site in meta.sites.items():
+        table = site.records.assign(at=np.arange(len(site.records)) + images.first_row[name])
+        table = table[table["split"] == split]
+        patients = {label: _rows_by_group(table[table["label"] == label]) for label in sorted(site.classes)}
+        pools.append(SitePool(name, site.task, patients))
+    return pools
+
+
+def _rows_by_group(table: pd.DataFrame) -> list[np.ndarray]:
+    return [rows["at"].to_numpy() for _, rows in table.groupby("group", sort=True)]
+
+
+def drop_small_classes(pools: list[SitePool], shot: int) -> tuple[list[SitePool], list[str]]:
+    """Keep the classes with more than `shot` patients, and the sites left with two classes; say in words what was dropped."""
+    kept, dropped = [], []
+    for pool in pools:
+        small = [label for label, patients in pool.patients.items() if len(patients) <= shot]
+        dropped += [f"{pool.site}: class {label} has {len(pool.patients[label])} patients, {shot + 1} are needed" for label in small]
+        patients = {label: rows for label, rows in pool.patients.items() if label not in small}
+        if len(patients) >= 2:
+            kept.append(SitePool(pool.site, pool.task, patients))
+    return kept, dropped
+
+
+def refuse_small_classes(pools: list[SitePool], shot: int) -> None:
+    """Raise Refusal naming each class and site with too few patients for `shot` in support and one in query."""
+    problems = [Problem(f"site {pool.site}, class {label}", f"{len(patients)} training patients", f"{shot + 1} for {shot} shots",
+                        "lower shot under learners in params.yaml, or put the class under ignore at this site")
+                for pool in pools for label, patients in pool.patients.items() if len(patients) <= shot]
+    if problems:
+        raise Refusal(*problems)
+
+
+def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, *, tasks: int, way: int, shot: int, query: int,
+                  cross_site: float = 0.0) -> EpisodeRows:
+    """Draw one batch of `tasks` episodes of the same way, each from a site chosen evenly among those with enough classes.
+
+    The way is drawn evenly from 2 to `way` (as far as any site goes), classes and their order at random. Support and query
+    share no patient; one image a patient, and a class with fewer query patients than `query` repeats them. With chance
+    `cross_site`, an episode's query comes from another site of its task, on the classes that both have.
+    """
+    rng = np.random.default_rng([*seed, index])
+    most = min(way, max(len(pool.patients) for pool in pools))
+    ways = int(rng.integers(2, most + 1))
+    support = np.empty((tasks, ways, shot), np.int64)
+    queries = np.empty((tasks, ways, query), np.int64)
+    able = [pool for pool in pools if len(pool.patients) >= ways]
+    for task in range(tasks):
+        pool = able[rng.integers(len(able))]
+        other = _partner(rng, pools, pool, ways) if rng.random() < cross_site else pool
+        shared = [label for label in pool.patients if label in other.patients]
+        for at, label in enumerate(rng.permutation(shared)[:ways]):
+            order = rng.permutation(len(pool.patients[label]))
+            support[task, at] = _one_image_each(rng, [pool.patients[label][i] for i in order[:shot]])
+            others = [pool.patients[label][i] for i in order[shot:]] if other is pool else \
+                [other.patients[label][i] for i in rng.permutation(len(other.patients[label]))]
+            queries[task, at] = _one_image_each(rng, [others[i % len(others)] for i in range(query)])
+    return EpisodeRows(support, queries)
+
+
+def _partner(rng: np.random.Generator, pools: list[SitePool], pool: SitePool, ways: int) -> SitePool:
+    """Another site of the same task that shares `ways` classes; the site itself where there is none."""
+    fit = [other for other in pools if other.task == pool.task and other.site != pool.site
+           and len(pool.patients.keys() & other.patients.keys()) >= ways]
+    return fit[rng.integers(len(fit))] if fit else pool
+
+
+def _one_image_each(rng: np.random.Generator, patients: list[np.ndarray]) -> list[int]:
+    return [int(rows[rng.integers(len(rows))]) for rows in patients]

@@ -1,0 +1,36 @@
+"""What must stay on one side of a split: patients, and whatever shares a study, a series or the same pixels with them."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+TIES = ("patient", "study", "series", "pixel_hash")
+
+
+def group_of(records: pd.DataFrame) -> pd.Series:
+    """Name for each record the group that it may not be parted from: the smallest patient key among all it is tied to.
+
+    Most groups are one patient. Two patient numbers with identical pixels are one group: probably one patient twice.
+    """
+    rows, nodes, offset = [], [], 0
+    for tie in TIES:
+        codes, values = pd.factorize(records[tie], sort=True)
+        known = codes >= 0
+        rows.append(np.flatnonzero(known))
+        nodes.append(codes[known] + offset)
+        offset += len(values)
+    row, node = np.concatenate(rows), np.concatenate(nodes)
+    edges = coo_array((np.ones(len(row), bool), (row, node + len(records))), shape=(len(records) + offset,) * 2)
+    component = connected_components(edges, directed=False)[1][: len(records)]
+    return records["patient"].groupby(component).transform("min")
+
+
+def place(key: str, purpose: str) -> float:
+    """A number in [0, 1) that depends on `key` and `purpose` alone, so adding patients moves nobody.
+
+    The keys are already HMACs under the workspace's secret; the digest only parts one purpose from another.
+    """
+    return int.from_bytes(hashlib.sha256(f"{purpose}:{key}".encode()).digest()[:8], "big") / 2**64

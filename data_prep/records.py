@@ -1,0 +1,55 @@
+"""The record: one image or volume, de-identified. The columns of records.parquet and how rows and pixels are read."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workspace.outputs import write_parquet
+
+# Every column that leaves a hospital's folder, and its type. Identifiers are keyed hashes; nothing else of a header gets through.
+COLUMNS = {
+    "record": "string",  # keyed hash of site and source; rows are sorted by it, row i has pixels i
+    "site": "string",
+    "task": "string",
+    "patient": "string",  # keyed hash, equal at two sites only where they share a patient_namespace
+    "study": "string",  # keyed hash
+    "series": "string",  # keyed hash
+    "label": "string",  # canonical class
+    "age": "Float32",  # years, capped at 90; missing where unknown
+    "sex": "string",  # F, M or O; missing where unknown
+    "study_year": "Int16",
+    "modality": "string",  # DICOM (0008,0060); OT where the file does not say
+    "manufacturer": "string",
+    "model": "string",
+    "spacing": "string",  # mm, one a spatial axis in the order of the pixels, such as 0.2x0.2; of the source, before any resizing
+    "transfer_syntax": "string",  # DICOM UID; for other files their format: NIFTI, PNG, JPEG, TIFF
+    "photometric": "string",  # DICOM (0028,0004)
+    "slices": "Int32",  # source files or frames in the record: 1 for an image
+    "pixel_hash": "string",  # SHA-256 of the record's row in pixels.npy
+}
+
+
+@dataclass(frozen=True)
+class Studies:
+    """A converted site. `pixels`: (record, channel, *space), memory-mapped; `records`: one row each, in the same order."""
+
+    pixels: np.ndarray
+    records: pd.DataFrame
+
+
+def write_records(records: pd.DataFrame, path: Path) -> None:
+    """Write records.parquet with exactly the agreed columns and types."""
+    write_parquet(records[list(COLUMNS)].astype(COLUMNS), path)
+
+
+def read_studies(folder: Path) -> Studies:
+    """Open a converted site's arrays and records (no pickle, nothing copied)."""
+    return Studies(np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False), pd.read_parquet(folder / "records.parquet"))
+
+
+def pixel_hash(row: np.ndarray) -> str:
+    """SHA-256 of one record's stored pixels (channel, *space)."""
+    return hashlib.sha256(np.ascontiguousarray(row).tobytes()).hexdigest()

@@ -1,0 +1,49 @@
+"""Stage `split`: gather the source sites' training and validation records into the one list that training may read.
+
+    python -m data_prep.split
+"""
+
+import pandas as pd
+
+from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
+from workspace.errors import Problem, refuse_if, run_stage
+from workspace.outputs import write_whole
+from workspace.paths import Workspace
+from workspace.progress import say
+from workspace.settings import load_params, load_site
+
+
+def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, str], classes: dict[str, list[str]]) -> MetaSplit:
+    """Keep what may train or validate: nothing tied by patient or pixels to the query set of any source site.
+
+    `splits`: site -> its splits.parquet. The same picture may have come in through two hospitals.
+    """
+    query = pd.concat([table[table["split"] == "query"] for table in splits.values()])
+    sites = {}
+    for site, table in sorted(splits.items()):
+        tied = table["patient"].isin(query["patient"]) | table["pixel_hash"].isin(query["pixel_hash"])
+        kept = table[(table["split"] != "query") & ~tied].sort_values("record")
+        sites[site] = SourceSite(tasks[site], tuple(classes[site]), kept[list(COLUMNS)])
+    return MetaSplit(sites)
+
+
+def main() -> None:
+    workspace = Workspace()
+    # the names come from params: a site that was taken out or changed its role leaves its folder on disk
+    names = sorted(site for site, role in load_params(workspace).sites.items() if role == "source")
+    refuse_if([] if names else [Problem("params.yaml sites", "no source site", "one at least to train on",
+                                        "fewsite add sites/NAME.yaml --source")])
+    files = {site: workspace.tasks("source", site) / "splits.parquet" for site in names}
+    refuse_if(Problem(f"site {site}", "no tasks", "its convert and tasks stages done", f"dvc repro tasks@{site}")
+              for site, file in files.items() if not file.is_file())
+    settings = {site: load_site(workspace, site) for site in names}
+    meta = gather({site: pd.read_parquet(file) for site, file in files.items()},
+                  {site: settings[site].task for site in names}, {site: list(settings[site].classes) for site in names})
+    write_whole(workspace.meta_split, meta.to_json())
+    for site, source in meta.sites.items():
+        counts = source.records["split"].value_counts()
+        say(f"split: {site} ({source.task}) trains on {counts.get('train', 0)} records, validates on {counts.get('validation', 0)}")
+
+
+if __name__ == "__main__":
+    run_stage("split", main)

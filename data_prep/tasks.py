@@ -1,0 +1,112 @@
+"""Stage `tasks`: split a site's patients once and fix the support draws that every method will see.
+
+    python -m data_prep.tasks SITE ROLE
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from data_prep.groups import group_of, place
+from data_prep.records import read_studies
+from workspace.errors import Problem, refuse_if, run_stage
+from workspace.outputs import to_json, whole_folder, write_parquet
+from workspace.paths import Workspace
+from workspace.progress import say
+from workspace.settings import Role, Tasks, load_params, load_site
+
+SUPPORT_SPLIT = {"source": "validation", "target": "pool"}  # a source's supports come from patients that trained nothing
+
+
+@dataclass(frozen=True)
+class SiteTasks:
+    """What the stage writes: `splits` has a row a record, `draws` a row a support record, `summary` the counts."""
+
+    splits: pd.DataFrame
+    draws: pd.DataFrame
+    summary: dict[str, Any]
+
+
+def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.DataFrame:
+    """Place each record's group on one side by keyed hash.
+
+    Target: pool (supports are drawn from it) and query. Source: train, validation (also its supports) and query.
+    Returns columns record, row (in pixels.npy), patient, group, label, split, pixel_hash; sorted by record.
+    """
+    group = group_of(records)
+    at = group.map(lambda key: place(key, "split"))
+    if role == "target":
+        split = at.map(lambda x: "pool" if x < settings.pool else "query")
+    else:
+        validation_ends = settings.source_query + settings.source_validation
+        split = at.map(lambda x: "query" if x < settings.source_query else "validation" if x < validation_ends else "train")
+    return pd.DataFrame({"record": records["record"], "row": range(len(records)), "patient": records["patient"], "group": group,
+                         "label": records["label"], "split": split, "pixel_hash": records["pixel_hash"]})
+
+
+def support_draws(candidates: pd.DataFrame, settings: Tasks, seed: int) -> pd.DataFrame:
+    """Order each class's patients anew in every draw; the support of draw d at k is its rows with position < k.
+
+    The supports of one draw are nested in k, so a curve over k adds patients and exchanges none. One image a patient.
+    Returns columns draw, label, position, record; the largest k bounds position.
+    """
+    rows = []
+    for draw in range(settings.draws):
+        key = f"draw-{seed}-{draw}"
+        order = candidates.assign(patient_at=[place(f"{label}:{group}", key) for label, group in
+                                              zip(candidates["label"], candidates["group"], strict=True)],
+                                  image_at=[place(record, key) for record in candidates["record"]])
+        one_image = order.sort_values(["label", "patient_at", "image_at"]).drop_duplicates(["label", "group"])
+        position = one_image.groupby("label").cumcount()
+        chosen = one_image.assign(draw=draw, position=position)[position < max(settings.shots)]
+        rows.append(chosen[["draw", "label", "position", "record"]])
+    return pd.concat(rows, ignore_index=True)
+
+
+def make_tasks(site: str, role: Role, task: str, classes: list[str], records: pd.DataFrame, settings: Tasks, seed: int) -> SiteTasks:
+    """Split patients and draw supports. Raises Refusal naming class and site where patients are too few."""
+    splits = split_records(records, role, settings)
+    counts = splits.groupby(["split", "label"]).agg(patients=("group", "nunique"), records=("record", "size"))
+    patients = {split: {name: int(counts["patients"].get((split, name), 0)) for name in classes}
+                for split in sorted({*splits["split"], "query", SUPPORT_SPLIT[role], *(["train"] if role == "source" else [])})}
+    support = patients[SUPPORT_SPLIT[role]]
+    smallest = min(k for k in settings.shots if k > 0)
+    refuse_if(_too_few(site, role, patients, smallest, settings.min_query))
+    infeasible = [{"k": k, "class": name, "patients": support[name]}
+                  for k in sorted(settings.shots) for name in classes if support[name] < k]
+    feasible = sorted(set(settings.shots) - {gap["k"] for gap in infeasible})
+    draws = support_draws(splits[splits["split"] == SUPPORT_SPLIT[role]], settings, seed)
+    summary = {
+        "site": site, "role": role, "task": task, "classes": classes, "shots": feasible, "infeasible": infeasible,
+        "draws": settings.draws, "support_split": SUPPORT_SPLIT[role],
+        "splits": {split: {name: {"patients": count, "records": int(counts["records"].get((split, name), 0))}
+                           for name, count in by_class.items()} for split, by_class in patients.items()},
+    }
+    return SiteTasks(splits, draws, summary)
+
+
+def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smallest: int, min_query: int) -> list[Problem]:
+    needed = {SUPPORT_SPLIT[role]: smallest, "query": min_query, **({"train": 2} if role == "source" else {})}
+    return [Problem(f"site {site}, class {name}", f"{have} patients for {split}", f"{needed[split]} at least",
+                    f"add studies of {name}, merge it with another class or put it under ignore in sites/{site}.yaml")
+            for split in needed for name, have in patients[split].items() if have < needed[split]]
+
+
+def main(site: str, role: Role) -> None:
+    workspace = Workspace()
+    params, settings = load_params(workspace), load_site(workspace, site)
+    records = read_studies(workspace.studies(site)).records
+    tasks = make_tasks(site, role, settings.task, list(settings.classes), records, params.tasks, params.seed)
+    with whole_folder(workspace, workspace.tasks(role, site)) as folder:
+        write_parquet(tasks.splits, folder / "splits.parquet")
+        write_parquet(tasks.draws, folder / "draws.parquet")
+        (folder / "task.json").write_text(to_json(tasks.summary))
+    for gap in tasks.summary["infeasible"]:
+        say(f"tasks {site}: k={gap['k']} is left out, class {gap['class']} has {gap['patients']} patients to draw from")
+    say(f"tasks {site}: k in {tasks.summary['shots']}, {params.tasks.draws} draws")
+
+
+if __name__ == "__main__":
+    run_stage("tasks", lambda: main(sys.argv[1], sys.argv[2]))

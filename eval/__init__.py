@@ -1,0 +1,1 @@
+"""Adaptation at a site, metrics and their uncertainty, reports."""

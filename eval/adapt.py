@@ -1,0 +1,175 @@
+"""Stage `adapt`: every method on the same support draws and the whole query set of one site.
+
+    python -m eval.adapt SITE ROLE
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from data_prep.images import as_float
+from data_prep.records import read_studies
+from eval.methods import Candidate, candidates
+from eval.performance import performance
+from models.build import SUPERVISED
+from models.checkpoint import ModelCard, load_card
+from models.device import choose_device, repeatable
+from models.learners.supervised import CHUNK
+from models.method import Method, Support
+from workspace.errors import Problem, refuse_if, run_stage
+from workspace.outputs import digest, to_json, whole_folder, write_parquet
+from workspace.paths import Workspace
+from workspace.progress import say, track
+from workspace.settings import Params, Role, load_params
+
+
+@dataclass(frozen=True)
+class SiteProtocol:
+    """One site's fixed supports and query set. `query` and `supports` index `records`, which holds what either needs."""
+
+    site: str
+    role: Role
+    task: str
+    classes: list[str]
+    shots: list[int]
+    records: pd.DataFrame  # record, row, patient, group, label, split, pixel_hash
+    query: np.ndarray
+    draws: list[np.ndarray]  # of each draw: (class, position)
+
+    def support(self, draw: int, k: int) -> np.ndarray:
+        """Indices of k patients a class, in the order of the classes."""
+        return self.draws[draw][:, :k].reshape(-1)
+
+
+def read_protocol(workspace: Workspace, site: str, role: Role) -> SiteProtocol:
+    """Read what the `tasks` stage fixed."""
+    folder = workspace.tasks(role, site)
+    summary = json.loads((folder / "task.json").read_text())
+    splits, draws = pd.read_parquet(folder / "splits.parquet"), pd.read_parquet(folder / "draws.parquet")
+    records = splits[(splits["split"] == "query") | splits["record"].isin(draws["record"])].reset_index(drop=True)
+    at = pd.Series(records.index, index=records["record"])
+    most = max(summary["shots"])
+    chosen = draws[draws["position"] < most].sort_values(["draw", "label", "position"])
+    tables = [np.stack([at[of_draw.loc[of_draw["label"] == name, "record"]].to_numpy() for name in summary["classes"]])
+              for _, of_draw in chosen.groupby("draw")]
+    return SiteProtocol(site, role, summary["task"], summary["classes"], summary["shots"], records,
+                        np.flatnonzero(records["split"] == "query"), tables)
+
+
+def refuse_overlap(protocol: SiteProtocol, cards: list[ModelCard]) -> None:
+    """Raise Refusal if a model was trained on a patient or picture that it would now be tested on.
+
+    At a source site the supports are validation patients, so there only the query set is held to it.
+    """
+    tested = protocol.records if protocol.role == "target" else protocol.records.iloc[protocol.query]
+    problems = []
+    for card in cards:
+        for source, seen in card.trained_on.items():
+            patients = int(tested["patient"].isin(seen.patients).groupby(tested["patient"]).any().sum())
+            pictures = int(tested["pixel_hash"].isin(seen.pixel_hashes).sum())
+            if patients or pictures:
+                problems.append(Problem(
+                    f"site {protocol.site}, runs/{card.learner}/{card.seed}", f"{patients} patients and {pictures} pictures that "
+                    f"it was trained on at {source}", "none", "take the shared studies out of one site, or dvc repro to train again"))
+    refuse_if(problems)
+
+
+def embed(method: Method, images: Float[Tensor, "record channel *space"]) -> Float[Tensor, "record *input"]:
+    """The method's inputs of all records, in chunks and without gradients."""
+    with torch.no_grad():
+        return torch.cat([method.embed(part) for part in images.split(CHUNK)])
+
+
+def predict(method: Method, inputs: Float[Tensor, "record *input"], protocol: SiteProtocol, draw: int, k: int) -> np.ndarray:
+    """Class probabilities (query, class) of one draw: one task, so that nothing passes between draws."""
+    way = len(protocol.classes)
+    support = inputs[torch.from_numpy(protocol.support(draw, k)).to(inputs.device)]
+    labels = torch.arange(way, device=inputs.device).repeat_interleave(k)
+    with torch.no_grad():
+        adapted = method.adapt(Support(support[None], labels[None], way))
+        query = inputs[torch.from_numpy(protocol.query).to(inputs.device)]
+        logits = torch.cat([method.predict(adapted, part[None])[0] for part in query.split(CHUNK)])
+    return logits.double().softmax(1).float().cpu().numpy()
+
+
+def plan(candidate: Candidate, protocol: SiteProtocol) -> Iterator[tuple[int, int]]:
+    """The (k, draw) pairs of one method: k = 0 needs no draw, and only the source model as it stands answers there."""
+    if candidate.zero_shot:
+        yield 0, 0
+        return
+    for k in protocol.shots:
+        for draw in range(len(protocol.draws) if k > 0 else 0):
+            yield k, draw
+
+
+def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *space"], methods: Iterator[Candidate]) -> pd.DataFrame:
+    """One row a method, seed, k, draw and query record, with a probability a class; sorted by these."""
+    asked = protocol.records.iloc[protocol.query]
+    tables = []
+    for candidate in methods:
+        inputs = embed(candidate.method, images)
+        pairs = [(k, draw) for k, draw in plan(candidate, protocol) if k in protocol.shots]
+        for k, draw in track(pairs, f"adapt {protocol.site} {candidate.name}"):
+            probabilities = predict(candidate.method, inputs, protocol, draw, k)
+            tables.append(pd.DataFrame({
+                "method": candidate.name, "seed": candidate.seed, "k": k, "draw": draw, "record": asked["record"].to_numpy(),
+                "patient": asked["patient"].to_numpy(), "label": asked["label"].to_numpy(),
+                **{f"p_{name}": probabilities[:, at] for at, name in enumerate(protocol.classes)}}))
+    table = pd.concat(tables, ignore_index=True).astype({"seed": "int16", "k": "int16", "draw": "int16"})
+    return table.sort_values(["method", "seed", "k", "draw", "record"], ignore_index=True)
+
+
+def provenance(workspace: Workspace, protocol: SiteProtocol, cards: list[ModelCard], params: Params) -> dict[str, Any]:
+    """What the numbers of this site rest on: versions, hashes, and what each model was trained on."""
+    learners: dict[str, Any] = {}
+    for card in cards:
+        entry = learners.setdefault(card.learner, {
+            "encoder": card.settings["encoder"], "settings": card.settings["learner"], "parameters": card.parameters, "runs": {},
+            "trained_on": {site: {"patients": len(seen.patients), "records": seen.records} for site, seen in card.trained_on.items()}})
+        entry["runs"][str(card.seed)] = {"best_step": card.best_step, "validation_accuracy": card.best_validation}
+    tasks = workspace.tasks(protocol.role, protocol.site)
+    return {"fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
+            "params_sha256": digest(to_json(params.model_dump(mode="json", exclude={"sites", "phantom", "code"})).encode()),
+            "tasks_sha256": digest((tasks / "splits.parquet").read_bytes() + (tasks / "draws.parquet").read_bytes()),
+            "learners": learners}
+
+
+def headline(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """AUROC by method and k, for `dvc metrics`."""
+    auroc = table[table["metric"] == "auroc"]
+    return {method: {f"auroc_at_{k}": round(float(value), 4) for k, value in zip(rows["k"], rows["value"], strict=True)}
+            for method, rows in auroc.groupby("method")}
+
+
+def main(site: str, role: Role) -> None:
+    workspace = Workspace()
+    params = load_params(workspace)
+    device = choose_device(params.train.device)
+    repeatable(params.seed, params.train.threads)
+    protocol = read_protocol(workspace, site, role)
+    needed = sorted({name if name in params.train.learners else SUPERVISED for name in params.adapt.methods if name != "majority"})
+    cards = [load_card(workspace.run(learner, seed)) for learner in needed for seed in params.train.seeds]
+    refuse_overlap(protocol, cards)
+    pixels = read_studies(workspace.studies(site)).pixels[protocol.records["row"].to_numpy()]
+    images = as_float(torch.from_numpy(pixels).to(device))
+    table = predictions(protocol, images, candidates(workspace, params, protocol.task, protocol.classes, device))
+    numbers = performance(table, protocol.classes, params.adapt.bootstrap, params.adapt.confidence, params.seed)
+    with whole_folder(workspace, workspace.results(site)) as folder:
+        write_parquet(table, folder / "predictions.parquet")
+        numbers.to_csv(folder / "performance.csv", index=False, float_format="%.6f")
+        (folder / "metrics.json").write_text(to_json(headline(numbers)))
+        (folder / "provenance.json").write_text(to_json(provenance(workspace, protocol, cards, params)))
+    say(f"adapt {site}: {len(protocol.query)} query records, {len(params.adapt.methods)} methods, k in {protocol.shots}")
+
+
+if __name__ == "__main__":
+    run_stage("adapt", lambda: main(sys.argv[1], sys.argv[2]))

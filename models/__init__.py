@@ -1,0 +1,1 @@
+"""Encoders, augmentation, learners (one file a method), baselines, training and checkpoints."""

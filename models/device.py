@@ -1,0 +1,24 @@
+"""Which device computes, how many threads, and the settings that make a run repeatable."""
+
+import torch
+
+from workspace.errors import Problem, Refusal
+
+
+def choose_device(setting: str) -> torch.device:
+    """`auto`: CUDA where there is one, else MPS, else the CPU. Raises Refusal for a device that this machine lacks."""
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if setting == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
+    if not present[setting]:
+        raise Refusal(Problem("params.yaml train.device", f"{setting}, which this machine lacks",
+                              " or ".join(name for name, here in present.items() if here), "set train.device to auto"))
+    return torch.device(setting)
+
+
+def repeatable(seed: int, threads: int) -> None:
+    """Seed torch and make it choose deterministic kernels, so that the same seed on a CPU gives the same bytes."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if threads:
+        torch.set_num_threads(threads)

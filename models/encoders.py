@@ -1,0 +1,62 @@
+"""Encoders by name, built of MONAI's networks in 2D and 3D; each maps images to one feature vector."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from monai.networks.blocks import Convolution
+from monai.networks.nets import DenseNet121, EfficientNetBN, ResNet
+from monai.networks.nets.resnet import ResNetBlock
+from torch import Tensor, nn
+
+from workspace.settings import Encoder
+
+GROUPS = 8  # of group norm: divides every width that is offered
+RESNET_BLOCKS = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2]}  # He et al. 2016, table 1; resnet10 is its common half
+
+
+def build_encoder(settings: Encoder, channels: int, size: list[int]) -> nn.Module:
+    """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature). Two or three axes in `size`."""
+    space = len(size)
+    if settings.name == "conv4":
+        return conv4(space, channels, settings.width, _norm(settings.norm))
+    if settings.name in RESNET_BLOCKS:
+        return resnet(RESNET_BLOCKS[settings.name], space, channels, settings.width, _norm(settings.norm))
+    if settings.name == "densenet121":
+        net = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=_norm(settings.norm))
+        net.class_layers.out = nn.Identity()
+        return net
+    net = EfficientNetBN(settings.name, pretrained=False, spatial_dims=space, in_channels=channels, norm=_norm(settings.norm))
+    net._fc = nn.Identity()
+    return net
+
+
+def conv4(space: int, channels: int, width: int, norm: Any) -> nn.Module:
+    """Four blocks of 3x3 convolution, norm, ReLU and 2x2 max pooling (Vinyals et al. 2016, section 4.1), then averaged."""
+    pool = nn.MaxPool3d if space == 3 else nn.MaxPool2d
+    blocks = [block for at in range(4) for block in (
+        Convolution(space, channels if at == 0 else width, width, kernel_size=3, adn_ordering="NA", act="RELU", norm=norm), pool(2))]
+    return nn.Sequential(*blocks, GlobalAverage())
+
+
+def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any) -> nn.Module:
+    """A ResNet of basic blocks with a 3x3 stem, as small images need; `width` channels in its first stage."""
+    return ResNet(ResNetBlock, blocks, [width, 2 * width, 4 * width, 8 * width], spatial_dims=space, n_input_channels=channels,
+                  conv1_t_size=3, conv1_t_stride=1, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
+
+
+class GlobalAverage(nn.Module):
+    """Mean over all spatial axes."""
+
+    def forward(self, features: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel"]:
+        return features.flatten(2).mean(-1)
+
+
+def feature_count(encoder: nn.Module, channels: int, size: list[int]) -> int:
+    """The length of the encoder's feature vector."""
+    with torch.no_grad():
+        return encoder(torch.zeros(1, channels, *size)).shape[1]
+
+
+def _norm(name: str) -> Any:
+    return {"instance": ("instance", {"affine": True}), "group": ("group", {"num_groups": GROUPS}), "batch": "batch"}[name]

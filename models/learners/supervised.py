@@ -1,0 +1,94 @@
+"""The source model: one encoder trained on all source sites, with a linear head for each task. The baselines start from it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from data_prep.episodes import SitePool
+from data_prep.images import Images
+from models.augment import augment
+from models.method import Source
+from workspace.settings import Augment
+from workspace.settings import Supervised as Settings
+
+CHUNK = 256  # images in one forward pass without gradients
+
+
+@dataclass(frozen=True)
+class TaskBatch:
+    """Labelled images of one task; labels index the task's classes."""
+
+    task: str
+    images: Float[Tensor, "batch channel *space"]
+    labels: Int[Tensor, "batch"]
+
+
+class Supervised(nn.Module):
+    """Encoder, heads by task (rows in the order of `tasks[task]`), and the source statistics of the features."""
+
+    feature_mean: Float[Tensor, "feature"]
+    feature_std: Float[Tensor, "feature"]
+
+    def __init__(self, encoder: nn.Module, features: int, settings: Settings, tasks: dict[str, list[str]]):
+        super().__init__()
+        self.encoder, self.settings, self.tasks = encoder, settings, tasks
+        self.heads = nn.ModuleDict({task: nn.Linear(features, len(classes)) for task, classes in tasks.items()})
+        self.register_buffer("feature_mean", torch.zeros(features))
+        self.register_buffer("feature_std", torch.ones(features))
+
+    def batch(self, source: Source, step: int, how: Augment) -> list[TaskBatch]:
+        """Images drawn evenly over sites, then classes, then patients; a pure function of the run's seed and the step."""
+        rng = np.random.default_rng([*source.seed, step])
+        drawn: dict[str, list[tuple[int, int]]] = {}
+        for _ in range(self.settings.batch):
+            pool = source.pools[rng.integers(len(source.pools))]
+            label = list(pool.patients)[rng.integers(len(pool.patients))]
+            rows = pool.patients[label][rng.integers(len(pool.patients[label]))]
+            drawn.setdefault(pool.task, []).append((int(rows[rng.integers(len(rows))]), self.tasks[pool.task].index(label)))
+        order = sorted(drawn)
+        rows, labels = np.array([pair for task in order for pair in drawn[task]]).T
+        device = source.images.stored.device
+        images = augment(how, source.images.gather(torch.from_numpy(rows).to(device)), seed=source.step_seed(step))
+        parts = [len(drawn[task]) for task in order]
+        return [TaskBatch(*part) for part in zip(order, images.split(parts), torch.from_numpy(labels).to(device).split(parts),
+                                                 strict=True)]
+
+    def loss(self, batch: list[TaskBatch]) -> Float[Tensor, ""]:
+        """Mean cross-entropy over all images of the batch, each under its own task's head."""
+        features = self.encoder(torch.cat([part.images for part in batch])).split([len(part.labels) for part in batch])
+        losses = [F.cross_entropy(self.heads[part.task](own), part.labels, reduction="sum")
+                  for own, part in zip(features, batch, strict=True)]
+        return torch.stack(losses).sum() / sum(len(part.labels) for part in batch)
+
+    def check(self, source: Source) -> list[str]:
+        return []
+
+    def validate(self, source: Source) -> float:
+        """Balanced accuracy on the validation patients, averaged over sites."""
+        return float(np.mean([self._balanced_accuracy(pool, source.images) for pool in source.pools]))
+
+    def _balanced_accuracy(self, pool: SitePool, images: Images) -> float:
+        recalls = []
+        for label, patients in pool.patients.items():
+            if patients:
+                rows = torch.from_numpy(np.concatenate(patients)).to(images.stored.device)
+                said = self.heads[pool.task](features_of(self.encoder, images, rows)).argmax(1)
+                recalls.append(float((said == self.tasks[pool.task].index(label)).float().mean()))
+        return float(np.mean(recalls))
+
+    def measure_features(self, source: Source) -> None:
+        """Set the source statistics from the training images: baselines centre and scale features with them."""
+        rows = np.concatenate([rows for pool in source.pools for patients in pool.patients.values() for rows in patients])
+        features = features_of(self.encoder, source.images, torch.from_numpy(rows).to(source.images.stored.device))
+        self.feature_mean.copy_(features.mean(0))
+        self.feature_std.copy_(features.std(0).clamp(min=1e-6))
+
+
+def features_of(encoder: nn.Module, images: Images, rows: Int[Tensor, "record"]) -> Float[Tensor, "record feature"]:
+    """The encoder's features of stored images, in chunks and without gradients."""
+    with torch.no_grad():
+        return torch.cat([encoder(images.gather(part)) for part in rows.split(CHUNK)])

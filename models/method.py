@@ -1,0 +1,105 @@
+"""The contract of every few-shot method: embed once, adapt to a support set, predict a query set; learners also have a loss.
+
+`embed` is all that adaptation never changes, so an evaluation computes it once an image and not once a draw: the encoder of a
+prototypical network, nothing at all for MAML.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from data_prep.episodes import Episodes, SitePool, draw_episodes, drop_small_classes
+from data_prep.images import Images
+from models.augment import augment
+from workspace.settings import Augment, Episodic
+
+TRAINING, VALIDATION = 0, 1  # streams of episodes that never meet, whatever the seed
+
+
+@dataclass(frozen=True)
+class Support:
+    """Labelled inputs of a batch of tasks; labels are 0..way-1."""
+
+    inputs: Float[Tensor, "task support *input"]  # what `embed` returned
+    labels: Int[Tensor, "task support"]
+    way: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """What training draws from: the pools of one split, their pixels, the run's seed and stream."""
+
+    pools: list[SitePool]
+    images: Images
+    seed: tuple[int, int]  # of the run, of the stream
+
+    def step_seed(self, step: int) -> int:
+        """One number for whatever else a step draws at random."""
+        return int(np.random.SeedSequence([*self.seed, step]).generate_state(1)[0])
+
+
+class Method(nn.Module, ABC):
+    """A way to classify a query set from a support set. `adapt` returns a value and changes nothing in the method."""
+
+    transductive = False  # True where a query's logits depend on the other queries
+
+    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *input"]:
+        """What adaptation does not change; images as they are unless a method says otherwise."""
+        return images
+
+    @abstractmethod
+    def adapt(self, support: Support) -> Any:
+        """Learn each task from its support; the result is `predict`'s first argument."""
+
+    @abstractmethod
+    def predict(self, adapted: Any, query: Float[Tensor, "task query *input"]) -> Float[Tensor, "task query way"]:
+        """Logits of each query, independent of the other queries."""
+
+
+class Learner(Method):
+    """A method that is meta-trained on episodes."""
+
+    def __init__(self, settings: Episodic):
+        super().__init__()
+        self.settings = settings
+
+    def batch(self, source: Source, step: int, how: Augment) -> Episodes:
+        """The episodes of one training step: a pure function of the run's seed and the step. Queries are not augmented."""
+        chosen = self.settings
+        rows = draw_episodes(source.pools, source.seed, step, tasks=chosen.tasks, way=chosen.way, shot=chosen.shot,
+                             query=chosen.query, cross_site=chosen.cross_site)
+        episodes = rows.gather(source.images)
+        varied = augment(how, episodes.support.flatten(0, 1), seed=source.step_seed(step))
+        return Episodes(varied.unflatten(0, episodes.support.shape[:2]), episodes.support_labels, episodes.query,
+                        episodes.query_labels, episodes.way)
+
+    def logits(self, episodes: Episodes) -> Float[Tensor, "task query way"]:
+        """Embed, adapt and predict a batch of tasks."""
+        support, query = (self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+                          for images in (episodes.support, episodes.query))
+        return self.predict(self.adapt(Support(support, episodes.support_labels, episodes.way)), query)
+
+    def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
+        """Mean cross-entropy of the queries."""
+        return F.cross_entropy(self.logits(episodes).flatten(0, 1), episodes.query_labels.flatten())
+
+    def check(self, source: Source) -> list[str]:
+        """What meta-validation leaves out, in words: classes with too few validation patients for the training shot."""
+        return drop_small_classes(source.pools, self.settings.shot)[1]
+
+    def validate(self, source: Source) -> float:
+        """Mean accuracy over a fixed list of validation episodes."""
+        chosen, right = self.settings, []
+        pools, _ = drop_small_classes(source.pools, chosen.shot)
+        for index in range(chosen.validation_episodes):
+            episodes = draw_episodes(pools, source.seed, index, tasks=1, way=chosen.way, shot=chosen.shot,
+                                     query=chosen.query).gather(source.images)
+            with torch.no_grad():
+                right.append((self.logits(episodes).argmax(-1) == episodes.query_labels).float().mean())
+        return float(torch.stack(right).mean())

@@ -1,0 +1,79 @@
+"""The `fewsite` command. Each command imports its work only when called, so that help answers at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workspace.errors import run_stage
+from workspace.paths import Workspace
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+                  help="Will this model work at my hospital, and how many labelled cases will that take?\n\n"
+                       "The stages run with `dvc repro`; these commands prepare a workspace for it.")
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="the hospital's YAML, such as sites/westside.yaml")],
+    source: Annotated[bool, typer.Option("--source", help="train on it; by default it is a target, only reported on")] = False,
+    check: Annotated[bool, typer.Option("--check", help="validate and count, write nothing")] = False,
+) -> None:
+    """Check a hospital's export and register it.
+
+    Example: fewsite add sites/westside.yaml --check
+    """
+    from pipeline.add import add_site
+
+    run_stage("fewsite add", lambda: add_site(Workspace(), file, "source" if source else "target", check))
+
+
+@app.command()
+def remove(site: Annotated[str, typer.Argument(help="a site's name in params.yaml")]) -> None:
+    """Take a hospital out of this workspace; its files and its YAML stay where they are.
+
+    Example: fewsite remove phantom_north
+    """
+    from pipeline.remove import remove_site
+
+    run_stage("fewsite remove", lambda: remove_site(Workspace(), site))
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="a new or empty folder")]) -> None:
+    """Make a workspace: a folder that keeps a study apart from fewsite's code.
+
+    Example: fewsite init ~/studies/chest
+    """
+    from pipeline.init import init_workspace
+
+    run_stage("fewsite init", lambda: init_workspace(Workspace(folder)))
+
+
+@app.command()
+def link() -> None:
+    """Point incoming/ at every site's root, after a clone or when a disk has moved.
+
+    Example: FEWSITE_DATA=/mnt/exports fewsite link
+    """
+    from pipeline.link import link_sites
+
+    run_stage("fewsite link", lambda: link_sites(Workspace()))
+
+
+@app.command()
+def locate(
+    site: Annotated[str, typer.Argument(help="a site's name")],
+    file: Annotated[str, typer.Argument(help="the `file` of a row of rejects.csv")],
+) -> None:
+    """Show on this screen, and nowhere else, which file a hash in rejects.csv stands for.
+
+    Example: fewsite locate westside 3f0c9a...
+    """
+    from pipeline.locate import show_file
+
+    run_stage("fewsite locate", lambda: show_file(Workspace(), site, file))
+
+
+def main() -> None:
+    app(prog_name="fewsite")

@@ -1,0 +1,43 @@
+"""Make a workspace: params.yaml, sites/, and a link to fewsite's one dvc.yaml."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from pipeline.params_file import edited
+from workspace.errors import Problem, Refusal
+from workspace.outputs import write_whole
+from workspace.paths import Workspace
+from workspace.progress import say
+
+CODE = Path(__file__).resolve().parent.parent
+
+IGNORED = ".fewsite/\nincoming/\ndata/\nruns/\nresults/\nreports/\n"
+
+
+def init_workspace(workspace: Workspace) -> None:
+    """Fill a new or empty folder. Raises Refusal where anything lies in it already."""
+    root = workspace.root
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise Refusal(Problem(str(root), "a place that is not empty", "a new or empty folder", "choose another name"))
+    (root / "sites").mkdir(parents=True)
+    code = os.path.relpath(CODE, root.resolve())
+    write_whole(workspace.params_file, (CODE / "params.yaml").read_text(encoding="utf-8"))
+    with edited(workspace) as content:
+        content["code"] = code
+        content["sites"].clear()
+        content["phantom"]["hospitals"].clear()
+    workspace.dvc_file.symlink_to(Path(code) / "dvc.yaml")
+    write_whole(root / ".gitignore", IGNORED)
+    write_whole(root / ".dvcignore", (CODE / ".dvcignore").read_text(encoding="utf-8"))
+    _start_dvc(root)
+    say(f"made the workspace {root}")
+    say(f"next: cd {root}; write sites/NAME.yaml (docs/add-a-hospital.md); fewsite add sites/NAME.yaml --source")
+
+
+def _start_dvc(root: Path) -> None:
+    """Start DVC as a part of the Git repository that the folder lies in, else without Git, and without its statistics."""
+    in_git = subprocess.run(["git", "-C", root, "rev-parse", "--is-inside-work-tree"], capture_output=True).returncode == 0
+    subprocess.run(["dvc", "init", "--quiet", "--subdir" if in_git else "--no-scm"], cwd=root, check=True, capture_output=True)
+    for setting in ("core.analytics", "core.check_update"):
+        subprocess.run(["dvc", "config", setting, "false"], cwd=root, check=True, capture_output=True)

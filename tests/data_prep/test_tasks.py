@@ -1,0 +1,125 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.groups import group_of
+from data_prep.split import gather
+from data_prep.tasks import make_tasks, split_records
+from workspace.errors import Refusal
+from workspace.settings import Tasks
+
+CHOSEN = Tasks(shots=[0, 1, 2], draws=4, min_query=1)
+
+
+def table(patients: list[int], studies: list[int], pixels: list[int], labels: list[int], prefix: str = "") -> pd.DataFrame:
+    rows = range(len(patients))
+    return pd.DataFrame({"record": [f"{prefix}r{i:04}" for i in rows], "patient": [f"{prefix}p{x}" for x in patients],
+                         "study": [f"{prefix}s{x}" for x in studies], "series": [f"{prefix}e{i}" for i in rows],
+                         "pixel_hash": [f"h{x}" for x in pixels], "label": ["ab"[x] for x in labels]})
+
+
+def cohort(count: int = 40, prefix: str = "") -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(count), 2)
+    return table(list(patients), list(patients), list(range(2 * count)), list(rng.permutation(patients % 2 == 0) * 1), prefix)
+
+
+RECORDS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 30), st.integers(0, 40), st.integers(0, 1)), min_size=1, max_size=40)
+
+
+@given(rows=RECORDS, role=st.sampled_from(["source", "target"]))
+@settings(max_examples=200, deadline=None)
+def test_no_patient_study_or_picture_stands_on_two_sides_whatever_the_cohort(rows, role):
+    split = split_records(table(*map(list, zip(*rows, strict=True))), role, CHOSEN)
+    records = table(*map(list, zip(*rows, strict=True)))
+    for tie in ("patient", "study", "pixel_hash"):
+        assert split["split"].groupby(records[tie]).nunique().max() == 1
+
+
+@given(rows=RECORDS, seed=st.integers(0, 5))
+@settings(max_examples=100, deadline=None)
+def test_supports_and_query_share_nothing_and_no_draw_counts_a_patient_twice(rows, seed):
+    records = table(*map(list, zip(*rows, strict=True)))
+    try:
+        made = make_tasks("s", "target", "t", ["a", "b"], records, CHOSEN, seed)
+    except Refusal:
+        return
+    known = records.set_index("record")
+    query = made.splits.loc[made.splits["split"] == "query", "record"]
+    for tie in ("patient", "study", "pixel_hash"):
+        assert not set(known.loc[made.draws["record"], tie]) & set(known.loc[query, tie])
+    drawn = made.draws.assign(patient=known.loc[made.draws["record"], "patient"].to_numpy())
+    assert not drawn.duplicated(["draw", "label", "patient"]).any()
+
+
+@given(rows=RECORDS, extra=RECORDS)
+@settings(max_examples=100, deadline=None)
+def test_adding_patients_moves_nobody(rows, extra):
+    before = table(*map(list, zip(*rows, strict=True)))
+    after = pd.concat([before, table(*map(list, zip(*extra, strict=True)), prefix="new").assign(
+        pixel_hash=[f"new{i}" for i in range(len(extra))])], ignore_index=True)
+    sides = split_records(after, "target", CHOSEN).set_index("record")["split"]
+    assert (sides[before["record"]].to_numpy() == split_records(before, "target", CHOSEN)["split"].to_numpy()).all()
+
+
+def test_a_group_joins_patients_that_share_pixels_and_leaves_the_others_apart():
+    records = table([1, 2, 2, 3], [1, 2, 3, 4], [7, 7, 8, 9], [0, 0, 0, 1])
+    assert group_of(records).tolist() == ["p1", "p1", "p1", "p3"]
+
+
+def test_missing_study_numbers_tie_nobody():
+    records = table([1, 2], [1, 2], [1, 2], [0, 1]).assign(study=pd.NA, series=pd.NA)
+    assert group_of(records).tolist() == ["p1", "p2"]
+
+
+def test_the_shares_are_near_those_asked_for():
+    split = split_records(cohort(2000), "source", CHOSEN)
+    share = split.groupby("split")["group"].nunique() / 2000
+    assert share["query"] == pytest.approx(0.2, abs=0.03)
+    assert share["validation"] == pytest.approx(0.2, abs=0.03)
+
+
+def test_the_supports_of_a_draw_are_nested_in_k_and_draws_differ():
+    made = make_tasks("s", "target", "t", ["a", "b"], cohort(), CHOSEN, 0)
+    draws = made.draws.set_index(["draw", "label", "position"])["record"]
+    assert draws.index.is_unique
+    assert sorted(made.draws["position"].unique()) == [0, 1]
+    assert made.draws.groupby("draw")["record"].agg(tuple).nunique() == CHOSEN.draws
+
+
+def test_another_seed_draws_other_supports_from_the_same_split():
+    first, second = (make_tasks("s", "target", "t", ["a", "b"], cohort(), CHOSEN, seed) for seed in (0, 1))
+    pd.testing.assert_frame_equal(first.splits, second.splits)
+    assert not first.draws.equals(second.draws)
+
+
+def test_too_few_patients_are_refused_with_class_and_site_all_at_once():
+    records = table([1, 2, 3], [1, 2, 3], [1, 2, 3], [0, 0, 0])
+    with pytest.raises(Refusal) as refused:
+        make_tasks("westside", "target", "t", ["a", "b"], records, CHOSEN, 0)
+    lines = str(refused.value).splitlines()
+    assert any(line.startswith("site westside, class b: found 0 patients for pool; need 1 at least; do add studies of b") for line in lines)
+    assert any("class b: found 0 patients for query" in line for line in lines)
+
+
+def test_a_k_beyond_the_pool_is_left_out_and_named():
+    made = make_tasks("s", "target", "t", ["a", "b"], cohort(20), Tasks(shots=[0, 1, 500], draws=2, min_query=1), 0)
+    assert made.summary["shots"] == [0, 1]
+    assert {(gap["k"], gap["class"]) for gap in made.summary["infeasible"]} == {(500, "a"), (500, "b")}
+
+
+def test_what_trains_is_tied_to_no_source_query_set():
+    north = split_records(cohort(prefix="n"), "source", CHOSEN)
+    east = split_records(cohort(prefix="e"), "source", CHOSEN)
+    shared = north.loc[north["split"] == "query", "pixel_hash"].iloc[0]
+    at = east.index[east["split"] == "train"][0]
+    east.loc[at, "pixel_hash"] = shared
+    meta = gather({"north": north, "east": east}, {"north": "t", "east": "t"}, {"north": ["a", "b"], "east": ["a", "b"]})
+    query = pd.concat([north, east]).query("split == 'query'")
+    for site in meta.sites.values():
+        assert not set(site.records["pixel_hash"]) & set(query["pixel_hash"])
+        assert not set(site.records["patient"]) & set(query["patient"])
+    assert east.loc[at, "record"] not in set(meta.sites["east"].records["record"])
+    assert meta.tasks == {"t": ["a", "b"]}

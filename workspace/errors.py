@@ -1,0 +1,70 @@
+"""Refusals: every problem at once, one line each, exit 2, no traceback and no patient's value."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+REFUSED = 2
+BROKEN = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that a person must mend, printed as `where: found X; need Y; do Z`."""
+
+    where: str
+    found: str
+    need: str
+    do: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: found {self.found}; need {self.need}; do {self.do}"
+
+
+class Refusal(Exception):
+    """Input that fewsite does not accept. Holds every problem that was found, not only the first."""
+
+    def __init__(self, *problems: Problem):
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+def refuse_if(problems: Iterable[Problem]) -> None:
+    """Raise one Refusal that holds all `problems`, if there are any."""
+    problems = tuple(problems)
+    if problems:
+        raise Refusal(*problems)
+
+
+def run_stage(name: str, main: Callable[[], None]) -> None:
+    """Run a stage's `main` and exit as fewsite promises: 0 done, 2 refused, 1 broken.
+
+    A message of an unexpected exception may quote a patient's value (a DICOM element, a file name), so only its type and
+    place are printed. FEWSITE_TRACEBACK=1 shows the whole of it to someone who may see the data.
+    """
+    try:
+        main()
+    except Refusal as refusal:
+        for problem in refusal.problems:
+            print(problem, file=sys.stderr)
+        sys.exit(REFUSED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("FEWSITE_TRACEBACK") == "1":
+            raise
+        print(_unexpected(name, error), file=sys.stderr)
+        sys.exit(REFUSED if isinstance(error, OSError) else BROKEN)
+
+
+def _unexpected(name: str, error: Exception) -> Problem:
+    if isinstance(error, OSError):
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        return Problem(name, f"the system's answer '{reason}'", "readable inputs and room to write",
+                       "mend permissions or disk space and run again; nothing half-written was left")
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return Problem(name, f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}", "no such error",
+                   "run again with FEWSITE_TRACEBACK=1 (may print patients' values) and report it")

@@ -1,0 +1,63 @@
+"""Where every artefact of a workspace lives. No other module builds such a path."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with params.yaml, sites/ and dvc.yaml; stages run with it as the working directory."""
+
+    root: Path = Path(".")
+
+    # what a person writes
+    @property
+    def params_file(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def dvc_file(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    def site_file(self, site: str) -> Path:
+        return self.root / "sites" / f"{site}.yaml"
+
+    # what is read, and never cached: a link to the hospital's export, or a phantom
+    def incoming(self, site: str) -> Path:
+        return self.root / "incoming" / site
+
+    # what the stages make
+    def studies(self, site: str) -> Path:
+        return self.root / "data" / "studies" / site
+
+    def tasks(self, role: str, site: str) -> Path:
+        return self.root / "data" / "tasks" / role / site
+
+    @property
+    def meta_split(self) -> Path:
+        return self.root / "data" / "meta_split.json"
+
+    def run(self, learner: str, seed: int) -> Path:
+        return self.root / "runs" / learner / str(seed)
+
+    def results(self, site: str) -> Path:
+        return self.root / "results" / site
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    def report(self, site: str) -> Path:
+        return self.reports / site
+
+    # what never leaves the machine: the secret, resume state and half-made outputs; kept out of Git and of DVC
+    @property
+    def private(self) -> Path:
+        return self.root / ".fewsite"
+
+    @property
+    def secret_file(self) -> Path:
+        return self.private / "secret"
+
+    def resume(self, learner: str, seed: int) -> Path:
+        return self.private / "resume" / learner / str(seed)

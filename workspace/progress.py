@@ -1,0 +1,33 @@
+"""Progress of anything that takes longer than two seconds: a bar on a terminal, plain lines without one."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PLAIN_LINE_EVERY = 10.0  # seconds
+
+
+def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield `items`, showing how many of `total` are done. `what` names the work and never holds a patient's value."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track as rich_track
+
+        yield from rich_track(items, description=what, total=total, console=Console(stderr=True), transient=True)
+        return
+    said = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - said >= PLAIN_LINE_EVERY:
+            said = time.monotonic()
+            print(f"{what}: {done} of {total}" if total else f"{what}: {done}", file=sys.stderr, flush=True)
+
+
+def say(line: str) -> None:
+    """Print one plain line about a stage's outcome."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,304 @@
+"""Every setting, with its unit or choices: params.yaml and sites/*.yaml. Unknown keys are refused, all problems at once."""
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from workspace.errors import Problem, Refusal, refuse_if
+from workspace.paths import Workspace
+
+LEARNERS = ("supervised", "prototypical", "maml")
+BASELINES = ("majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning")  # all but the first need `supervised`
+SITE_NAME = r"^[a-z][a-z0-9_]*$"  # DVC turns 007 into 7 and shows names in dvc.lock, so they are plain pseudonyms
+SiteName = Annotated[str, Field(pattern=SITE_NAME)]
+Role = Literal["source", "target"]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- sites/NAME.yaml: all that a user writes to add a hospital ---
+
+
+class Labels(Strict):
+    """How a row of the labels table finds its image, and which columns to read."""
+
+    file: str  # CSV, relative to the site's root
+    match: str  # "file" (name or path under root), or a DICOM keyword: PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID
+    column: str | None = None  # the column that holds the match value; by default the one named like `match`
+    class_column: str = Field(alias="class")
+    patient: str | None = None  # a column, or a DICOM keyword; by default PatientID for DICOM, else every image is its own patient
+    age: str | None = None  # a column, years
+    sex: str | None = None  # a column
+
+
+class Site(Strict):
+    """One hospital's export. `root` may hold environment variables, such as ${FEWSITE_DATA}/chest/nih."""
+
+    root: str
+    task: SiteName  # sites with the same task share a label space
+    labels: Labels
+    classes: dict[str, list[str]]  # canonical class -> the values that mean it in this site's table
+    ignore: list[str] = []  # values left out on purpose; a value under neither is refused
+    max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
+    patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
+
+    def class_of(self, value: str) -> str | None:
+        return next((name for name, values in self.classes.items() if value in values), None)
+
+
+# --- params.yaml ---
+
+
+class Convert(Strict):
+    size: Annotated[list[Annotated[int, Field(ge=8, le=512)]], Field(min_length=2, max_length=3)]  # rows, columns or slices, rows, columns
+    channels: Literal[1, 3] = 1
+    window: dict[str, tuple[float, float]] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
+    percentiles: tuple[float, float] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
+    workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
+
+
+class Tasks(Strict):
+    shots: list[Annotated[int, Field(ge=0)]] = [0, 1, 2, 5, 10]  # k, labelled patients a class; 0 is the source model as it stands
+    draws: Count = 20  # support draws for each k
+    pool: Fraction = 0.5  # share of a target's patients that supports are drawn from; the rest is the query set
+    source_validation: Fraction = 0.2  # share of a source's patients for meta-validation, and as its support pool
+    source_query: Fraction = 0.2  # share of a source's patients for its query set; the rest trains
+    min_query: Count = 3  # patients a class in the query set, below which no metric is computed
+
+
+class Encoder(Strict):
+    name: Literal["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"] = "conv4"
+    norm: Literal["instance", "group", "batch"] = "group"  # batch keeps no running statistics (torch.func needs that)
+    width: Count = 64  # channels: of every block (conv4), of the first stage (resnet), as growth rate of 32 (densenet); efficientnet has its own
+
+
+class Augment(Strict):
+    """Ranges that each image draws its own values from, uniformly; 0 or false switches an operation off."""
+
+    flip: bool = False  # mirror along the last axis
+    flip_all: bool = False  # mirror along any spatial axis
+    rotate: Annotated[float, Field(ge=0, le=180)] = 10.0  # degrees either way
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1  # relative, either way
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.05  # of the image's side, either way
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.2  # of full range, either way
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.3  # relative, either way
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.3  # exponent's log, either way
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.0  # relative gain a channel, either way
+    noise: Annotated[float, Field(ge=0, le=1)] = 0.03  # highest standard deviation, of full range
+    blur: Annotated[float, Field(ge=0, le=5)] = 0.8  # highest standard deviation, pixels
+
+
+class Train(Strict):
+    learners: list[str]
+    seeds: list[int] = [0]
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    mixed_precision: bool = True  # on CUDA only
+    threads: Annotated[int, Field(ge=0)] = 0  # CPU threads; 0: torch's own choice
+    checkpoint_every: Count = 100  # steps
+
+
+class Learning(Strict):
+    """What every learner's training has in common."""
+
+    encoder: Encoder | None = None  # None: the encoder that all learners share
+    steps: Count = 1000
+    rate: Annotated[float, Field(gt=0)] = 1e-3  # Adam's, with a cosine descent to 0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    validate_every: Count = 100  # steps
+    validation_episodes: Count = 60
+
+
+class Episodic(Learning):
+    way: Annotated[int, Field(ge=2)] = 5  # most classes in an episode; each episode draws from 2 to this, as its site allows
+    shot: Count = 5
+    query: Count = 10  # images a class
+    tasks: Count = 1  # episodes in one step
+    cross_site: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of episodes with support and query from different sites of a task
+
+
+class Supervised(Learning):
+    batch: Count = 64
+
+
+class Prototypical(Episodic):
+    pass
+
+
+class Maml(Episodic):
+    tasks: Count = 4
+    inner_rate: Annotated[float, Field(gt=0)] = 0.05
+    inner_steps: Annotated[int, Field(ge=0)] = 3  # in training
+    adapt_steps: Annotated[int, Field(ge=0)] = 10  # at a site
+    first_order: bool = False
+
+
+class Learners(Strict):
+    supervised: Supervised = Supervised()
+    prototypical: Prototypical = Prototypical()
+    maml: Maml = Maml()
+
+
+class FineTuning(Strict):
+    steps: Count = 40
+    rate: Annotated[float, Field(gt=0)] = 1e-3
+    batch: Count = 32  # images, at most
+
+
+class Adapt(Strict):
+    methods: list[str]  # learners and baselines, each on the same draws
+    fine_tuning: FineTuning = FineTuning()
+    probe_c: Annotated[float, Field(gt=0)] = 1.0  # inverse strength of the linear probe's L2 penalty; fixed, not tuned on a site
+    bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamplings of the query set's patients
+    confidence: Fraction = 0.95
+
+
+class Report(Strict):
+    method: str  # what the verdict speaks of: named before the run, never chosen on a target's query set
+    shots: Count = 5  # k of the verdict, the confusion matrix and the gallery
+    target_auroc: Fraction = 0.85
+
+
+class PhantomHospital(Strict):
+    """One synthetic hospital: a vendor's acquisition, a cohort and a file format."""
+
+    vendor: str
+    patients: Count
+    seed: int
+
+
+class Phantom(Strict):
+    dimensions: Literal[2, 3] = 2
+    hospitals: dict[SiteName, PhantomHospital] = {}
+
+
+class Params(Strict):
+    code: str = "."  # where fewsite's code lies, seen from this workspace (dvc.yaml depends on its files)
+    seed: int = 0
+    sites: dict[SiteName, Role]
+    phantom: Phantom = Phantom()
+    convert: Convert
+    tasks: Tasks = Tasks()
+    encoder: Encoder = Encoder()
+    augment: Augment = Augment()
+    train: Train
+    learners: Learners = Learners()
+    adapt: Adapt
+    report: Report
+
+
+# --- reading them ---
+
+
+def load_params(workspace: Workspace) -> Params:
+    """Read params.yaml. Raises Refusal with every problem in it."""
+    params = _load(workspace.params_file, Params)
+    refuse_if(_contradictions(str(workspace.params_file), params))
+    return params
+
+
+def load_site(workspace: Workspace, site: str) -> Site:
+    """Read sites/SITE.yaml. Raises Refusal with every problem in it."""
+    return load_site_file(workspace.site_file(site))
+
+
+def load_site_file(path: Path) -> Site:
+    """Read a site's YAML from wherever it lies. Raises Refusal with every problem in it."""
+    refuse_if([Problem(str(path), "a name that is no site name", f"NAME.yaml with NAME like {SITE_NAME}", "rename the file")]
+              if not re.match(SITE_NAME, path.stem) else [])
+    return _load(path, Site)
+
+
+def resolve_root(site_file: str, site: Site) -> Path:
+    """The site's root with ~ and environment variables filled in. Raises Refusal if one is unset or nothing is there."""
+    text = os.path.expandvars(os.path.expanduser(site.root))
+    unset = re.findall(r"\$\{?(\w+)\}?", text)
+    if unset:
+        raise Refusal(Problem(f"{site_file} root", f"${unset[0]}, which is not set", "an environment variable that holds a folder",
+                              f"export {unset[0]}=/path/to/the/data"))
+    path = Path(text)
+    if not path.exists():
+        raise Refusal(Problem(f"{site_file} root", f"nothing at {site.root}", "a folder, zip, tar or DICOMDIR",
+                              "mount the export or correct root"))
+    return path.resolve()
+
+
+def _contradictions(file: str, params: Params) -> list[Problem]:
+    """Settings that are each valid and do not fit together."""
+    learners, methods = params.train.learners, params.adapt.methods
+    episodic = [name for name in learners if name != "supervised"]
+    problems = [Problem(f"{file} train.learners", f"'{name}'", f"one of {', '.join(LEARNERS)}", "correct the name")
+                for name in learners if name not in LEARNERS]
+    problems += [Problem(f"{file} adapt.methods", f"'{name}'", f"one of {', '.join([*episodic, *BASELINES])}",
+                         "correct the name, or add the learner to train.learners")
+                 for name in methods if name not in (*episodic, *BASELINES)]
+    if "supervised" not in learners and set(methods) & set(BASELINES[1:]):
+        problems.append(Problem(f"{file} train.learners", "baselines in adapt.methods without their source model",
+                                "supervised among the learners", "add supervised"))
+    if params.report.method not in methods:
+        problems.append(Problem(f"{file} report.method", f"'{params.report.method}'", f"one of adapt.methods: {', '.join(methods)}",
+                                "name the method of the verdict before the run"))
+    if not any(params.tasks.shots):
+        problems.append(Problem(f"{file} tasks.shots", "no k above 0", "one at least", "add the numbers of shots to report"))
+    if params.tasks.source_query + params.tasks.source_validation >= 1:
+        problems.append(Problem(f"{file} tasks", "source_query and source_validation of 1 or more together", "patients left to train on",
+                                "lower one"))
+    encoder = params.learners.maml.encoder or params.encoder
+    if "maml" in learners and encoder.norm == "batch":
+        problems.append(Problem(f"{file} learners.maml.encoder.norm", "'batch', whose running statistics no inner step can own",
+                                "group or instance", "set learners.maml.encoder with another norm"))
+    return problems
+
+
+def _load(path: Path, model: type[BaseModel]) -> Any:
+    if not path.is_file():
+        raise Refusal(Problem(str(path), "no such file", "a YAML file", "see docs/settings.md for an example"))
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise Refusal(Problem(f"{path}{f' line {mark.line + 1}' if mark else ''}", "text that is not YAML", "valid YAML",
+                              "mend the line")) from None
+    try:
+        return model.model_validate(content if content is not None else {})
+    except ValidationError as error:
+        raise Refusal(*(_problem(path, model, found) for found in error.errors())) from None
+
+
+def _problem(path: Path, model: type[BaseModel], found: Any) -> Problem:
+    """One pydantic error as one line. Settings are no patient's values, so what was found is shown."""
+    keys = [str(key) for key in found["loc"]]
+    where = f"{path} {'.'.join(keys)}".rstrip()
+    if found["type"] == "extra_forbidden":
+        known = _fields(model, keys[:-1])
+        close = difflib.get_close_matches(keys[-1], known, n=1)
+        return Problem(where, "an unknown setting", f"one of {', '.join(known)}",
+                       f"write {close[0]}" if close else "remove it")
+    if found["type"] == "missing":
+        return Problem(where, "nothing", "a value", "add the setting (docs/settings.md lists them)")
+    shown = repr(found["input"])
+    return Problem(where, shown if len(shown) < 60 else shown[:57] + "...", found["msg"].removeprefix("Input should be "), "correct the value")
+
+
+def _fields(model: type[BaseModel], keys: list[str]) -> list[str]:
+    """The settings that are known at `keys` under `model`, as they are written in YAML."""
+    for key in keys:
+        inner = next((_classes(field.annotation) for name, field in model.model_fields.items() if key in (name, field.alias)), [])
+        model = inner[0] if inner else model  # a key that is no field is a name in a mapping, such as a site's
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _classes(annotation: Any) -> list[type[BaseModel]]:
+    """The settings classes inside an annotation such as `dict[str, Site]` or `Encoder | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for inner in getattr(annotation, "__args__", ()) for found in _classes(inner)]
