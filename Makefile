@@ -11,19 +11,25 @@ repro: .venv/ready
 > @echo "Open: $(CURDIR)/reports/index.html"
 
 test: .venv/ready
-> python -m pytest -q -n 2 --dist worksteal -m "not slow" tests
+> python -m pytest -q -n 2 --dist loadfile -m "not slow" tests
 
 # Checks that take minutes: not part of CI.
 slow: .venv/ready
 > python -m pytest -q -m slow tests
 
-# The ten public sites of examples/real; FEWSITE_DATA says where they are.
-real: .venv/ready
-> python -m pipeline.example examples/real
+# The examples hash public or synthetic patients under a published secret, so that anyone gets the same splits and numbers.
+examples/%/.fewsite/secret: examples/%/published.secret
+> mkdir -p $(@D) && install -m 600 $< $@
+
+# The ten public sites of examples/real; FEWSITE_DATA says where they are (docs/real-run.md).
+real: .venv/ready examples/real/.fewsite/secret
+> cd examples/real && fewsite link && dvc repro
+> @echo "Open: $(CURDIR)/examples/real/reports/index.html"
 
 # CT-like volumes with lung nodules, the same stages in 3D.
-phantom3d: .venv/ready
-> python -m pipeline.example examples/phantom3d
+phantom3d: .venv/ready examples/phantom3d/.fewsite/secret
+> cd examples/phantom3d && dvc repro
+> @echo "Open: $(CURDIR)/examples/phantom3d/reports/index.html"
 
 .venv/ready: requirements.lock pyproject.toml
 > $(PYTHON) -m venv .venv

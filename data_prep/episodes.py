@@ -30,6 +30,7 @@ class EpisodeRows:
 
     support: Int[np.ndarray, "task way shot"]
     query: Int[np.ndarray, "task way query"]
+    names: tuple[str, ...]  # of the tasks, as sites name them
 
     def gather(self, images: Images) -> Episodes:
         """Fetch the pixels, two calls for the whole batch."""
@@ -102,8 +103,10 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, *, t
     support = np.empty((tasks, ways, shot), np.int64)
     queries = np.empty((tasks, ways, query), np.int64)
     able = [pool for pool in pools if len(pool.patients) >= ways]
+    names = []
     for task in range(tasks):
         pool = able[rng.integers(len(able))]
+        names.append(pool.task)
         other = _partner(rng, pools, pool, ways) if rng.random() < cross_site else pool
         shared = [label for label in pool.patients if label in other.patients]
         for at, label in enumerate(rng.permutation(shared)[:ways]):
@@ -112,7 +115,7 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, *, t
             others = [pool.patients[label][i] for i in order[shot:]] if other is pool else \
                 [other.patients[label][i] for i in rng.permutation(len(other.patients[label]))]
             queries[task, at] = _one_image_each(rng, [others[i % len(others)] for i in range(query)])
-    return EpisodeRows(support, queries)
+    return EpisodeRows(support, queries, tuple(names))
 
 
 def _partner(rng: np.random.Generator, pools: list[SitePool], pool: SitePool, ways: int) -> SitePool:

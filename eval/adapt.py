@@ -162,7 +162,7 @@ def main(site: str, role: Role) -> None:
     pixels = read_studies(workspace.studies(site)).pixels[protocol.records["row"].to_numpy()]
     images = as_float(torch.from_numpy(pixels).to(device))
     table = predictions(protocol, images, candidates(workspace, params, protocol.task, protocol.classes, device))
-    numbers = performance(table, protocol.classes, params.adapt.bootstrap, params.adapt.confidence, params.seed)
+    numbers = performance(table, protocol.classes, params.adapt.bootstrap, params.adapt.confidence, params.seed, site)
     with whole_folder(workspace, workspace.results(site)) as folder:
         write_parquet(table, folder / "predictions.parquet")
         numbers.to_csv(folder / "performance.csv", index=False, float_format="%.6f")

@@ -9,6 +9,7 @@ from monai.networks.nets import DenseNet121, EfficientNetBN, ResNet
 from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
 
+from workspace.errors import Problem, Refusal
 from workspace.settings import Encoder
 
 GROUPS = 8  # of group norm: divides every width that is offered
@@ -17,7 +18,21 @@ RESNET_BLOCKS = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2]}  # He et al
 
 def build_encoder(settings: Encoder, channels: int, size: list[int]) -> nn.Module:
     """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature). Two or three axes in `size`."""
-    space = len(size)
+    body = _body(settings, channels, len(size))
+    return nn.Sequential(Standardise(), body) if settings.standardise else body
+
+
+class Standardise(nn.Module):
+    """Bring each image and channel to mean 0 and standard deviation 1; nearly flat ones are not blown up."""
+
+    FLAT = 0.05  # of full range, added to the deviation: about the noise of an 8-bit image
+
+    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        axes = tuple(range(2, images.ndim))
+        return (images - images.mean(axes, keepdim=True)) / (images.std(axes, keepdim=True) + self.FLAT)
+
+
+def _body(settings: Encoder, channels: int, space: int) -> nn.Module:
     if settings.name == "conv4":
         return conv4(space, channels, settings.width, _norm(settings.norm))
     if settings.name in RESNET_BLOCKS:
@@ -40,9 +55,9 @@ def conv4(space: int, channels: int, width: int, norm: Any) -> nn.Module:
 
 
 def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any) -> nn.Module:
-    """A ResNet of basic blocks with a 3x3 stem, as small images need; `width` channels in its first stage."""
+    """A ResNet of basic blocks; its stem is one 3x3 convolution of stride 2, as small images need. `width`: of the first stage."""
     return ResNet(ResNetBlock, blocks, [width, 2 * width, 4 * width, 8 * width], spatial_dims=space, n_input_channels=channels,
-                  conv1_t_size=3, conv1_t_stride=1, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
+                  conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
 
 
 class GlobalAverage(nn.Module):
@@ -53,9 +68,13 @@ class GlobalAverage(nn.Module):
 
 
 def feature_count(encoder: nn.Module, channels: int, size: list[int]) -> int:
-    """The length of the encoder's feature vector."""
-    with torch.no_grad():
-        return encoder(torch.zeros(1, channels, *size)).shape[1]
+    """The length of the encoder's feature vector. Raises Refusal where it pools the images away."""
+    try:
+        with torch.no_grad():
+            return encoder(torch.zeros(2, channels, *size)).shape[1]
+    except (RuntimeError, ValueError):  # torch's own words: no pixel left to pool, or one that instance norm would erase
+        raise Refusal(Problem("params.yaml encoder", f"images of {'x'.join(map(str, size))}, too small for its layers and norm",
+                              "larger images, fewer poolings or group norm", "raise convert.size or set encoder to conv4")) from None
 
 
 def _norm(name: str) -> Any:

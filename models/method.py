@@ -5,7 +5,7 @@ prototypical network, nothing at all for MAML.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,24 @@ class Support:
 
 
 @dataclass(frozen=True)
+class Variation:
+    """How the images of a task are augmented: by its own ranges, or by those of all."""
+
+    general: Augment
+    by_task: dict[str, Augment]
+
+    def apply(self, task: str, images: Float[Tensor, "batch channel *space"], seed: int) -> Float[Tensor, "batch channel *space"]:
+        return augment(self.by_task.get(task, self.general), images, seed)
+
+
+@dataclass(frozen=True)
 class Source:
     """What training draws from: the pools of one split, their pixels, the run's seed and stream."""
 
     pools: list[SitePool]
     images: Images
     seed: tuple[int, int]  # of the run, of the stream
+    augment: Variation
 
     def step_seed(self, step: int) -> int:
         """One number for whatever else a step draws at random."""
@@ -69,15 +81,15 @@ class Learner(Method):
         super().__init__()
         self.settings = settings
 
-    def batch(self, source: Source, step: int, how: Augment) -> Episodes:
+    def batch(self, source: Source, step: int) -> Episodes:
         """The episodes of one training step: a pure function of the run's seed and the step. Queries are not augmented."""
         chosen = self.settings
         rows = draw_episodes(source.pools, source.seed, step, tasks=chosen.tasks, way=chosen.way, shot=chosen.shot,
                              query=chosen.query, cross_site=chosen.cross_site)
         episodes = rows.gather(source.images)
-        varied = augment(how, episodes.support.flatten(0, 1), seed=source.step_seed(step))
-        return Episodes(varied.unflatten(0, episodes.support.shape[:2]), episodes.support_labels, episodes.query,
-                        episodes.query_labels, episodes.way)
+        varied = [source.augment.apply(name, support, source.step_seed(step) + at)
+                  for at, (name, support) in enumerate(zip(rows.names, episodes.support, strict=True))]
+        return replace(episodes, support=torch.stack(varied))
 
     def logits(self, episodes: Episodes) -> Float[Tensor, "task query way"]:
         """Embed, adapt and predict a batch of tasks."""

@@ -17,7 +17,7 @@ from data_prep.meta_split import MetaSplit, read_meta_split
 from models.build import SUPERVISED, build_learner
 from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, save_model, save_state
 from models.device import choose_device, repeatable
-from models.method import TRAINING, VALIDATION, Source
+from models.method import TRAINING, VALIDATION, Source, Variation
 from workspace.errors import run_stage
 from workspace.outputs import to_json, whole_folder
 from workspace.paths import Workspace
@@ -42,7 +42,7 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         model.train()
-        batch = model.batch(training, step, params.augment)
+        batch = model.batch(training, step)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
             loss = model.loss(batch)
         optimiser.zero_grad()
@@ -75,7 +75,7 @@ def trained_on(meta: MetaSplit) -> dict[str, TrainedOn]:
 
 def fingerprint(workspace: Workspace, learner: str, seed: int, params: Params) -> str:
     """A hash of all that a training state depends on: another one must not be resumed from."""
-    chosen = params.model_dump(mode="json", include={"convert", "encoder", "augment", "train", "learners"})
+    chosen = params.model_dump(mode="json", include={"convert", "encoder", "augment", "task_augment", "train", "learners"})
     settings = to_json({"learner": learner, "seed": seed, "params": chosen})
     return hashlib.sha256(workspace.meta_split.read_bytes() + settings.encode()).hexdigest()
 
@@ -87,8 +87,9 @@ def main(learner: str, seed: int) -> None:
     device = choose_device(params.train.device)
     repeatable(seed, params.train.threads)
     images = load_images(workspace, meta, device)
-    training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING))
-    validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION))
+    variation = Variation(params.augment, params.task_augment)
+    training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation)
+    validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
     settings = getattr(params.learners, learner)
     encoder = settings.encoder or params.encoder
     model = build_learner(learner, settings, encoder, params.convert, meta.tasks).to(device)
@@ -109,6 +110,7 @@ def main(learner: str, seed: int) -> None:
     card = ModelCard(learner, seed, {
         "learner": settings.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json"),
         "convert": params.convert.model_dump(mode="json"), "augment": params.augment.model_dump(mode="json"),
+        "task_augment": {task: own.model_dump(mode="json") for task, own in params.task_augment.items()},
     }, meta.tasks, trained_on(meta), state.best_step, state.best_validation, sum(p.numel() for p in model.parameters()), left_out)
     with whole_folder(workspace, workspace.run(learner, seed)) as folder:
         save_model(folder, model.state_dict(), card)

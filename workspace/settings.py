@@ -35,22 +35,23 @@ class Labels(Strict):
     file: str  # CSV, relative to the site's root
     match: str  # "file" (name or path under root), or a DICOM keyword: PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID
     column: str | None = None  # the column that holds the match value; by default the one named like `match`
-    class_column: str = Field(alias="class")
+    class_column: str = Field(alias="class")  # the column that holds the class
     patient: str | None = None  # a column, or a DICOM keyword; by default PatientID for DICOM, else every image is its own patient
     age: str | None = None  # a column, years
     sex: str | None = None  # a column
 
 
 class Site(Strict):
-    """One hospital's export. `root` may hold environment variables, such as ${FEWSITE_DATA}/chest/nih."""
+    """One hospital's export."""
 
-    root: str
+    root: str  # folder or zip; may hold environment variables, such as ${FEWSITE_DATA}/chest/nih
     task: SiteName  # sites with the same task share a label space
-    labels: Labels
+    labels: Labels  # see below
     classes: dict[str, list[str]]  # canonical class -> the values that mean it in this site's table
     ignore: list[str] = []  # values left out on purpose; a value under neither is refused
     max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
     patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
+    modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the window
 
     def class_of(self, value: str) -> str | None:
         return next((name for name, values in self.classes.items() if value in values), None)
@@ -61,7 +62,7 @@ class Site(Strict):
 
 class Convert(Strict):
     size: Annotated[list[Annotated[int, Field(ge=8, le=512)]], Field(min_length=2, max_length=3)]  # rows, columns or slices, rows, columns
-    channels: Literal[1, 3] = 1
+    channels: Literal[1, 3] = 1  # 1: grey; 3: colour, grey images repeated
     window: dict[str, tuple[float, float]] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
     percentiles: tuple[float, float] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
@@ -71,15 +72,16 @@ class Tasks(Strict):
     shots: list[Annotated[int, Field(ge=0)]] = [0, 1, 2, 5, 10]  # k, labelled patients a class; 0 is the source model as it stands
     draws: Count = 20  # support draws for each k
     pool: Fraction = 0.5  # share of a target's patients that supports are drawn from; the rest is the query set
-    source_validation: Fraction = 0.2  # share of a source's patients for meta-validation, and as its support pool
-    source_query: Fraction = 0.2  # share of a source's patients for its query set; the rest trains
-    min_query: Count = 3  # patients a class in the query set, below which no metric is computed
+    source_validation: Fraction = 0.25  # share of a source's patients for meta-validation, and as its support pool
+    source_query: Fraction = 0.25  # share of a source's patients for its query set; the rest trains
+    min_query: Count = 2  # patients a class in the query set, below which no metric is computed
 
 
 class Encoder(Strict):
-    name: Literal["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"] = "conv4"
-    norm: Literal["instance", "group", "batch"] = "group"  # batch keeps no running statistics (torch.func needs that)
-    width: Count = 64  # channels: of every block (conv4), of the first stage (resnet), as growth rate of 32 (densenet); efficientnet has its own
+    name: Literal["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"] = "conv4"  # MONAI networks
+    norm: Literal["instance", "group", "batch"] = "group"  # batch: with running statistics, not for MAML
+    standardise: bool = True  # bring each image and channel to mean 0 and deviation 1 first: takes a site's brightness and stain out
+    width: Count = 64  # channels: of every block (conv4) or of the first stage (resnet); the others have their own
 
 
 class Augment(Strict):
@@ -99,35 +101,35 @@ class Augment(Strict):
 
 
 class Train(Strict):
-    learners: list[str]
-    seeds: list[int] = [0]
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    mixed_precision: bool = True  # on CUDA only
+    learners: list[str]  # supervised, prototypical, maml; the baselines need supervised
+    seeds: list[int] = [0]  # each learner is trained once with each
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"  # of training and adaptation
+    mixed_precision: bool = True  # bfloat16, on CUDA only; inner loops stay in float32
     threads: Annotated[int, Field(ge=0)] = 0  # CPU threads; 0: torch's own choice
-    checkpoint_every: Count = 100  # steps
+    checkpoint_every: Count = 100  # steps; a killed run goes on from the last one
 
 
 class Learning(Strict):
     """What every learner's training has in common."""
 
-    encoder: Encoder | None = None  # None: the encoder that all learners share
-    steps: Count = 1000
+    encoder: Encoder | None = None  # none: the encoder that all learners share
+    steps: Count = 1000  # of the optimiser
     rate: Annotated[float, Field(gt=0)] = 1e-3  # Adam's, with a cosine descent to 0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0  # AdamW's
     validate_every: Count = 100  # steps
-    validation_episodes: Count = 60
+    validation_episodes: Count = 60  # the same ones at every validation
 
 
 class Episodic(Learning):
     way: Annotated[int, Field(ge=2)] = 5  # most classes in an episode; each episode draws from 2 to this, as its site allows
-    shot: Count = 5
+    shot: Count = 5  # support patients a class, one image each
     query: Count = 10  # images a class
     tasks: Count = 1  # episodes in one step
     cross_site: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of episodes with support and query from different sites of a task
 
 
 class Supervised(Learning):
-    batch: Count = 64
+    batch: Count = 64  # images, drawn evenly over sites, classes and patients
 
 
 class Prototypical(Episodic):
@@ -135,11 +137,11 @@ class Prototypical(Episodic):
 
 
 class Maml(Episodic):
-    tasks: Count = 4
-    inner_rate: Annotated[float, Field(gt=0)] = 0.05
+    tasks: Count = 4  # episodes in one step
+    inner_rate: Annotated[float, Field(gt=0)] = 0.05  # of the gradient steps on a support
     inner_steps: Annotated[int, Field(ge=0)] = 3  # in training
     adapt_steps: Annotated[int, Field(ge=0)] = 10  # at a site
-    first_order: bool = False
+    first_order: bool = False  # true: leave the second derivatives out
 
 
 class Learners(Strict):
@@ -149,8 +151,8 @@ class Learners(Strict):
 
 
 class FineTuning(Strict):
-    steps: Count = 40
-    rate: Annotated[float, Field(gt=0)] = 1e-3
+    steps: Count = 40  # on each support
+    rate: Annotated[float, Field(gt=0)] = 1e-3  # AdamW's, falling linearly to 0
     batch: Count = 32  # images, at most
 
 
@@ -159,26 +161,26 @@ class Adapt(Strict):
     fine_tuning: FineTuning = FineTuning()
     probe_c: Annotated[float, Field(gt=0)] = 1.0  # inverse strength of the linear probe's L2 penalty; fixed, not tuned on a site
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamplings of the query set's patients
-    confidence: Fraction = 0.95
+    confidence: Fraction = 0.95  # of both intervals
 
 
 class Report(Strict):
     method: str  # what the verdict speaks of: named before the run, never chosen on a target's query set
     shots: Count = 5  # k of the verdict, the confusion matrix and the gallery
-    target_auroc: Fraction = 0.85
+    target_auroc: Fraction = 0.85  # fixed before the run
 
 
 class PhantomHospital(Strict):
     """One synthetic hospital: a vendor's acquisition, a cohort and a file format."""
 
-    vendor: str
-    patients: Count
-    seed: int
+    vendor: str  # an acquisition: apex, borealis, cygnus or dorado
+    patients: Count  # in the cohort
+    seed: int  # of everything about the hospital
 
 
 class Phantom(Strict):
-    dimensions: Literal[2, 3] = 2
-    hospitals: dict[SiteName, PhantomHospital] = {}
+    dimensions: Literal[2, 3] = 2  # radiographs, or CT volumes
+    hospitals: dict[SiteName, PhantomHospital] = {}  # by site name
 
 
 class Params(Strict):
@@ -190,6 +192,7 @@ class Params(Strict):
     tasks: Tasks = Tasks()
     encoder: Encoder = Encoder()
     augment: Augment = Augment()
+    task_augment: dict[SiteName, Augment] = {}  # task: its own ranges instead, since a cell may be turned and a chest may not
     train: Train
     learners: Learners = Learners()
     adapt: Adapt

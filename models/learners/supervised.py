@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from data_prep.episodes import SitePool
 from data_prep.images import Images
-from models.augment import augment
 from models.method import Source
-from workspace.settings import Augment
 from workspace.settings import Supervised as Settings
 
 CHUNK = 256  # images in one forward pass without gradients
@@ -40,7 +38,7 @@ class Supervised(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_std", torch.ones(features))
 
-    def batch(self, source: Source, step: int, how: Augment) -> list[TaskBatch]:
+    def batch(self, source: Source, step: int) -> list[TaskBatch]:
         """Images drawn evenly over sites, then classes, then patients; a pure function of the run's seed and the step."""
         rng = np.random.default_rng([*source.seed, step])
         drawn: dict[str, list[tuple[int, int]]] = {}
@@ -52,10 +50,10 @@ class Supervised(nn.Module):
         order = sorted(drawn)
         rows, labels = np.array([pair for task in order for pair in drawn[task]]).T
         device = source.images.stored.device
-        images = augment(how, source.images.gather(torch.from_numpy(rows).to(device)), seed=source.step_seed(step))
         parts = [len(drawn[task]) for task in order]
-        return [TaskBatch(*part) for part in zip(order, images.split(parts), torch.from_numpy(labels).to(device).split(parts),
-                                                 strict=True)]
+        images = source.images.gather(torch.from_numpy(rows).to(device)).split(parts)
+        return [TaskBatch(task, source.augment.apply(task, own, source.step_seed(step) + at), mine)
+                for at, (task, own, mine) in enumerate(zip(order, images, torch.from_numpy(labels).to(device).split(parts), strict=True))]
 
     def loss(self, batch: list[TaskBatch]) -> Float[Tensor, ""]:
         """Mean cross-entropy over all images of the batch, each under its own task's head."""

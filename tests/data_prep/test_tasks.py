@@ -77,8 +77,8 @@ def test_missing_study_numbers_tie_nobody():
 def test_the_shares_are_near_those_asked_for():
     split = split_records(cohort(2000), "source", CHOSEN)
     share = split.groupby("split")["group"].nunique() / 2000
-    assert share["query"] == pytest.approx(0.2, abs=0.03)
-    assert share["validation"] == pytest.approx(0.2, abs=0.03)
+    assert share["query"] == pytest.approx(0.25, abs=0.03)
+    assert share["validation"] == pytest.approx(0.25, abs=0.03)
 
 
 def test_the_supports_of_a_draw_are_nested_in_k_and_draws_differ():

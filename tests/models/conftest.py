@@ -1,4 +1,4 @@
-"""A small meta split with learnable images: each class is a level of grey, each site adds an offset."""
+"""A small meta split with learnable images: each class is a pattern of stripes, each site adds an offset."""
 
 import numpy as np
 import pandas as pd
@@ -8,11 +8,13 @@ import torch
 from data_prep.episodes import site_pools
 from data_prep.images import Images
 from data_prep.meta_split import MetaSplit, SourceSite
-from models.method import Source
+from models.method import Source, Variation
+from workspace.settings import Augment
 
 CLASSES = {"a": ("x", "y", "z"), "b": ("x", "y"), "c": ("p", "q")}
 TASK = {"a": "one", "b": "one", "c": "two"}
 PATIENTS = 12
+VARIATION = Variation(Augment(rotate=5, brightness=0.05, contrast=0.1), {})
 
 
 def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
@@ -21,8 +23,8 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
     for at, (site, classes) in enumerate(CLASSES.items()):
         rows = [(f"{site}-{label}-{patient}", label, "train" if patient < 8 else "validation", place)
                 for place, label in enumerate(classes) for patient in range(PATIENTS) for _ in range(images_a_patient)]
-        grey = np.array([40 + 70 * place + 8 * at for *_, place in rows])
-        pixels.append((grey[:, None, None, None] + rng.normal(0, 12, (len(rows), 1, 16, 16))).clip(0, 255).astype(np.uint8))
+        stripes = [100 + 8 * at + 60 * np.sin((1 + 2 * place) * np.linspace(0, 6.3, 16)) for *_, place in rows]
+        pixels.append((np.array(stripes)[:, None, None] + rng.normal(0, 12, (len(rows), 1, 16, 16))).clip(0, 255).astype(np.uint8))
         table = pd.DataFrame([row[:3] for row in rows], columns=["patient", "label", "split"])
         table = table.assign(group=table["patient"], record=[f"{site}{i}" for i in range(len(rows))], row=range(len(rows)),
                              pixel_hash=[f"{site}h{i}" for i in range(len(rows))])
@@ -35,4 +37,4 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
 @pytest.fixture
 def sources() -> tuple[Source, Source]:
     meta, images = meta_split()
-    return tuple(Source(site_pools(meta, images, split), images, (0, stream)) for stream, split in enumerate(("train", "validation")))
+    return tuple(Source(site_pools(meta, images, split), images, (0, stream), VARIATION) for stream, split in enumerate(("train", "validation")))

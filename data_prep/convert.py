@@ -1,0 +1,130 @@
+"""The convert stage: one hospital's export -> data/studies/SITE, whole or not at all.
+
+Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv and summary.json.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from data_prep.decode import Decoded, decoder
+from data_prep.parallel import CHUNK, in_order
+from data_prep.records import COLUMNS, write_records
+from data_prep.rejects import Reject, count_reasons, write_rejects
+from data_prep.scan import ScanResult, count, count_classes, scan
+from workspace.errors import Problem, Refusal, run_stage
+from workspace.outputs import to_json, whole_folder, write_whole
+from workspace.paths import Workspace
+from workspace.progress import say, track
+from workspace.settings import load_params, load_site
+
+Row = dict[str, object]
+
+
+def convert(workspace: Workspace, name: str) -> None:
+    """Convert one site. Raises Refusal, with nothing written, if too much of it cannot be used."""
+    site, params = load_site(workspace, name), load_params(workspace)
+    found = scan(workspace, name, site, params)
+    refuse_too_many(found, found.rejects)
+    with whole_folder(workspace, workspace.studies(name)) as folder:
+        rows, rejects = write_pixels(found, folder / "pixels.npy")
+        rejects = [*found.rejects, *rejects]
+        refuse_too_many(found, rejects)
+        if not rows:
+            raise Refusal(Problem(f"incoming/{name}", f"no usable record ({_reasons(rejects)})", "at least one",
+                                  "mend the export"))
+        write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
+        write_rejects(rejects, found.keys, folder / "rejects.csv")
+        write_whole(folder / "summary.json", to_json(summary(found, rows, rejects)))
+    images = [reject for reject in rejects if reject.image]
+    say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
+        f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
+
+
+def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]]:
+    """Decode all records in their order and append each to pixels.npy as it comes. Gives the rows written, and new rejects."""
+    rows: list[Row] = []
+    rejects: list[Reject] = []
+    chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
+    outcomes = in_order(decoder(found.convert), found.plans, found.convert.workers, chunk)
+    with growing_array(path, (found.convert.channels, *found.convert.size)) as file:
+        shown = track(outcomes, f"{found.name}: reading pixels", total=len(found.plans))
+        for plan, outcome in zip(found.plans, shown, strict=True):
+            if isinstance(outcome, Decoded):
+                file.write(outcome.array.tobytes())
+                rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+            else:
+                rejects += outcome
+    return rows, rejects
+
+
+@contextmanager
+def growing_array(path: Path, item: tuple[int, ...]) -> Iterator[BinaryIO]:
+    """A .npy file of uint8 to which items are appended; its header is filled in at the end, when their number is known."""
+    with path.open("wb") as file:
+        start = _write_header(file, (0, *item))
+        yield file
+        written = file.tell() - start
+        file.seek(0)
+        # NumPy leaves room in the header for the first axis to grow.
+        if _write_header(file, (written // int(np.prod(item)), *item)) != start:
+            raise AssertionError("the header of a .npy file grew over its data")
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.tell()
+
+
+def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[str, object]:
+    """What became of every file. files = used + rejected + not_images."""
+    lost = [reject for reject in rejects if reject.image]
+    photometric = count(row["photometric"] for row in rows)
+    totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
+    return {
+        "site": found.name,
+        "task": found.site.task,
+        **totals,
+        "used": totals["files"] - totals["rejected"] - totals["not_images"],
+        "records": len(rows),
+        "patients": len({row["patient"] for row in rows}),
+        "classes": count_classes(found.site, rows),
+        "rejects": count_reasons(rejects),
+        "labels": {"rows": found.labelled.rows, "matched": found.labelled.matched,
+                   "unmatched_rows": found.labelled.unmatched_rows, "unlabelled_images": found.labelled.unlabelled_images},
+        "photometric": photometric,
+        "inverted": photometric.get("MONOCHROME1", 0),
+        "modalities": count(row["modality"] for row in rows),
+        "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
+        "secret": found.keys.fingerprint,
+    }
+
+
+def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:
+    """Raise Refusal if more than the site's share of image files was rejected, not counting those left out by choice."""
+    images = found.files - sum(not reject.image for reject in rejects)
+    counted = [reject for reject in rejects if reject.counts]
+    if len(counted) > found.site.max_rejected * images:
+        raise Refusal(Problem(f"incoming/{found.name}", f"{len(counted)} of {images} image files rejected ({_reasons(counted)})",
+                              f"at most {found.site.max_rejected:.1%}",
+                              f"mend the export, or raise max_rejected in sites/{found.name}.yaml"))
+
+
+def _reasons(rejects: list[Reject]) -> str:
+    return ", ".join(f"{reason} {number}" for reason, number in count_reasons(rejects).items())
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        raise Refusal(Problem("data_prep.convert", f"{len(sys.argv) - 1} arguments", "the name of a site",
+                              "python -m data_prep.convert SITE"))
+    convert(Workspace(), sys.argv[1])
+
+
+if __name__ == "__main__":
+    run_stage("convert", main)

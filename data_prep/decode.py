@@ -1,0 +1,90 @@
+"""Planned records -> standardised arrays. Runs in worker processes, so all it takes and gives can be pickled."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from data_prep import dicom, nifti, raster
+from data_prep.image_file import ImageFile, Pixels
+from data_prep.orientation import to_common
+from data_prep.rejects import Reject, Rejected
+from data_prep.series import reject_all
+from data_prep.sources import opened
+from data_prep.standardise import standardise
+from workspace.settings import Convert
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, and a DICOM volume's affine."""
+
+    key: str
+    files: tuple[ImageFile, ...]
+    row: dict[str, object]
+    affine: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """(channel, *space) uint8 and the SHA-256 of its bytes."""
+
+    array: np.ndarray
+    pixel_hash: str
+
+
+def decode_all(plans: list[Planned], convert: Convert) -> list[Decoded | list[Reject]]:
+    """Each record's pixels, or the rejects of all of its files."""
+    return [decode(plan, convert) for plan in plans]
+
+
+def decoder(convert: Convert) -> Callable[[list[Planned]], list[Decoded | list[Reject]]]:
+    return partial(decode_all, convert=convert)
+
+
+def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
+    """Read, check and standardise one record's pixels."""
+    modality = str(plan.row["modality"])
+    slices = []
+    for image in plan.files:
+        try:
+            slices.append(_read(image, windowed=modality in convert.window))
+        except Rejected as rejected:
+            others = [other for other in plan.files if other is not image]
+            return reject_all([image], rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
+    try:
+        pixels = slices[0] if plan.affine is None else _stack(slices, plan.affine)
+        _check_content(pixels)
+    except Rejected as rejected:
+        return reject_all(plan.files, rejected.reason, rejected.found)
+    array = standardise(pixels, convert, modality)
+    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
+
+
+def _read(image: ImageFile, windowed: bool) -> Pixels:
+    with opened(image.found) as stream:
+        if image.kind == "dicom":
+            return dicom.read_pixels(stream, image, windowed)
+        pixels = nifti.read_pixels(stream) if image.kind == "nifti" else raster.read_pixels(stream)
+    if image.kind == "nifti" and pixels.values.shape[: len(image.shape)] != image.shape:
+        raise Rejected("file_changed")
+    return pixels
+
+
+def _check_content(pixels: Pixels) -> None:
+    known = pixels.values if pixels.valid is None else pixels.values[pixels.valid]
+    if known.size == 0 or np.ptp(known) == 0:
+        raise Rejected("constant_image")
+
+
+def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
+    """Slices of (rows, columns) -> one volume in the common order. Raises Rejected."""
+    if any(pixels.photograph for pixels in slices):
+        raise Rejected("unsupported_pixels", "a volume in colour")
+    values = to_common(np.stack([pixels.values.T for pixels in slices], axis=-1), affine)
+    if all(pixels.valid is None for pixels in slices):
+        return Pixels(values, inverted=slices[0].inverted)
+    valid = [np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices]
+    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted)

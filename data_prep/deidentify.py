@@ -1,0 +1,131 @@
+"""Keyed hashes for identifiers, and the narrow gates through which any other value of a header must pass."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from workspace.errors import Problem, Refusal
+from workspace.paths import Workspace
+
+SECRET_BYTES = 32  # as long as SHA-256's output, which RFC 2104 recommends for a key
+HEX_DIGITS = 20  # 80 bits: no two of a billion keys meet by chance
+AGE_CAP = 90.0  # years; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), groups all ages from 90
+AGE_LIMIT = 130.0  # years; above it a value is an error
+DAYS, WEEKS, MONTHS = 365.25, 52.18, 12.0  # in a year
+AGE_UNITS = {"D": DAYS, "W": WEEKS, "M": MONTHS, "Y": 1.0}  # DICOM PS3.5 6.2, value representation AS
+SEXES = {"f": "F", "female": "F", "w": "F", "weiblich": "F", "m": "M", "male": "M", "männlich": "M", "o": "O", "other": "O"}
+YEARS = range(1970, 2101)  # of a study; outside it a date is an error
+EQUIPMENT = re.compile(r"[A-Za-z0-9 ._+\-/()]{1,40}")  # names of makers and models; no mark-up, no quotes, no control characters
+SHORTEST_TOKEN = 3  # characters; shorter pieces of a name match by chance
+
+# PS3.16 CID 29, acquisition modalities, and OT
+MODALITIES = frozenset(["AR", "BI", "BMD", "CFM", "CR", "CT", "CTPROTOCOL", "DG", "DMS", "DX", "ECG", "EEG", "EMG", "EOG", "EPS", "ES", "FA", "FS", "GM", "HD", "IO", "IVOCT", "IVUS", "KER", "LEN", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS", "OT", "PA", "POS", "PT", "PX", "RESP", "RF", "RG", "RTIMAGE", "SC", "SM", "SMR", "ST", "TG", "US", "VA", "XA", "XC"])
+UNKNOWN_MODALITY = "OT"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keyed hashes of one site. A key says nothing without the secret, and is the same in every run with it."""
+
+    secret: str
+    site: str
+    namespace: str  # sites that share it give a patient the same key
+
+    def patient(self, value: str) -> str:
+        return self._hash("patient", self.namespace, value)
+
+    def study(self, value: str) -> str:
+        return self._hash("study", self.namespace, value)
+
+    def series(self, value: str) -> str:
+        return self._hash("series", self.namespace, value)
+
+    def record(self, source: str) -> str:
+        return self._hash("record", self.site, source)
+
+    def file(self, name: str) -> str:
+        return self._hash("file", self.site, name)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells two secrets apart and gives neither away."""
+        return self._hash("fingerprint", "", "")
+
+    def _hash(self, *parts: str) -> str:
+        message = "\0".join(parts).encode("utf-8", "surrogateescape")
+        return hmac.new(bytes.fromhex(self.secret), message, hashlib.sha256).hexdigest()[:HEX_DIGITS]
+
+
+def read_secret(workspace: Workspace) -> str:
+    """The workspace's secret, made on first use. Several stages may start at once: the first to link its file wins."""
+    path = workspace.secret_file
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f"secret.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(new_secret() + "\n")
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+    secret = path.read_text().strip()
+    if not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", secret):
+        raise Refusal(Problem(".fewsite/secret", "text that is no secret", f"{2 * SECRET_BYTES} hexadecimal digits",
+                              "restore it from its backup; without it keys do not match earlier runs"))
+    return secret
+
+
+def new_secret() -> str:
+    return secrets.token_hex(SECRET_BYTES)
+
+
+def equipment(value: str, identifying: Iterable[str]) -> str | None:
+    """A maker's or model's name, or None where it does not look like one or shares a piece with an identifying value."""
+    value = value.strip()
+    if not EQUIPMENT.fullmatch(value):
+        return None
+    tokens = {token for text in identifying for token in re.split(r"[\W_]+", text.casefold()) if len(token) >= SHORTEST_TOKEN}
+    return None if any(token in value.casefold() for token in tokens) else value
+
+
+def modality(value: str) -> str:
+    return value if value in MODALITIES else UNKNOWN_MODALITY
+
+
+def sex(value: str | None) -> str | None:
+    return SEXES.get((value or "").strip().casefold())
+
+
+def study_year(date: str) -> int | None:
+    """The year of a DICOM date."""
+    match = re.match(r"(\d{4})", date)
+    return int(match[1]) if match and int(match[1]) in YEARS else None
+
+
+def age_from_years(value: str | None) -> float | None:
+    """Years from a table's cell; None where it is no age."""
+    try:
+        return _capped(float((value or "").strip().replace(",", ".")))
+    except ValueError:
+        return None
+
+
+def age_from_dicom(age: str, birth_date: str, study_date: str) -> float | None:
+    """Years from Patient's Age (nnnD, W, M or Y), else from the years of birth and study."""
+    match = re.fullmatch(r"(\d{1,3})([DWMY])", age.strip())
+    if match:
+        return _capped(int(match[1]) / AGE_UNITS[match[2]])
+    if re.match(r"\d{4}", birth_date) and study_year(study_date):
+        return _capped(float(int(study_date[:4]) - int(birth_date[:4])))
+    return None
+
+
+def _capped(years: float) -> float | None:
+    return round(min(years, AGE_CAP), 1) if 0 <= years <= AGE_LIMIT else None

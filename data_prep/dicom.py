@@ -1,0 +1,312 @@
+"""One DICOM file: its header as facts, its pixels as values (PS3.3, PS3.5). Any doubt is a Rejected with its reason."""
+
+import math
+import struct
+import zlib
+from typing import BinaryIO
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+    UID_dictionary,
+)
+
+from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
+from data_prep.image_file import Facts, ImageFile, Pixels, Place
+from data_prep.quiet import quiet
+from data_prep.rejects import Rejected
+from data_prep.sources import Found
+
+# One named decoder a syntax: pydicom would try another after a failure, and a lenient one may accept what a strict one refused.
+DECODERS = {
+    ImplicitVRLittleEndian: "", ExplicitVRLittleEndian: "", ExplicitVRBigEndian: "", DeflatedExplicitVRLittleEndian: "",
+    RLELossless: "pydicom",
+    JPEGBaseline8Bit: "pillow",  # notices a stream that ends early, which libjpeg does not
+    JPEGExtended12Bit: "pylibjpeg", JPEGLossless: "pylibjpeg", JPEGLosslessSV1: "pylibjpeg",
+    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
+    **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
+}
+JPEG_FAMILY = frozenset(DECODERS) - {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
+                                     DeflatedExplicitVRLittleEndian, RLELossless}
+END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
+HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
+
+GREY = ("MONOCHROME1", "MONOCHROME2")
+PALETTE = "PALETTE COLOR"
+COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
+
+IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+# Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with one of these is dropped.
+IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName",
+               "PatientBirthDate", "PatientAddress", "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "StudyDate",
+               "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "DeviceSerialNumber",
+               "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
+               "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
+NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", "Manufacturer", "ManufacturerModelName", "ImageType",
+          "BurnedInAnnotation", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
+          "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
+          "ImagesInAcquisition", "NumberOfSlices")
+PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double and integer pixel data
+ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
+UNDEFINED_LENGTH = 0xFFFFFFFF
+LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
+
+
+def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile:
+    """What the header says, without decoding pixels. `bare`: the file has no preamble. Raises Rejected."""
+    with quiet():
+        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *IDENTIFYING, *NEEDED])
+        _check_object(data)
+        syntax = _transfer_syntax(data)
+        identifiers = {keyword: value for keyword in IDENTIFIERS if (value := _text(data, keyword))}
+        try:
+            if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
+                _check_pixels_are_whole(stream, data)
+            shape = _check_image(data, syntax)
+            if not identifiers.get("SOPInstanceUID"):
+                raise Rejected("no_instance_uid")
+        except Rejected as rejected:
+            raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""),
+                           identifiers.get("SOPInstanceUID", "")) from None
+        return ImageFile(found, "dicom", shape, _facts(data, syntax), identifiers, _place(data))
+
+
+def read_pixels(stream: BinaryIO, expected: ImageFile | None = None, windowed: bool = False) -> Pixels:
+    """Decode a single-frame image: rescaled grey values, or RGB of 8 bits. `windowed`: values must be in physical units.
+
+    Raises Rejected, also where the file is no longer the one whose header was read.
+    """
+    with quiet() as caught:
+        data = _parse(stream, force=True)
+        if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
+            raise Rejected("truncated")
+        read = (_text(data, "SOPInstanceUID"), data.Rows, data.Columns)
+        if expected and read != (expected.identifiers["SOPInstanceUID"], *expected.shape):
+            raise Rejected("file_changed")
+        syntax = _transfer_syntax(data)
+        _check_image(data, syntax)
+        _check_end_of_image(data, syntax)
+        caught.clear()
+        try:
+            pixels = _decode(data, syntax, windowed)
+        except Rejected:
+            raise
+        except Exception as error:  # decoders raise whatever they like on damaged streams, and their texts may quote values
+            raise Rejected("not_decodable", type(error).__name__) from None
+        if any(HARMLESS not in str(warning.message) for warning in caught):
+            raise Rejected("decode_warning")
+        return pixels
+
+
+def raw_pixels(stream: BinaryIO) -> bytes:
+    """The undecoded pixel data, to tell whether two slices are the same. Raises Rejected."""
+    with quiet():
+        data = _parse(stream, force=True)
+        return bytes(data.get("PixelData") or b"")
+
+
+def _parse(stream: BinaryIO, **options: object) -> Dataset:
+    try:
+        return pydicom.dcmread(stream, **options)  # type: ignore[arg-type]
+    except (EOFError, zlib.error, struct.error):
+        raise Rejected("truncated") from None
+    except Exception as error:  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
+        raise Rejected("not_decodable", type(error).__name__) from None
+
+
+def _check_object(data: Dataset) -> None:
+    """Tell images from reports, plans and derived objects by SOP class (PS3.4 B.5). Raises Rejected."""
+    sop_class = UID(_text(data, "SOPClassUID") or _text(data.file_meta, "MediaStorageSOPClassUID"))
+    name = sop_class.name if sop_class in UID_dictionary else ""
+    if not name:
+        raise Rejected("unknown_sop_class")
+    if "Image Storage" not in name:
+        raise Rejected("derived_object" if "Rows" in data else "no_pixels")
+    if not _whole(data, "Rows") or not _whole(data, "Columns"):
+        raise Rejected("truncated", "a header without rows and columns")
+    burned_in = _text(data, "BurnedInAnnotation").upper()
+    if burned_in == "YES" or ("Secondary Capture" in name and burned_in != "NO"):
+        raise Rejected("burned_in_annotation")
+
+
+def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
+    """Rows and columns of a single-frame image that fewsite decodes. Raises Rejected."""
+    if syntax not in DECODERS:
+        raise Rejected("unknown_transfer_syntax", syntax if syntax in UID_dictionary else "a private transfer syntax")
+    if (_whole(data, "NumberOfFrames") or 1) > 1:
+        raise Rejected("multi_frame")
+    photometric, samples = _text(data, "PhotometricInterpretation"), _whole(data, "SamplesPerPixel")
+    if (photometric, samples) not in [(name, 1) for name in (*GREY, PALETTE)] + [(name, 3) for name in COLOUR]:
+        raise Rejected("unsupported_pixels", "a photometric interpretation and samples per pixel that do not fit")
+    shape = _whole(data, "Rows") or 0, _whole(data, "Columns") or 0
+    if not 0 < math.prod(shape) <= MAX_PIXELS:
+        raise Rejected("too_large" if math.prod(shape) else "unsupported_pixels")
+    return shape
+
+
+def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> None:
+    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before."""
+    implicit, little = data.original_encoding
+    order = "<" if little else ">"
+    header = stream.read(12)
+    if len(header) < 12:
+        raise Rejected("truncated", "no pixel data")
+    group, element = struct.unpack(order + "HH", header[:4])
+    if group << 16 | element not in PIXEL_TAGS:
+        raise Rejected("truncated", "no pixel data")
+    if implicit:
+        length, start = struct.unpack(order + "I", header[4:8])[0], stream.tell() - 4
+    elif header[4:6] in LONG_FORM:
+        length, start = struct.unpack(order + "I", header[8:12])[0], stream.tell()
+    else:
+        raise Rejected("not_decodable", "a pixel data element of another kind")
+    end = stream.seek(0, 2)
+    if length != UNDEFINED_LENGTH:
+        if start + length > end:
+            raise Rejected("truncated", f"{end - start} of {length} bytes of pixels")
+        return
+    place = start
+    while place + 8 <= end:
+        stream.seek(place)
+        group, element, length = struct.unpack("<HHI", stream.read(8))
+        if group << 16 | element == SEQUENCE_END:
+            return
+        if group << 16 | element != ITEM:
+            raise Rejected("not_decodable", "pixel data that is no sequence of fragments")
+        place += 8 + length
+    raise Rejected("truncated", "encapsulated pixel data without its end")
+
+
+def _check_end_of_image(data: Dataset, syntax: str) -> None:
+    if "PixelData" not in data and not any(tag in data for tag in PIXEL_TAGS):
+        raise Rejected("truncated", "no pixel data")
+    if syntax not in JPEG_FAMILY:
+        return
+    try:
+        frame = next(generate_frames(data.PixelData, number_of_frames=1))
+    except Exception as error:  # the fragments themselves may be damaged
+        raise Rejected("not_decodable", type(error).__name__) from None
+    if not frame.rstrip(b"\0").endswith(END_OF_IMAGE):
+        raise Rejected("truncated", "a compressed image without its end marker")
+
+
+def _decode(data: Dataset, syntax: str, windowed: bool) -> Pixels:
+    data.file_meta.TransferSyntaxUID = UID(syntax)  # a file without meta header has none, and the decoder asks for it
+    stored = pixel_array(data, decoding_plugin=DECODERS[UID(syntax)])
+    photometric = _text(data, "PhotometricInterpretation")
+    if photometric == PALETTE:
+        return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
+    if photometric not in GREY:
+        return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
+    return Pixels(_rescaled(data, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1")
+
+
+def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
+    """Stored values after the modality LUT (PS3.3 C.11.1), float32. Raises Rejected."""
+    has_lut = bool(data.get("ModalityLUTSequence"))
+    if not has_lut and "RescaleSlope" in data:
+        slope, intercept = _numbers(data, "RescaleSlope", 1), _numbers(data, "RescaleIntercept", 1)
+        if not slope or slope[0] == 0 or not intercept:
+            raise Rejected("bad_rescale")
+    elif windowed and not has_lut:
+        raise Rejected("no_rescale")
+    values = apply_modality_lut(stored, data).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise Rejected("not_finite")
+    return values
+
+
+def _valid(data: Dataset, stored: np.ndarray) -> np.ndarray | None:
+    """False where Pixel Padding Value, or its range, says there is no image (PS3.3 C.7.5.1.1.2)."""
+    value = _whole(data, "PixelPaddingValue")
+    if value is None or stored.dtype.kind not in "iu":
+        return None
+    limit = _whole(data, "PixelPaddingRangeLimit")
+    # The padding's own VR is often wrong in sign, so it is brought to the pixels' type bit by bit.
+    ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
+    valid = (stored < ends.min()) | (stored > ends.max())
+    return None if valid.all() else valid
+
+
+def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:
+    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits go."""
+    return (colour >> max(bits - 8, 0)).astype(np.uint8)
+
+
+def _palette_bits(data: Dataset) -> int:
+    """Bits of apply_color_lut's output: 8 or 16, by the descriptor's third value (PS3.3 C.7.6.3.1.5)."""
+    return 16 if data.RedPaletteColorLookupTableDescriptor[2] > 8 else 8
+
+
+def _transfer_syntax(data: Dataset) -> str:
+    stated = _text(data.file_meta, "TransferSyntaxUID")
+    if stated:
+        return stated
+    implicit, little = data.original_encoding
+    return str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
+
+
+def _facts(data: Dataset, syntax: str) -> Facts:
+    identifying = [_text(data, keyword) for keyword in IDENTIFYING]
+    study_date = _text(data, "StudyDate")
+    spacing = next((found for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+                    if (found := _numbers(data, keyword, 2)) and min(found) > 0), None)
+    return Facts(
+        transfer_syntax=syntax,
+        photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
+        modality=modality(_text(data, "Modality")),
+        manufacturer=equipment(_text(data, "Manufacturer"), identifying),
+        model=equipment(_text(data, "ManufacturerModelName"), identifying),
+        age=age_from_dicom(_text(data, "PatientAge"), _text(data, "PatientBirthDate"), study_date),
+        sex=sex(_text(data, "PatientSex")),
+        study_year=study_year(study_date),
+        spacing=spacing,
+    )
+
+
+def _place(data: Dataset) -> Place:
+    stated = _whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices")
+    return Place(_numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6),
+                 "LOCALIZER" in _text(data, "ImageType").upper(), stated)
+
+
+def _text(data: Dataset, keyword: str) -> str:
+    """An element's value as text; empty where it is missing or cannot be read."""
+    try:
+        value = data.get(keyword)
+    except Exception:  # converting a malformed value may raise anything; to us it is missing
+        return ""
+    return "" if value is None else str(value).strip(" \0")
+
+
+def _whole(data: Dataset, keyword: str) -> int | None:
+    try:
+        return int(data.get(keyword))  # type: ignore[arg-type]
+    except Exception:  # as in _text
+        return None
+
+
+def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """`count` finite numbers, or None."""
+    try:
+        value = data.get(keyword)
+        numbers = tuple(float(number) for number in ([value] if count == 1 else value))  # type: ignore[arg-type, union-attr]
+    except Exception:  # as in _text
+        return None
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None

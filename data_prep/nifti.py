@@ -1,0 +1,137 @@
+"""One NIfTI file (NIfTI-1 or NIfTI-2, gzipped or not), checked against its own promises before anything is allocated."""
+
+import io
+import math
+import struct
+from typing import BinaryIO
+
+import nibabel
+import numpy as np
+
+from data_prep.image_file import Facts, ImageFile, Pixels
+from data_prep.kinds import HEAD
+from data_prep.orientation import common_shape, common_spacing, to_common
+from data_prep.quiet import quiet
+from data_prep.rejects import Rejected
+from data_prep.sources import MAX_FILE_BYTES, Found, read_all
+
+SYNTAX = "NIFTI"
+MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}  # in one unit of the header
+ORTHOGONAL = 1e-3  # cosine between two axes, above which the affine shears
+SINGULAR = 1e-6  # of the axes' lengths multiplied; a volume's share below which the affine is flat
+COLOUR_TYPES = (128,)  # DT_RGB24
+
+
+def read_header(stream: BinaryIO, found: Found) -> ImageFile:
+    """Shape and spacing. Raises Rejected."""
+    with quiet():
+        header = _header(stream.read(HEAD))
+        shape = _shape(header)
+        if len(shape) == 3:
+            affine = _affine(header)
+            facts = Facts(SYNTAX, "MONOCHROME2", spacing=common_spacing(affine))
+            return ImageFile(found, "nifti", common_shape(shape, affine), facts)
+        photometric = "RGB" if int(header["datatype"]) in COLOUR_TYPES else "MONOCHROME2"
+        return ImageFile(found, "nifti", shape[::-1], Facts(SYNTAX, photometric, spacing=_flat_spacing(header)))
+
+
+def read_pixels(stream: BinaryIO) -> Pixels:
+    """Values of an image (rows, columns) or a volume (slices, rows, columns in the common order). Raises Rejected."""
+    with quiet():
+        start = stream.read(HEAD)
+        header = _header(start)
+        promised = int(header["vox_offset"]) + math.prod(_dimensions(header)) * header.get_data_dtype().itemsize
+        if promised > MAX_FILE_BYTES:
+            raise Rejected("too_large")
+        content = start + read_all(stream)
+        if len(content) < promised:
+            raise Rejected("truncated", f"{len(content)} of {promised} bytes")
+        try:
+            image = _class(start).from_stream(io.BytesIO(content))
+            values = np.asanyarray(image.dataobj)
+        except Exception as error:  # nibabel raises several kinds on malformed headers
+            raise Rejected("not_decodable", type(error).__name__) from None
+        if values.dtype.names:  # RGB24 comes as fields R, G, B
+            values = np.stack([values[name] for name in values.dtype.names], axis=-1)
+            return Pixels(np.ascontiguousarray(_upright(values.reshape(*_shape(header), 3))))
+        values = values.reshape(_shape(header))
+        if not np.isfinite(values).all():
+            raise Rejected("not_finite")
+        values = values.astype(np.float32)
+        return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else _upright(values)))
+
+
+def _upright(image: np.ndarray) -> np.ndarray:
+    """(columns, rows) -> (rows, columns). NIfTI's second axis points up, so the last row is the top.
+
+    The affine of a single plane is mostly made up, and its left and right cannot be trusted: it is not used.
+    """
+    return image.swapaxes(0, 1)[::-1]
+
+
+def _class(start: bytes) -> type[nibabel.Nifti1Image]:
+    return nibabel.Nifti2Image if 540 in (struct.unpack(order + "i", start[:4])[0] for order in "<>") else nibabel.Nifti1Image
+
+
+def _header(start: bytes) -> nibabel.Nifti1Header:
+    kind = _class(start).header_class
+    if len(start) < kind.template_dtype.itemsize:
+        raise Rejected("truncated", "a file shorter than its header")
+    try:
+        header = kind(start[: kind.template_dtype.itemsize], check=False)
+        data_type = header.get_data_dtype()
+    except Exception as error:  # as in read_pixels
+        raise Rejected("not_decodable", type(error).__name__) from None
+    if data_type.kind == "c" or data_type.itemsize == 0 or (data_type.names and int(header["datatype"]) not in COLOUR_TYPES):
+        raise Rejected("unsupported_pixels", "complex values or colours with transparency")
+    return header
+
+
+def _dimensions(header: nibabel.Nifti1Header) -> tuple[int, ...]:
+    count = int(header["dim"][0])
+    sizes = tuple(int(size) for size in header["dim"][1 : count + 1])
+    if not 2 <= count <= 7 or min(sizes) < 1:
+        raise Rejected("not_decodable", "dimensions that cannot be")
+    return sizes
+
+
+def _shape(header: nibabel.Nifti1Header) -> tuple[int, ...]:
+    """(columns, rows) of an image or (columns, rows, slices) of a volume. Raises Rejected if there is more than one."""
+    sizes = _dimensions(header)
+    if math.prod(sizes[3:]) > 1:
+        raise Rejected("time_series")
+    space = sizes[:3]
+    volume = len(space) == 3 and space[2] > 1
+    if volume and int(header["datatype"]) in COLOUR_TYPES:
+        raise Rejected("unsupported_pixels", "a volume in colour")
+    return space if volume else space[:2]
+
+
+def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
+    """Voxel (column, row, slice) -> mm, RAS. Raises Rejected where it says nothing or nothing usable."""
+    if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
+        raise Rejected("no_orientation")
+    try:
+        affine = np.array(header.get_best_affine(), np.float64)
+    except Exception as error:  # a quaternion that is none
+        raise Rejected("singular_affine", type(error).__name__) from None
+    affine[:3] *= _unit(header)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or min(lengths) == 0 or abs(np.linalg.det(affine[:3, :3])) < SINGULAR * math.prod(lengths):
+        raise Rejected("singular_affine")
+    cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
+    if np.abs(cosines - np.eye(3)).max() > ORTHOGONAL:
+        raise Rejected("sheared_affine")
+    return affine
+
+
+def _flat_spacing(header: nibabel.Nifti1Header) -> tuple[float, float] | None:
+    columns, rows = (abs(float(size)) * _unit(header) for size in header["pixdim"][1:3])
+    return (rows, columns) if rows > 0 and columns > 0 and math.isfinite(rows * columns) else None
+
+
+def _unit(header: nibabel.Nifti1Header) -> float:
+    try:
+        return MM[header.get_xyzt_units()[0]]
+    except KeyError:
+        raise Rejected("no_spacing", "an unknown unit of length") from None

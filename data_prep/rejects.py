@@ -1,0 +1,135 @@
+"""Why a file is not used: one table of reasons, and rejects.csv, which names files by keyed hash only."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from data_prep.deidentify import Keys
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a code means and what a person can do. `image`: false where the file is no image at all, and so no loss."""
+
+    means: str
+    do: str
+    image: bool = True
+
+
+SEND_AGAIN = "send the file again"
+SEND_SERIES = "send the whole series again"
+NOTHING = "nothing; it is no image"
+
+REASONS = {
+    # no images
+    "not_an_image": Reason("a file that is no image", NOTHING, image=False),
+    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory)",
+                        NOTHING, image=False),
+    "derived_object": Reason("a DICOM object derived from images (segmentation, dose, parametric map)", NOTHING, image=False),
+    # files
+    "empty_file": Reason("an empty file", SEND_AGAIN),
+    "unreadable": Reason("a file that the system does not let us read", "mend its permissions or the broken link"),
+    "file_changed": Reason("a file that changed while it was read", "wait until the export is complete and run again"),
+    "not_what_its_name_says": Reason("a file named like an image that holds something else, such as an HTML page", SEND_AGAIN),
+    "too_large": Reason("a file larger than fewsite reads", "check that it is sound; split it if it is"),
+    # archives
+    "damaged_archive": Reason("an archive that cannot be opened", "send the archive again"),
+    "damaged_member": Reason("a file in an archive that fails its checksum", "send the archive again"),
+    "encrypted_member": Reason("an encrypted file in an archive", "send it without a password"),
+    "unsafe_member": Reason("a file in an archive whose path leads out of it", "make the archive again"),
+    "nested_archive": Reason("an archive inside an archive", "unpack the inner one"),
+    "unsupported_archive": Reason("a tar archive", "unpack it or send a zip"),
+    "archive_bomb": Reason("an archive that unpacks to more than its size can hold", "do not open it; ask its sender"),
+    # decoding
+    "truncated": Reason("a file that ends early", SEND_AGAIN),
+    "not_decodable": Reason("a file that starts like an image and cannot be decoded", SEND_AGAIN),
+    "decode_warning": Reason("pixels that decode only with a warning, so that they may be wrong", SEND_AGAIN),
+    "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
+    "unknown_sop_class": Reason("a DICOM object of unknown or missing SOP class", "send it as a standard image"),
+    "unsupported_pixels": Reason("a kind of pixels that fewsite does not read", "send it as grey or RGB"),
+    "multi_frame": Reason("several frames in one file", "send single frames"),
+    "constant_image": Reason("one value everywhere", "check the export"),
+    "not_finite": Reason("values that are not finite", "check the export"),
+    "bad_rescale": Reason("a rescale slope or intercept that cannot be right", "check the export"),
+    "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
+    # identity
+    "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
+                                   "clean it and set Burned In Annotation to NO"),
+    "no_instance_uid": Reason("no SOP Instance UID", "send the original"),
+    "duplicate_instance": Reason("an image that is there already", "nothing; one copy is used"),
+    "no_patient": Reason("no value that says which patient it is of", "name a column as labels.patient"),
+    # labels
+    "no_label": Reason("an image without a row in the labels table", "add a row or leave it"),
+    "label_ignored": Reason("an image whose label is under ignore", "nothing"),
+    "conflicting_labels": Reason("images of one volume with different labels", "correct the labels table"),
+    # volumes
+    "is_a_volume": Reason("a volume where size is two-dimensional", "set convert.size to three numbers"),
+    "not_a_volume": Reason("a single image where size is three-dimensional", "set convert.size to two numbers"),
+    "no_series": Reason("a slice without a Series Instance UID", SEND_SERIES),
+    "mixed_patients": Reason("one series with slices of several patients", "ask the sender whose it is"),
+    "localizer": Reason("a localizer", "nothing; it is split off"),
+    "mixed_matrix": Reason("a series with slices of several matrix sizes", SEND_SERIES),
+    "mixed_spacing": Reason("a series with slices of several pixel spacings", SEND_SERIES),
+    "mixed_values": Reason("a series whose slices differ in how their values are meant", SEND_SERIES),
+    "no_position": Reason("a slice without position or orientation", SEND_SERIES),
+    "no_spacing": Reason("a volume without a usable pixel spacing", SEND_SERIES),
+    "bad_orientation": Reason("an orientation that is no pair of unit vectors at right angles", SEND_SERIES),
+    "missing_slice": Reason("a volume with a gap, or with fewer slices than it says", SEND_SERIES),
+    "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),
+    "gantry_tilt": Reason("a volume whose slices are not stacked at right angles", "send a straightened reconstruction"),
+    "duplicate_position": Reason("several slices with different pixels at one position", "send each time point as a series"),
+    "sibling_rejected": Reason("a slice of a volume of which another slice was rejected", SEND_SERIES),
+    "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", SEND_SERIES),
+    "time_series": Reason("several volumes in one file", "send one volume a file"),
+    "no_orientation": Reason("a NIfTI volume with neither sform nor qform", "write its orientation"),
+    "singular_affine": Reason("a NIfTI volume whose affine cannot be inverted", "write its orientation"),
+    "sheared_affine": Reason("a NIfTI volume whose axes are not at right angles", "resample it to a straight grid"),
+    "nifti_pair": Reason("a NIfTI header whose voxels lie in another file", "write it as one .nii file"),
+}
+
+# Not losses: a person chose which images to label, and which labels to ignore.
+BY_CHOICE = frozenset({"no_label", "label_ignored"})
+
+
+class Rejected(Exception):
+    """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the UIDs are never shown."""
+
+    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = ""):
+        self.reason, self.found, self.series, self.instance = reason, found, series, instance
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One file that is not used. `name` and the UIDs may hold a patient's id: kept in memory, never written."""
+
+    name: str
+    kind: str
+    reason: str
+    found: str = ""
+    series: str = ""  # UID
+    instance: str = ""  # UID
+
+    @property
+    def image(self) -> bool:
+        return REASONS[self.reason].image
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts towards a site's max_rejected."""
+        return self.image and self.reason not in BY_CHOICE
+
+
+def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:
+    return dict(sorted(Counter(reject.reason for reject in rejects).items()))
+
+
+def write_rejects(rejects: Iterable[Reject], keys: Keys, path: Path) -> None:
+    """Write rejects.csv: one sorted row a file that is not used."""
+    columns = ["file", "kind", "reason", "found", "do"]
+    rows = sorted((keys.file(reject.name), reject.kind, reject.reason, reject.found or REASONS[reject.reason].means,
+                   REASONS[reject.reason].do) for reject in rejects)
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False, lineterminator="\n")

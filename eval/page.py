@@ -1,0 +1,60 @@
+"""A page: sections put into one self-contained HTML file. Everything is escaped, nothing is fetched, no script runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a page: its template, what the template shows, and the tables behind it (file name -> table)."""
+
+    template: str
+    title: str
+    shown: Mapping[str, Any]
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def anchor(self) -> str:
+        return self.template.removesuffix(".html.j2")
+
+
+def render(template: str, **shown: Any) -> str:
+    """The page as HTML. A value that a template names and nobody gave is an error, never a blank."""
+    pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+                        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent)
+    return pages.get_template(template).render(**shown)
+
+
+def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write the numbers behind the figures as CSV files."""
+    for name, table in sorted(tables.items()):
+        table.to_csv(folder / name, index=False, lineterminator="\n")
+
+
+def decimals(value: float) -> str:
+    return f"{value:.3f}" if pd.notna(value) else "not measured"
+
+
+def interval(low: float, high: float) -> str:
+    return f"{low:.3f} to {high:.3f}" if pd.notna(low) and pd.notna(high) else "not measured"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def plain(name: str) -> str:
+    """A method's or setting's name as words."""
+    return name.replace("_", " ")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 patient`, `2,259 patients`."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,}\N{NO-BREAK SPACE}{noun if number == 1 else plural}"

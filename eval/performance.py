@@ -1,0 +1,83 @@
+"""performance.csv: every method's metrics at every k, with both uncertainties and the counts they rest on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from eval.answers import Answers, Query, read_answers
+from eval.metrics import auroc, balanced_accuracy, class_scores, scored_classes, weighted_auroc
+from eval.uncertainty import mean_half_width, patient_weights, percentile_interval
+
+AUROC = "auroc"  # two classes: binary; more: mean over classes of one against the rest
+BALANCED_ACCURACY = "balanced_accuracy"
+
+
+def class_metric(name: str) -> str:
+    """The metric's name for the AUROC of one class against the rest."""
+    return f"{AUROC}:{name}"
+
+
+def performance(predictions: pd.DataFrame, classes: list[str], bootstrap: int, confidence: float, seed: int,
+                site: str = "the site") -> pd.DataFrame:
+    """One row a method, k and metric: the mean over draws and seeds, and two intervals.
+
+    patient_low, patient_high: percentile interval of that mean over a stratified patient bootstrap. draws_low, draws_high: the
+    spread of the metric over support draws (mean over seeds in each), missing where there is one draw.
+    Raises Refusal naming class and `site` if a class has no query patient.
+    """
+    query, every = read_answers(predictions, classes, site)
+    weights = patient_weights(query.patients, query.labels, bootstrap, seed)
+    counts = {"patients": len(np.unique(query.patients)), "records": len(query.records)}
+    rows = []
+    for answers in every:
+        for metric, by_draw, resampled in _measured(answers, query, classes, weights):
+            patient_low, patient_high = percentile_interval(resampled, confidence)
+            draws_low, draws_high = percentile_interval(by_draw, confidence) if len(by_draw) > 1 else (np.nan, np.nan)
+            rows.append({"method": answers.method, "k": answers.k, "metric": metric, "value": float(by_draw.mean()),
+                         "patient_low": patient_low, "patient_high": patient_high,
+                         "draws_low": draws_low, "draws_high": draws_high, "draws": len(by_draw), **counts})
+    return pd.DataFrame(rows)
+
+
+def _measured(answers: Answers, query: Query, classes: list[str],
+              weights: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Each metric's name, its value in each draw (mean over seeds), and in each resample (mean over draws and seeds)."""
+    scores = class_scores(answers.probabilities)  # (seed, draw, record, score)
+    by_draw, resampled = [], []
+    for score, label in enumerate(scored_classes(len(classes))):
+        column, positive = np.ascontiguousarray(scores[..., score]), query.labels == label
+        by_draw.append(auroc(column, positive).mean(axis=0))
+        resampled.append(weighted_auroc(column.reshape(-1, len(query.records)), positive, weights))
+    yield AUROC, np.mean(by_draw, axis=0), np.mean(resampled, axis=0)
+    if len(classes) > 2:
+        for name, draws, resamples in zip(classes, by_draw, resampled, strict=True):
+            yield class_metric(name), draws, resamples
+
+    accuracy = accuracy_by_draw(answers, query)
+    correct = _correct(answers, query).mean(axis=(0, 1))
+    yield BALANCED_ACCURACY, accuracy, balanced_accuracy(correct, query.labels, weights)
+
+
+def accuracy_by_draw(answers: Answers, query: Query) -> np.ndarray:
+    """Balanced accuracy in each draw, mean over seeds: (draw,)."""
+    once = np.ones((1, len(query.records)))
+    return balanced_accuracy(_correct(answers, query), query.labels, once)[..., 0].mean(axis=0)
+
+
+def _correct(answers: Answers, query: Query) -> np.ndarray:
+    return (answers.probabilities.argmax(axis=-1) == query.labels).astype(np.float64)
+
+
+def episode_accuracy(query: Query, every: list[Answers], confidence: float) -> pd.DataFrame:
+    """N-way K-shot accuracy as few-shot papers print it: the mean over draws and half the width of its interval.
+
+    It tells how well the mean over draws is known on these patients, so it is narrower than either uncertainty of `performance`.
+    """
+    rows = []
+    for answers in every:
+        by_draw = accuracy_by_draw(answers, query)
+        half_width = mean_half_width(by_draw, confidence) if len(by_draw) > 1 else np.nan
+        rows.append({"method": answers.method, "k": answers.k, "way": answers.probabilities.shape[-1],
+                     "accuracy": float(by_draw.mean()), "half_width": half_width, "draws": len(by_draw)})
+    return pd.DataFrame(rows)

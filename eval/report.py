@@ -1,0 +1,40 @@
+"""Stage `report`: one hospital's page, and the tables behind its figures.
+
+    python -m eval.report SITE ROLE
+"""
+
+import sys
+
+from eval.cohort import cohort_section
+from eval.confusion import confusion_section
+from eval.curves import curves_section
+from eval.evidence import read_evidence
+from eval.gallery import gallery_section
+from eval.needed import needed_section
+from eval.page import render, write_tables
+from eval.provenance import provenance_section
+from eval.verdict import verdict_section
+from workspace.errors import run_stage
+from workspace.outputs import whole_folder
+from workspace.paths import Workspace
+from workspace.progress import say
+from workspace.settings import Role
+
+SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, confusion_section, gallery_section,
+            provenance_section)  # in the order of the page; a section is one function in one file, and one template
+
+
+def main(site: str, role: Role) -> None:
+    workspace = Workspace()
+    evidence = read_evidence(workspace, site, role)
+    sections = [section(evidence) for section in SECTIONS]
+    with whole_folder(workspace, workspace.report(site)) as folder:
+        (folder / "index.html").write_text(render("report.html.j2", evidence=evidence, sections=sections), encoding="utf-8")
+        for section in sections:
+            write_tables(section.tables, folder)
+    verdict = sections[0].shown["verdict"]
+    say(f"report {site}: {verdict.word}: AUROC {verdict.value:.3f} at k={verdict.k}; see {workspace.report(site)}/index.html")
+
+
+if __name__ == "__main__":
+    run_stage("report", lambda: main(sys.argv[1], sys.argv[2]))

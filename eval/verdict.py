@@ -1,0 +1,108 @@
+"""The verdict: one method at one k against one target, all three fixed in params.yaml before the run."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from eval.evidence import SOURCE_ONLY, Evidence, chosen_shots
+from eval.needed import needed
+from eval.page import Section
+from eval.performance import AUROC, class_metric
+from workspace.settings import Report
+
+FEW_PATIENTS = 50  # query patients under which a percentile interval is known to be too narrow
+FEW_IN_CLASS = 10  # the same, of one class
+
+Word = Literal["met", "not met", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """AUROC of `method` with k labelled patients a class. The draws' interval is None where there was one draw."""
+
+    word: Word
+    method: str
+    k: int
+    target: float
+    value: float
+    patient_low: float
+    patient_high: float
+    draws_low: float | None
+    draws_high: float | None
+    draws: int
+    patients: int
+    records: int
+
+    @property
+    def few(self) -> bool:
+        return self.patients < FEW_PATIENTS
+
+
+def judge(performance: pd.DataFrame, report: Report) -> Verdict:
+    """Met: the patient interval lies wholly at or above the target. Not met: wholly under it. Else these patients cannot tell."""
+    k = chosen_shots(performance, report.method, report.shots)
+    row = performance.set_index(["method", "k", "metric"]).loc[(report.method, k, AUROC)]
+    word: Word = "met" if row["patient_low"] >= report.target_auroc else (
+        "not met" if row["patient_high"] < report.target_auroc else "cannot tell")
+    spread = [float(row[end]) if pd.notna(row[end]) else None for end in ("draws_low", "draws_high")]
+    return Verdict(word, report.method, k, report.target_auroc, float(row["value"]), float(row["patient_low"]),
+                   float(row["patient_high"]), *spread, int(row["draws"]), int(row["patients"]), int(row["records"]))
+
+
+def verdict_section(evidence: Evidence) -> Section:
+    """The verdict in plain words, what speaks against trusting it, and how it compares with the other methods."""
+    verdict = judge(evidence.performance, evidence.params.report)
+    table = needed(evidence.performance, verdict.target, len(evidence.classes))
+    return Section("verdict.html.j2", "Verdict", {
+        "verdict": verdict, "few": verdict.few, "classes": len(evidence.classes), "confidence": evidence.params.adapt.confidence,
+        "needed": next(row for row in table.to_dict("records") if row["method"] == verdict.method),
+        "asked": evidence.params.report.shots, "gaps": [gap for gap in evidence.task["infeasible"]
+                                                        if gap["k"] == evidence.params.report.shots],
+        "cautions": cautions(evidence, verdict), "rivals": _rivals(evidence, verdict), "source": _source_model(evidence, verdict),
+        "by_class": _by_class(evidence, verdict), "role": evidence.role, "site": evidence.site})
+
+
+def cautions(evidence: Evidence, verdict: Verdict) -> list[str]:
+    """Why the numbers may say less than they seem to."""
+    found = []
+    if verdict.few:
+        found.append(f"Only {verdict.patients} query patients (fewer than {FEW_PATIENTS}): the intervals are too narrow. "
+                     "Label more patients before relying on this page.")
+    for label, name in enumerate(evidence.classes):
+        patients = evidence.query.patients_of(label)
+        if patients < FEW_IN_CLASS:
+            found.append(f"Class {name} has {patients} query patients (fewer than {FEW_IN_CLASS}): the intervals understate "
+                         "how uncertain its share in every number is.")
+    if verdict.patient_low == verdict.patient_high:
+        found.append("The patient interval has no width, since no resampling changed the result. This is not certainty: "
+                     "more query patients are needed to see an error at all.")
+    if verdict.draws_low is None and verdict.k:
+        found.append("One support draw only, so how much the result hangs on which cases were labelled is not known. "
+                     "Set tasks.draws in params.yaml to 10 or more and run again.")
+    if evidence.role == "source":
+        found.append("This hospital's other patients trained the model: an internal reference, no evidence for a new hospital.")
+    return found
+
+
+def _rivals(evidence: Evidence, verdict: Verdict) -> list[dict[str, object]]:
+    """Every other method at the verdict's k, best first."""
+    table = evidence.performance
+    rows = table[(table["metric"] == AUROC) & (table["method"] != verdict.method) & (table["k"] == verdict.k)]
+    return rows.sort_values(["value", "method"], ascending=[False, True]).to_dict("records")
+
+
+def _source_model(evidence: Evidence, verdict: Verdict) -> dict[str, object] | None:
+    """What the source model does without any labelled case; None where no source hospital has the task."""
+    table = evidence.performance
+    rows = table[(table["metric"] == AUROC) & (table["method"] == SOURCE_ONLY)]
+    return rows.iloc[0].to_dict() if len(rows) and verdict.method != SOURCE_ONLY else None
+
+
+def _by_class(evidence: Evidence, verdict: Verdict) -> list[dict[str, object]]:
+    """AUROC of each class against the rest, for the verdict's method and k; empty for two classes."""
+    at = evidence.performance[(evidence.performance["method"] == verdict.method) & (evidence.performance["k"] == verdict.k)]
+    rows = {row["metric"]: row for row in at.to_dict("records")}
+    return [{**rows[class_metric(name)], "class": name, "class_patients": evidence.query.patients_of(label),
+             "class_records": int((evidence.query.labels == label).sum())}
+            for label, name in enumerate(evidence.classes) if class_metric(name) in rows]

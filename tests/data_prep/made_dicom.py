@@ -1,0 +1,94 @@
+"""Small DICOM files with known pixels, made for tests."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    VLPhotographicImageStorage,
+)
+
+NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+
+
+def ramp(rows: int = 12, columns: int = 10, high: int = 4000) -> np.ndarray:
+    return np.linspace(0, high, rows * columns).reshape(rows, columns).astype(np.uint16)
+
+
+def grey(pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, **elements: object) -> Dataset:
+    """A CT-like image of (rows, columns) integers, compressed if `syntax` says so; `elements` are set last."""
+    data = _common(CTImageStorage)
+    data.Modality, data.SamplesPerPixel, data.PhotometricInterpretation = "MR", 1, "MONOCHROME2"
+    bits = 8 * pixels.dtype.itemsize
+    data.BitsAllocated, data.BitsStored, data.HighBit = bits, bits, bits - 1
+    data.PixelRepresentation = int(pixels.dtype.kind == "i")
+    return _finish(data, pixels, syntax, elements)
+
+
+def colour(pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, **elements: object) -> Dataset:
+    """A photograph of (rows, columns, 3) uint8."""
+    data = _common(VLPhotographicImageStorage)
+    data.Modality, data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = "XC", 3, "RGB", 0
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+    return _finish(data, pixels, syntax, elements)
+
+
+def volume(count: int = 6, series: str = "1.2.3.4", step: float = 2.0, seed: int = 0, **elements: object) -> list[Dataset]:
+    """An axial series of `count` slices of 12 x 10; slice i lies at z = i * step and is brighter than slice i - 1."""
+    noise = np.random.default_rng(seed).integers(0, 50, (count, 12, 10))
+    return [grey((noise[place] + 100 * place).astype(np.uint16), SeriesInstanceUID=series, SOPInstanceUID=f"{series}.{place + 1}",
+                 PixelSpacing=[0.7, 0.5], ImageOrientationPatient=[1, 0, 0, 0, 1, 0], ImagePositionPatient=[5, 6, place * step],
+                 InstanceNumber=1, **elements) for place in range(count)]
+
+
+def encapsulated(data: Dataset, syntax: str, frame: bytes) -> Dataset:
+    """`data` with an already compressed frame."""
+    data.PixelData = encapsulate([frame])
+    data["PixelData"].is_undefined_length = True
+    data.file_meta.TransferSyntaxUID = syntax
+    return data
+
+
+def as_bytes(data: Dataset) -> bytes:
+    stream = io.BytesIO()
+    data.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def write(data: Dataset, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(as_bytes(data))
+    return path
+
+
+def _common(sop_class: str) -> Dataset:
+    data = Dataset()
+    data.file_meta = FileMetaDataset()
+    data.SOPClassUID, data.SOPInstanceUID = sop_class, "1.2.3.1"
+    data.StudyInstanceUID, data.SeriesInstanceUID = "1.2.3.2", "1.2.3.3"
+    data.PatientID, data.PatientName = "ZZPHI-17", "ZZPHI^Doe"
+    data.StudyDate = "20190615"
+    return data
+
+
+def _finish(data: Dataset, pixels: np.ndarray, syntax: str, elements: dict[str, object]) -> Dataset:
+    data.Rows, data.Columns = pixels.shape[:2]
+    order = ">" if syntax == ExplicitVRBigEndian else "<"
+    content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    data.PixelData = content + b"\0" * (len(content) % 2)
+    data["PixelData"].VR = "OW" if pixels.dtype.itemsize > 1 else "OB"
+    for keyword, value in elements.items():
+        setattr(data, keyword, value)
+    data.file_meta.TransferSyntaxUID = syntax if syntax in NATIVE else ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
+    data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID or "1.2.3.1"
+    if syntax not in NATIVE:
+        data.compress(syntax, generate_instance_uid=False)
+    return data

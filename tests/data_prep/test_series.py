@@ -1,0 +1,145 @@
+"""Slices become a volume in the order of their positions, or are refused for what is wrong with them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from data_prep import dicom
+from data_prep.image_file import ImageFile
+from data_prep.rejects import Reject, Rejected
+from data_prep.series import Volume, group_slices, make_volume
+from data_prep.sources import Found, opened
+from tests.data_prep.made_dicom import grey, ramp, volume, write
+
+
+def read(folder: Path, slices: list[Dataset]) -> list[ImageFile]:
+    """Write slices under names that say nothing about their order, and read their headers."""
+    images = []
+    for number, data in enumerate(slices):
+        path = write(data, folder / f"{(number * 7) % 97:03}")
+        found = Found(path.name, path, path.stat().st_size)
+        with opened(found) as stream:
+            images.append(dicom.read_header(stream, found))
+    return sorted(images, key=lambda image: image.found.name)
+
+
+def make(folder: Path, slices: list[Dataset], broken_nearby: bool = False) -> tuple[Volume, list[Reject]]:
+    groups, rejects = group_slices(read(folder, slices))
+    assert len(groups) == 1 and not rejects
+    return make_volume(groups[0], broken_nearby)
+
+
+def heights(made: Volume) -> list[float]:
+    return [image.place.position[2] for image in made.files]
+
+
+def moved(slices: list[Dataset], shift: np.ndarray) -> list[Dataset]:
+    for data, step in zip(slices, shift, strict=True):
+        data.ImagePositionPatient = [float(value) for value in np.add(data.ImagePositionPatient, step)]
+    return slices
+
+
+def test_slices_are_ordered_by_position_whatever_their_names_and_numbers(tmp_path: Path) -> None:
+    made, rejects = make(tmp_path, volume(9)[::-1])
+    assert heights(made) in ([2.0 * place for place in range(9)], [2.0 * place for place in range(9)][::-1])
+    assert made.shape == (9, 12, 10) and made.spacing == pytest.approx((2.0, 0.7, 0.5)) and not rejects
+
+
+def test_the_affine_takes_each_slice_to_its_position(tmp_path: Path) -> None:
+    made, _ = make(tmp_path, volume(5))
+    for place, image in enumerate(made.files):
+        assert made.affine @ [0, 0, place, 1] == pytest.approx([*np.array(image.place.position) * [-1, -1, 1], 1])
+
+
+def test_jitter_of_positions_and_orientations_is_accepted(tmp_path: Path) -> None:
+    jitter = np.random.default_rng(0).uniform(-0.002, 0.002, (8, 3))
+    slices = moved(volume(8), jitter)
+    for number, data in enumerate(slices):
+        data.ImageOrientationPatient = [1, 1e-5 * number, 0, -1e-5 * number, 1, 0]
+    assert len(make(tmp_path, slices)[0].files) == 8
+
+
+def test_a_slice_that_is_there_twice_is_used_once(tmp_path: Path) -> None:
+    slices = volume(6)
+    twin = volume(6)[2]
+    twin.SOPInstanceUID = "9.9"
+    made, rejects = make(tmp_path, [*slices, twin])
+    assert len(made.files) == 6 and [reject.reason for reject in rejects] == ["duplicate_instance"]
+
+
+def test_two_series_and_two_orientations_are_different_volumes(tmp_path: Path) -> None:
+    turned = volume(4, series="1.2.9")
+    for data in turned[:2]:
+        data.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    groups, _ = group_slices(read(tmp_path, [*volume(5), *turned]))
+    assert sorted(map(len, groups)) == [2, 2, 5]
+
+
+def test_a_localizer_is_split_off(tmp_path: Path) -> None:
+    slices = volume(6)
+    slices[0].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    groups, rejects = group_slices(read(tmp_path, slices))
+    assert [len(group) for group in groups] == [5] and [reject.reason for reject in rejects] == ["localizer"]
+
+
+def test_two_patients_in_one_series_are_both_rejected(tmp_path: Path) -> None:
+    slices = volume(6)
+    slices[3].PatientID = "other"
+    groups, rejects = group_slices(read(tmp_path, slices))
+    assert not groups and [reject.reason for reject in rejects] == ["mixed_patients"] * 6
+
+
+def without(keyword: str) -> list[Dataset]:
+    slices = volume(6)
+    delattr(slices[2], keyword)
+    return slices
+
+
+def with_value(keyword: str, value: object) -> list[Dataset]:
+    slices = volume(6)
+    setattr(slices[2], keyword, value)
+    return slices
+
+
+def other_matrix() -> list[Dataset]:
+    slices = volume(6)
+    position = slices[2].ImagePositionPatient
+    slices[2] = grey(ramp(14, 10), SeriesInstanceUID="1.2.3.4", SOPInstanceUID="8", PixelSpacing=[0.7, 0.5],
+                     ImagePositionPatient=position, ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    return slices
+
+
+@pytest.mark.parametrize(("slices", "reason"), [
+    (volume(8)[:3] + volume(8)[4:], "missing_slice"),
+    (volume(6, ImagesInAcquisition=7), "missing_slice"),
+    (moved(volume(6), np.outer([0, 0, 0, 0, 0.7, 0], [0, 0, 1])), "variable_spacing"),
+    (moved(volume(6), np.outer(np.arange(6), [0, 0.5, 0])), "gantry_tilt"),
+    (with_value("ImagePositionPatient", [5, 6, 6]), "duplicate_position"),
+    (without("ImagePositionPatient"), "no_position"),
+    (without("ImageOrientationPatient"), "no_position"),
+    (without("PixelSpacing"), "no_spacing"),
+    (with_value("PixelSpacing", [0, 0]), "no_spacing"),
+    (with_value("PixelSpacing", [0.7, 0.6]), "mixed_spacing"),
+    (other_matrix(), "mixed_matrix"),
+    (with_value("PhotometricInterpretation", "MONOCHROME1"), "mixed_values"),
+    (volume(2), "not_a_volume"),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_a_series_that_does_not_fit_is_rejected_for_its_reason(tmp_path: Path, slices: list[Dataset], reason: str) -> None:
+    with pytest.raises(Rejected, match=f"^{reason}$"):
+        make(tmp_path, slices)
+
+
+def test_beside_a_broken_file_only_a_series_that_states_its_length_is_trusted(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="maybe_incomplete"):
+        make(tmp_path / "a", volume(6), broken_nearby=True)
+    assert len(make(tmp_path / "b", volume(6, ImagesInAcquisition=6), broken_nearby=True)[0].files) == 6
+
+
+def test_a_skewed_orientation_is_rejected(tmp_path: Path) -> None:
+    slices = volume(4)
+    for data in slices:
+        data.ImageOrientationPatient = [1, 0, 0, 0.1, 0.99, 0]
+    with pytest.raises(Rejected, match="bad_orientation"):
+        make(tmp_path, slices)

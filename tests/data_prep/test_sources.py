@@ -1,0 +1,131 @@
+"""Exports are walked in one order, read within limits, and never extracted."""
+
+import gzip
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from data_prep import sources
+from data_prep.kinds import Kind, sniff
+from data_prep.rejects import Rejected
+from data_prep.sources import opened, walk
+from workspace.errors import Refusal
+
+
+def make_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def names(root: Path) -> list[str]:
+    return [found.name for found in walk(root)]
+
+
+def problem(root: Path) -> str | None:
+    (found,) = walk(root)
+    return found.problem
+
+
+def content(root: Path, name: str) -> bytes:
+    with opened(next(found for found in walk(root) if found.name == name)) as stream:
+        return stream.read()
+
+
+def test_folders_and_zips_inside_them_are_walked_in_sorted_order(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "2").write_bytes(b"two")
+    make_zip(tmp_path / "a.data", {"z/1": b"one", "y": b"three"})
+    assert names(tmp_path) == ["a.data/y", "a.data/z/1", "b/2"]
+    assert content(tmp_path, "a.data/z/1") == b"one"
+
+
+def test_a_root_may_itself_be_a_zip(tmp_path: Path) -> None:
+    assert names(make_zip(tmp_path / "export", {"x/1": b"one"})) == ["x/1"]
+
+
+def test_a_link_loop_ends_and_each_folder_is_entered_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1").write_bytes(b"x")
+    os.symlink(tmp_path, tmp_path / "a" / "loop")
+    os.symlink(tmp_path / "a", tmp_path / "again")
+    assert sum(name.endswith("1") for name in names(tmp_path)) == 1
+
+
+def test_a_link_to_nowhere_is_unreadable(tmp_path: Path) -> None:
+    os.symlink(tmp_path / "nowhere", tmp_path / "x")
+    assert problem(tmp_path) == "unreadable"
+
+
+def test_a_folder_that_may_not_be_read_refuses_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").mkdir()
+    real = os.scandir
+
+    def closed(path: Path) -> object:
+        if path.name == "a":
+            raise PermissionError(13, "no")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(Refusal, match="1 folders that may not be read"):
+        walk(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "..\\x"])
+def test_a_member_that_leads_out_of_its_zip_is_not_read(tmp_path: Path, name: str) -> None:
+    make_zip(tmp_path / "a.zip", {name: b"x"})
+    assert problem(tmp_path) == "unsafe_member"
+
+
+def test_a_zip_that_unpacks_to_more_than_deflate_can_hold_is_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_zip(tmp_path / "a.zip", {"x": bytes(2**20)})
+    monkeypatch.setattr(sources, "MAX_RATIO", 100)
+    assert problem(tmp_path) == "archive_bomb"
+
+
+def test_a_damaged_zip_is_one_rejected_file(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK\x03\x04" + bytes(50))
+    assert problem(tmp_path) == "damaged_archive"
+
+
+def test_a_member_that_fails_its_checksum_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("x", b"hello world")
+    path.write_bytes(path.read_bytes().replace(b"hello", b"jello"))
+    with pytest.raises(Rejected, match="damaged_member"):
+        content(tmp_path, "a.zip/x")
+
+
+def test_gzip_is_undone_and_its_damage_noticed(tmp_path: Path) -> None:
+    whole = gzip.compress(b"hello" * 1000, mtime=0)
+    (tmp_path / "x").write_bytes(whole)
+    assert content(tmp_path, "x") == b"hello" * 1000
+    (tmp_path / "x").write_bytes(whole[:-12])
+    with pytest.raises(Rejected, match="truncated"):
+        content(tmp_path, "x")
+    (tmp_path / "x").write_bytes(whole[:-8] + b"\0\0\0\0" + whole[-4:])
+    with pytest.raises(Rejected, match="damaged_member"):
+        content(tmp_path, "x")
+
+
+def test_a_file_larger_than_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 10)
+    with pytest.raises(Rejected, match="too_large"):
+        sources.read_all(io.BytesIO(bytes(11)))
+    assert sources.read_all(io.BytesIO(bytes(10))) == bytes(10)
+
+
+@pytest.mark.parametrize(("head", "kind"), [
+    (b"", Kind.EMPTY), (bytes(128) + b"DICM", Kind.DICOM), (b"\x89PNG\r\n\x1a\n", Kind.PNG), (b"\xff\xd8\xff\xe0", Kind.JPEG),
+    (b"II*\0", Kind.TIFF), (b"PK\x03\x04", Kind.ZIP), (b"<!DOCTYPE html>", Kind.OTHER), (b"a,b\n1,2\n", Kind.OTHER),
+    (b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100", Kind.BARE_DICOM), ((348).to_bytes(4, "little") + bytes(340) + b"n+1\0", Kind.NIFTI),
+    ((348).to_bytes(4, "big") + bytes(340) + b"ni1\0", Kind.NIFTI_PAIR),
+    ((540).to_bytes(4, "little") + b"n+2\0\r\n\x1a\n", Kind.NIFTI),
+])
+def test_a_kind_is_told_by_content(head: bytes, kind: Kind) -> None:
+    assert sniff(head) is kind

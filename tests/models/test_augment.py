@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from models.augment import apply, augment, draw
+from workspace.settings import Augment
+
+NOTHING = Augment(rotate=0, scale=0, shift=0, brightness=0, contrast=0, gamma=0, noise=0, blur=0)
+SHAPES = [(6, 3, 20, 24), (6, 1, 8, 20, 24)]
+
+
+def images(shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+def only(**settings) -> Augment:
+    return NOTHING.model_copy(update=settings)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_operation_leaves_the_images(shape):
+    torch.testing.assert_close(augment(NOTHING, images(shape), 1), images(shape), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_same_seed_replays_and_another_does_not(shape):
+    everything = Augment(flip_all=True, colour=0.2)
+    chosen = draw(everything, images(shape), 4)
+    assert torch.equal(apply(chosen, images(shape)), apply(chosen, images(shape)))
+    assert torch.equal(augment(everything, images(shape), 4), augment(everything, images(shape), 4))
+    assert not torch.equal(augment(everything, images(shape), 4), augment(everything, images(shape), 5))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_image_of_a_batch_gets_its_own_parameters(shape):
+    same = images(shape)[:1].expand(shape)
+    changed = augment(Augment(), same, 2)
+    assert all(not torch.allclose(changed[0], other, atol=1e-3) for other in changed[1:])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_flip_mirrors_exactly_and_only_the_axes_that_are_allowed(shape):
+    given = images(shape)
+    changed = augment(only(flip=True), given, 0)
+    mirrored = [not torch.allclose(a, b, atol=1e-4) for a, b in zip(changed, given, strict=True)]
+    assert any(mirrored) and not all(mirrored)
+    for flipped, after, before in zip(mirrored, changed, given, strict=True):
+        torch.testing.assert_close(after, before.flip(-1) if flipped else before, atol=1e-5, rtol=0)
+
+
+def test_a_quarter_turn_on_a_wide_image_keeps_its_proportions():
+    given = torch.zeros(1, 1, 21, 41)
+    given[..., 10, 16:25] = 1  # a horizontal bar of nine pixels about the centre
+    chosen = draw(NOTHING, given, 0)
+    turned = apply(type(chosen)(**{**vars(chosen), "angle": torch.tensor([torch.pi / 2])}), given)
+    assert turned[0, 0, :, 20].sum() == pytest.approx(9, abs=0.2)
+    assert turned[0, 0, 10].sum() == pytest.approx(1, abs=0.2)
+
+
+def test_a_known_contrast_and_brightness_change_the_values_as_written():
+    given = images((2, 1, 8, 8)) * 0.2 + 0.4
+    chosen = draw(NOTHING, given, 0)
+    chosen = type(chosen)(**{**vars(chosen), "contrast": torch.tensor([1.5, 1.0]), "brightness": torch.tensor([0.0, 0.1])})
+    changed = apply(chosen, given)
+    assert changed[0].std() == pytest.approx(1.5 * given[0].std().item(), rel=1e-3)
+    torch.testing.assert_close(changed[1], given[1] + 0.1, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_blur_keeps_the_mean_and_lowers_the_variance_of_each_image(shape):
+    given = images(shape)
+    chosen = draw(NOTHING, given, 0)
+    blurred = apply(type(chosen)(**{**vars(chosen), "blur": torch.full((shape[0],), 1.5)}), given)
+    assert blurred.mean() == pytest.approx(given.mean().item(), abs=0.01)
+    assert (blurred.flatten(1).std(1) < 0.6 * given.flatten(1).std(1)).all()
+
+
+def test_noise_has_the_drawn_standard_deviation():
+    given = torch.full((1, 1, 200, 200), 0.5)
+    chosen = draw(NOTHING, given, 0)
+    assert apply(type(chosen)(**{**vars(chosen), "noise": torch.tensor([0.05])}), given).std() == pytest.approx(0.05, rel=0.05)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_result_stays_in_range(shape):
+    strong = augment(Augment(brightness=1, contrast=0.9, noise=0.5, colour=0.9), images(shape), 3)
+    assert 0 <= strong.min() and strong.max() <= 1 and strong.isfinite().all()

@@ -1,0 +1,44 @@
+import pytest
+import torch
+from torch.func import functional_call
+
+from models.encoders import build_encoder, feature_count
+from workspace.errors import Refusal
+from workspace.settings import Encoder
+
+NAMES = ["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [[32, 32], [32, 32, 32]], ids=["2d", "3d"])
+def test_an_encoder_gives_one_vector_an_image_in_2d_and_3d(name, size):
+    encoder = build_encoder(Encoder(name=name, width=16), 3, size).eval()
+    features = encoder(torch.rand(2, 3, *size))
+    assert features.shape == (2, feature_count(encoder, 3, size))
+    assert features.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["conv4", "resnet10"])
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_an_image_has_the_same_features_in_any_batch(name, norm):
+    torch.manual_seed(0)
+    encoder = build_encoder(Encoder(name=name, norm=norm, width=16), 1, [32, 32]).eval()
+    images = torch.rand(4, 1, 32, 32)
+    torch.testing.assert_close(encoder(images)[1:2], encoder(images[1:2]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_second_derivative_passes_through_functional_calls(name):
+    torch.manual_seed(0)
+    encoder = build_encoder(Encoder(name=name, width=16), 1, [32, 32])
+    weights = dict(encoder.named_parameters())
+    loss = functional_call(encoder, weights, (torch.rand(2, 1, 32, 32),)).square().mean()
+    first = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+    sum(gradient.square().sum() for gradient in first if gradient is not None).backward()
+    assert next(iter(weights.values())).grad.abs().sum() > 0
+
+
+def test_images_that_are_too_small_for_the_layers_are_refused_before_training():
+    encoder = build_encoder(Encoder(name="conv4", width=16), 1, [8, 8])
+    with pytest.raises(Refusal, match=r"params.yaml encoder: found images of 8x8, too small"):
+        feature_count(encoder, 1, [8, 8])

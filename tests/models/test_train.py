@@ -1,0 +1,152 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.build import build_learner, load_learner
+from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state
+from models.method import Variation
+from models.train import train
+from workspace.errors import Refusal
+from workspace.settings import Adapt, Augment, Convert, Encoder, Maml, Params, Prototypical, Report, Supervised, Train
+
+TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
+PARAMS = Params(sites={"a": "source"}, convert=Convert(size=[16, 16]), train=Train(learners=["maml"], device="cpu", checkpoint_every=2),
+                adapt=Adapt(methods=["maml"]), report=Report(method="maml"))
+COMMON = {"steps": 6, "validate_every": 4, "validation_episodes": 4}
+SETTINGS = {"prototypical": Prototypical(shot=2, query=3, **COMMON), "supervised": Supervised(batch=16, **COMMON),
+            "maml": Maml(shot=2, query=3, tasks=2, inner_steps=1, adapt_steps=2, **COMMON)}
+
+
+def fresh(name: str, **changes):
+    torch.manual_seed(0)
+    return build_learner(name, SETTINGS[name].model_copy(update=changes), Encoder(width=8, norm="group"), PARAMS.convert, TASKS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_run_that_was_cut_anywhere_ends_with_the_weights_and_curve_of_one_that_was_not(name, sources, tmp_path):
+    whole = fresh(name)
+    straight = train(whole, *sources, PARAMS)
+
+    class Cut(Exception):
+        pass
+
+    file = tmp_path / "state.safetensors"
+    first = fresh(name)
+
+    def save_then_cut(state, optimiser):
+        save_state(file, "mark", state, first, optimiser)
+        raise Cut
+
+    with pytest.raises(Cut):
+        train(first, *sources, PARAMS, save=save_then_cut)
+    second = fresh(name)
+    with torch.no_grad():
+        next(second.parameters()).zero_()  # whatever it starts from, the state decides
+    resumed = train(second, *sources, PARAMS, load=lambda optimiser: load_state(file, "mark", second, optimiser))
+    assert resumed.curve == straight.curve
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[key]), key
+    for key, value in straight.best.items():
+        assert torch.equal(value, resumed.best[key]), key
+
+
+def test_a_state_of_other_data_or_settings_is_not_resumed(tmp_path, sources):
+    model = fresh("prototypical")
+    optimiser = torch.optim.AdamW(model.parameters())
+    state = train(model, *sources, PARAMS)
+    save_state(tmp_path / "s", "mark", state, model, optimiser)
+    assert load_state(tmp_path / "s", "another", model, optimiser) is None
+    assert load_state(tmp_path / "missing", "mark", model, optimiser) is None
+
+
+@pytest.mark.parametrize("name", ["prototypical", "supervised"])
+def test_training_learns_what_can_be_learned(name, sources):
+    model = fresh(name, steps=60, rate=3e-3, validate_every=20)
+    state = train(model, *sources, PARAMS)
+    assert state.best_validation > 0.75
+    assert state.curve[-1]["loss"] < state.curve[0]["loss"]
+
+
+def test_the_best_validated_weights_are_kept_not_the_last(sources, monkeypatch):
+    model = fresh("prototypical")
+    scores = iter([0.9, 0.1])
+    monkeypatch.setattr(model, "validate", lambda source: next(scores))
+    state = train(model, *sources, PARAMS)
+    assert (state.best_step, state.best_validation) == (4, 0.9)
+    assert any(not torch.equal(state.best[key], value) for key, value in model.state_dict().items())
+
+
+def test_queries_are_never_augmented(sources):
+    training, _ = sources
+    model = fresh("prototypical")
+    nothing = Augment(rotate=0, scale=0, shift=0, brightness=0, contrast=0, gamma=0, noise=0, blur=0)
+    plain, strong = (model.batch(replace(training, augment=Variation(how, {})), 3) for how in (nothing, Augment(brightness=0.5, noise=0.2)))
+    assert torch.equal(plain.query, strong.query)
+    assert not torch.allclose(plain.support, strong.support, atol=1e-2)
+
+
+def test_source_statistics_are_those_of_the_training_images(sources):
+    training, _ = sources
+    model = fresh("supervised").eval()
+    model.measure_features(training)
+    rows = np.concatenate([rows for pool in training.pools for patients in pool.patients.values() for rows in patients])
+    with torch.no_grad():
+        features = model.encoder(training.images.gather(torch.from_numpy(rows)))
+    torch.testing.assert_close(model.feature_mean, features.mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_supervised_step_draws_all_sites_and_labels_each_task_by_its_own_classes(sources):
+    training, _ = sources
+    batches = fresh("supervised").batch(training, 0)
+    assert [batch.task for batch in batches] == ["one", "two"]
+    assert sum(len(batch.labels) for batch in batches) == 16
+    assert all(batch.labels.max() < len(TASKS[batch.task]) for batch in batches)
+
+
+def card(name: str) -> ModelCard:
+    return ModelCard(name, 0, {"learner": SETTINGS[name].model_dump(mode="json"), "encoder": Encoder(width=8).model_dump(mode="json"),
+                               "convert": PARAMS.convert.model_dump(mode="json"), "augment": {}}, TASKS, {"a": TrainedOn(["p1"], ["h1"], 3)}, 4, 0.9, 10, [])
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_model_comes_back_from_disk_as_it_was(name, tmp_path):
+    folder = tmp_path / name / "0"
+    folder.mkdir(parents=True)
+    model = fresh(name)
+    save_model(folder, model.state_dict(), card(name))
+    loaded = load_learner(folder, torch.device("cpu"))
+    assert not loaded.training
+    assert loaded.settings == model.settings
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[key])
+    assert load_card(folder) == card(name)
+
+
+def test_a_missing_foreign_or_broken_model_is_refused(tmp_path):
+    folder = tmp_path / "maml" / "0"
+    with pytest.raises(Refusal, match=r"runs/maml/0: found no trained model; need .*; do dvc repro train@maml-0"):
+        load_learner(folder, torch.device("cpu"))
+    folder.mkdir(parents=True)
+    save_model(folder, fresh("prototypical").state_dict(), card("maml"))
+    with pytest.raises(Refusal, match=r"model.safetensors: found weights that do not fit"):
+        load_learner(folder, torch.device("cpu"))
+    (folder / "model.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(Refusal, match=r"cannot be read"):
+        load_learner(folder, torch.device("cpu"))
+    content = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**content, "format": 99}))
+    with pytest.raises(Refusal, match=r"found a model of another format; need format 1"):
+        load_card(folder)
+
+
+def test_a_task_with_ranges_of_its_own_is_augmented_by_them(sources):
+    training, _ = sources
+    nothing = Augment(rotate=0, scale=0, shift=0, brightness=0, contrast=0, gamma=0, noise=0, blur=0)
+    own = replace(training, augment=Variation(nothing, {"two": Augment(brightness=0.5)}))
+    model = fresh("supervised")
+    plain, varied = (model.batch(source, 0) for source in (replace(training, augment=Variation(nothing, {})), own))
+    assert torch.equal(plain[0].images, varied[0].images)
+    assert not torch.allclose(plain[1].images, varied[1].images, atol=1e-2)

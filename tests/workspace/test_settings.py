@@ -1,0 +1,93 @@
+import pytest
+
+from workspace.errors import Refusal
+from workspace.paths import Workspace
+from workspace.settings import load_params, load_site, load_site_file, resolve_root
+
+GOOD = """
+sites: {north: source}
+convert: {size: [64, 64]}
+train: {learners: [supervised, maml]}
+adapt: {methods: [majority, maml, fine_tuning]}
+report: {method: maml}
+"""
+SITE = """
+root: $FEWSITE_TEST_ROOT
+task: view
+labels: {file: labels.csv, match: file, class: view}
+classes: {AP: [AP, ap supine], PA: [PA]}
+"""
+
+
+def refusal_of(tmp_path, text: str) -> list[str]:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(Refusal) as refused:
+        load_params(Workspace(tmp_path))
+    return [str(problem).removeprefix(f"{tmp_path}/") for problem in refused.value.problems]
+
+
+def test_what_is_not_written_has_its_default(tmp_path):
+    (tmp_path / "params.yaml").write_text(GOOD)
+    params = load_params(Workspace(tmp_path))
+    assert params.tasks.shots == [0, 1, 2, 5, 10]
+    assert params.learners.maml.inner_steps > 0
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_known_one(tmp_path):
+    assert refusal_of(tmp_path, GOOD + "tasks: {drawz: 3}\n") == [
+        "params.yaml tasks.drawz: found an unknown setting; need one of shots, draws, pool, source_validation, source_query, min_query; "
+        "do write draws"]
+
+
+def test_all_problems_come_at_once(tmp_path):
+    lines = refusal_of(tmp_path, GOOD.replace("[64, 64]", "[4, 4]") + "sead: 1\ntasks: {draws: 0}\n")
+    assert {line.split(":")[0] for line in lines} == {"params.yaml convert.size.0", "params.yaml convert.size.1",
+                                                      "params.yaml tasks.draws", "params.yaml sead"}
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (("[supervised, maml]", "[maml]"), "train.learners: found baselines in adapt.methods without their source model; need supervised"),
+    (("[majority, maml, fine_tuning]", "[majority]"), "report.method: found 'maml'; need one of adapt.methods: majority"),
+    (("[supervised, maml]", "[supervised, maml, mamle]"), "train.learners: found 'mamle'; need one of supervised, prototypical, maml"),
+    (("sites:", "tasks: {shots: [0]}\nsites:"), "tasks.shots: found no k above 0"),
+    (("sites:", "encoder: {norm: batch}\nsites:"), "learners.maml.encoder.norm: found 'batch'"),
+    (("north: source", "north: sauce"), "sites.north: found 'sauce'; need 'source' or 'target'"),
+    (("north: source", "007: source"), "sites.7"),
+])
+def test_settings_that_do_not_fit_together_are_refused(tmp_path, change, said):
+    assert any(said in line for line in refusal_of(tmp_path, GOOD.replace(*change)))
+
+
+def test_text_that_is_not_yaml_is_refused_by_line(tmp_path):
+    assert "line 2: found text that is not YAML" in refusal_of(tmp_path, "sites: {a: source}\n  convert: [")[0]
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(Refusal, match="params.yaml: found no such file; need a YAML file"):
+        load_params(Workspace(tmp_path))
+
+
+def test_a_site_maps_its_values_to_canonical_classes(tmp_path):
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "west.yaml").write_text(SITE)
+    site = load_site(Workspace(tmp_path), "west")
+    assert [site.class_of(value) for value in ("ap supine", "PA", "lateral")] == ["AP", "PA", None]
+
+
+def test_a_site_file_with_a_name_that_dvc_would_change_is_refused(tmp_path):
+    (tmp_path / "007.yaml").write_text(SITE)
+    with pytest.raises(Refusal, match="found a name that is no site name"):
+        load_site_file(tmp_path / "007.yaml")
+
+
+def test_a_root_fills_in_the_environment_and_names_what_is_unset(tmp_path, monkeypatch):
+    (tmp_path / "west.yaml").write_text(SITE)
+    site = load_site_file(tmp_path / "west.yaml")
+    monkeypatch.delenv("FEWSITE_TEST_ROOT", raising=False)
+    with pytest.raises(Refusal, match=r"root: found \$FEWSITE_TEST_ROOT, which is not set"):
+        resolve_root("west.yaml", site)
+    monkeypatch.setenv("FEWSITE_TEST_ROOT", str(tmp_path / "nowhere"))
+    with pytest.raises(Refusal, match="found nothing at"):
+        resolve_root("west.yaml", site)
+    monkeypatch.setenv("FEWSITE_TEST_ROOT", str(tmp_path))
+    assert resolve_root("west.yaml", site) == tmp_path.resolve()
