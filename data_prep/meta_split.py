@@ -8,7 +8,6 @@ import pandas as pd
 from workspace.outputs import to_json
 from workspace.paths import Workspace
 
-
 COLUMNS = ("record", "row", "patient", "group", "label", "split", "pixel_hash")  # row: in the site's pixels.npy
 
 

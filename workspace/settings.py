@@ -129,7 +129,7 @@ class Episodic(Learning):
 
 
 class Supervised(Learning):
-    batch: Count = 64  # images, drawn evenly over sites, classes and patients
+    batch: Count = 64  # images a step
 
 
 class Prototypical(Episodic):

@@ -21,7 +21,7 @@ from pydicom.uid import (
 
 from data_prep.phantom.cohort import Patient
 from data_prep.phantom.exported import ExportedFile
-from data_prep.phantom.vendors import RadiographyUnit, Scanner, Vendor
+from data_prep.phantom.vendors import Scanner, Vendor
 
 PRIVATE_GROUP, PRIVATE_CREATOR = 0x0009, "FEWSITE PHANTOM"
 

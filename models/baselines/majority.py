@@ -1,6 +1,5 @@
 """Majority: the class that the support holds most of, whatever the image; the first class where they are even."""
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor

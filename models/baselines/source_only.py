@@ -1,6 +1,5 @@
 """Source only: the source model as it stands, its head cut down to the classes of the site. No support is used: k = 0."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

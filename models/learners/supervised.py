@@ -39,12 +39,16 @@ class Supervised(nn.Module):
         self.register_buffer("feature_std", torch.ones(features))
 
     def batch(self, source: Source, step: int) -> list[TaskBatch]:
-        """Images drawn evenly over sites, then classes, then patients; a pure function of the run's seed and the step."""
+        """Images drawn by site, class and patient in turn; a pure function of the run's seed and the step.
+
+        Sites and classes come up as the square root of their patients: between as often as they are and all alike.
+        """
         rng = np.random.default_rng([*source.seed, step])
+        sites = _shares([sum(map(len, pool.patients.values())) for pool in source.pools])
         drawn: dict[str, list[tuple[int, int]]] = {}
         for _ in range(self.settings.batch):
-            pool = source.pools[rng.integers(len(source.pools))]
-            label = list(pool.patients)[rng.integers(len(pool.patients))]
+            pool = source.pools[rng.choice(len(sites), p=sites)]
+            label = rng.choice(list(pool.patients), p=_shares([len(patients) for patients in pool.patients.values()]))
             rows = pool.patients[label][rng.integers(len(pool.patients[label]))]
             drawn.setdefault(pool.task, []).append((int(rows[rng.integers(len(rows))]), self.tasks[pool.task].index(label)))
         order = sorted(drawn)
@@ -84,6 +88,11 @@ class Supervised(nn.Module):
         features = features_of(self.encoder, source.images, torch.from_numpy(rows).to(source.images.stored.device))
         self.feature_mean.copy_(features.mean(0))
         self.feature_std.copy_(features.std(0).clamp(min=1e-6))
+
+
+def _shares(counts: list[int]) -> np.ndarray:
+    roots = np.sqrt(counts)
+    return roots / roots.sum()
 
 
 def features_of(encoder: nn.Module, images: Images, rows: Int[Tensor, "record"]) -> Float[Tensor, "record feature"]:

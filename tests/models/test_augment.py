@@ -83,4 +83,4 @@ def test_noise_has_the_drawn_standard_deviation():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_result_stays_in_range(shape):
     strong = augment(Augment(brightness=1, contrast=0.9, noise=0.5, colour=0.9), images(shape), 3)
-    assert 0 <= strong.min() and strong.max() <= 1 and strong.isfinite().all()
+    assert strong.min() >= 0 and strong.max() <= 1 and strong.isfinite().all()

@@ -11,7 +11,8 @@ from models.baselines.source_only import SourceOnly, head_rows
 from models.build import build_learner
 from models.learners.prototypical import class_means, nearness
 from models.method import Method, Support
-from workspace.settings import Convert, Encoder, FineTuning as FineTuningSettings, Maml, Prototypical, Supervised
+from workspace.settings import Convert, Encoder, Maml, Prototypical, Supervised
+from workspace.settings import FineTuning as FineTuningSettings
 
 SIZE = [16, 16]
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
