@@ -36,7 +36,7 @@ def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.Data
     Returns columns record, row (in pixels.npy), patient, group, label, split, pixel_hash; sorted by record.
     """
     group = group_of(records)
-    at = group.map(lambda key: place(key, "split"))
+    at = group.map(lambda key: place(key, f"split-{settings.salt}"))
     if role == "target":
         split = at.map(lambda x: "pool" if x < settings.pool else "query")
     else:
@@ -90,7 +90,8 @@ def make_tasks(site: str, role: Role, task: str, classes: list[str], records: pd
 def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smallest: int, min_query: int) -> list[Problem]:
     needed = {SUPPORT_SPLIT[role]: smallest, "query": min_query, **({"train": 2} if role == "source" else {})}
     return [Problem(f"site {site}, class {name}", f"{have} patients for {split}", f"{needed[split]} at least",
-                    f"add studies of {name}, merge it with another class or put it under ignore in sites/{site}.yaml")
+                    f"add studies of {name} or put it under ignore in sites/{site}.yaml; where the class has patients enough in all, "
+                    "try another tasks.salt before any result is seen")
             for split in needed for name, have in patients[split].items() if have < needed[split]]
 
 

@@ -74,6 +74,7 @@ class Tasks(Strict):
     pool: Fraction = 0.5  # share of a target's patients that supports are drawn from; the rest is the query set
     source_validation: Fraction = 0.25  # share of a source's patients for meta-validation, and as its support pool
     source_query: Fraction = 0.25  # share of a source's patients for its query set; the rest trains
+    salt: int = 0  # another number splits all patients anew; change it only before any result was seen
     min_query: Count = 2  # patients a class in the query set, below which no metric is computed
 
 

@@ -321,7 +321,7 @@ def test_ct_slices_stack_evenly_and_read_as_hounsfield_units(hospitals):
 
 
 def test_nifti_and_dicom_agree_on_where_a_voxel_lies(tmp_path):
-    """One patient on one scanner, exported by both: NIfTI's axes run to the right and front, DICOM's to the left and back."""
+    """One patient on one scanner, exported by both: DICOM counts to the left and back, this NIfTI to the left and front."""
     as_dicom = replace(VENDORS["apex"], scanner=VENDORS["dorado"].scanner)
     for name, vendor in (("dicom", as_dicom), ("nifti", VENDORS["dorado"])):
         (tmp_path / name).mkdir()
@@ -333,9 +333,9 @@ def test_nifti_and_dicom_agree_on_where_a_voxel_lies(tmp_path):
     for header in first:
         x, y, z = map(float, header.ImagePositionPatient)
         i, j, k = np.round(np.linalg.solve(image.affine, [-x, -y, z, 1.0])[:3], 2)
-        assert (i, j) == (0, 0) and k == int(k)
+        assert (i, j) == (0, header.Rows - 1) and k == int(k)
         units = header.pixel_array * float(header.RescaleSlope) + float(header.RescaleIntercept)
-        assert np.array_equal(np.asarray(image.dataobj)[:, :, int(k)].T, units)
+        assert np.array_equal(np.asarray(image.dataobj)[:, ::-1, int(k)].T, units)
 
 
 def test_an_unknown_vendor_is_refused_with_the_known_ones():

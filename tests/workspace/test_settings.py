@@ -35,7 +35,7 @@ def test_what_is_not_written_has_its_default(tmp_path):
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one(tmp_path):
     assert refusal_of(tmp_path, GOOD + "tasks: {drawz: 3}\n") == [
-        "params.yaml tasks.drawz: found an unknown setting; need one of shots, draws, pool, source_validation, source_query, min_query; "
+        "params.yaml tasks.drawz: found an unknown setting; need one of shots, draws, pool, source_validation, source_query, salt, min_query; "
         "do write draws"]
 
 
