@@ -17,7 +17,7 @@ from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, write_rejects
 from data_prep.scan import ScanResult, count, count_classes, scan
-from workspace.errors import Problem, Refusal, run_stage
+from workspace.errors import Problem, Refusal, run_stage, together
 from workspace.outputs import to_json, whole_folder, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say, track
@@ -28,7 +28,7 @@ Row = dict[str, object]
 
 def convert(workspace: Workspace, name: str) -> None:
     """Convert one site. Raises Refusal, with nothing written, if too much of it cannot be used."""
-    site, params = load_site(workspace, name), load_params(workspace)
+    params, site = together(lambda: load_params(workspace), lambda: load_site(workspace, name))
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
     with whole_folder(workspace, workspace.studies(name)) as folder:

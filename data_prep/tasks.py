@@ -11,7 +11,7 @@ import pandas as pd
 
 from data_prep.groups import group_of, place
 from data_prep.records import read_studies
-from workspace.errors import Problem, refuse_if, run_stage
+from workspace.errors import Problem, refuse_if, run_stage, together
 from workspace.outputs import to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -97,7 +97,7 @@ def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smalles
 
 def main(site: str, role: Role) -> None:
     workspace = Workspace()
-    params, settings = load_params(workspace), load_site(workspace, site)
+    params, settings = together(lambda: load_params(workspace), lambda: load_site(workspace, site))
     records = read_studies(workspace.studies(site)).records
     tasks = make_tasks(site, role, settings.task, list(settings.classes), records, params.tasks, params.seed)
     with whole_folder(workspace, workspace.tasks(role, site)) as folder:

@@ -12,7 +12,7 @@ from data_prep.scan import ScanResult, decode_sample, scan
 from data_prep.tasks import SUPPORT_SPLIT, make_tasks
 from pipeline.link import link_site
 from pipeline.params_file import edited
-from workspace.errors import Problem, Refusal, refuse_if
+from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Params, Role, Site, load_params, load_site_file, resolve_root
@@ -45,26 +45,22 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
 
 
 def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, Path]:
-    """Settings, the site's YAML and its root, with the problems of all three together."""
-    problems: list[Problem] = []
-
-    def attempt(read):
-        try:
-            return read()
-        except Refusal as refusal:
-            problems.extend(refusal.problems)
-            return None
-
-    params, site = attempt(lambda: load_params(workspace)), attempt(lambda: load_site_file(file))
-    root = attempt(lambda: resolve_root(str(file), site)) if site else None
+    """Settings, the site's YAML and its root."""
+    params, (site, root) = together(lambda: load_params(workspace), lambda: _site_and_root(file))
+    problems = []
     if file.resolve() != workspace.site_file(file.stem).resolve():
         problems.append(Problem(str(file), "a file outside this workspace's sites/", f"sites/{file.name}", f"move it to sites/{file.name}"))
-    registered = params.sites.get(file.stem) if params else None
+    registered = params.sites.get(file.stem)
     if registered not in (None, role):
         problems.append(Problem(f"params.yaml sites.{file.stem}", f"'{registered}'", f"no such site, or '{role}'",
                                 f"fewsite remove {file.stem}, then add it again"))
     refuse_if(problems)
     return params, site, root
+
+
+def _site_and_root(file: Path) -> tuple[Site, Path]:
+    site = load_site_file(file)
+    return site, resolve_root(str(file), site)
 
 
 def _counts(found: ScanResult, decoded: int) -> str:

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REFUSED = 2
 BROKEN = 1
@@ -37,6 +38,18 @@ def refuse_if(problems: Iterable[Problem]) -> None:
     problems = tuple(problems)
     if problems:
         raise Refusal(*problems)
+
+
+def together(*reads: Callable[[], Any]) -> list[Any]:
+    """Call each and return their results, or raise one Refusal with the problems of all."""
+    results, problems = [], []
+    for read in reads:
+        try:
+            results.append(read())
+        except Refusal as refusal:
+            problems.extend(refusal.problems)
+    refuse_if(problems)
+    return results
 
 
 def run_stage(name: str, main: Callable[[], None]) -> None:
