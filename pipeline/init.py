@@ -1,7 +1,9 @@
 """Make a workspace: params.yaml, sites/, and a link to fewsite's one dvc.yaml."""
 
+import configparser
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from pipeline.params_file import edited
@@ -38,6 +40,10 @@ def init_workspace(workspace: Workspace) -> None:
 def _start_dvc(root: Path) -> None:
     """Start DVC as a part of the Git repository that the folder lies in, else without Git, and without its statistics."""
     in_git = subprocess.run(["git", "-C", root, "rev-parse", "--is-inside-work-tree"], capture_output=True).returncode == 0
-    subprocess.run(["dvc", "init", "--quiet", "--subdir" if in_git else "--no-scm"], cwd=root, check=True, capture_output=True)
-    for setting in ("core.analytics", "core.check_update"):
-        subprocess.run(["dvc", "config", setting, "false"], cwd=root, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--subdir" if in_git else "--no-scm"], cwd=root, check=True,
+                   capture_output=True)
+    config = configparser.ConfigParser()
+    config.read(root / ".dvc" / "config")
+    config.read_dict({"core": {"analytics": "false", "check_update": "false"}})
+    with (root / ".dvc" / "config").open("w") as file:
+        config.write(file)

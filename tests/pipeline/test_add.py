@@ -1,0 +1,172 @@
+"""Adding, linking, removing and locating, on a folder of small pictures."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.add import add_site
+from pipeline.init import init_workspace
+from pipeline.link import link_sites
+from pipeline.locate import show_file
+from pipeline.remove import remove_site
+from workspace.errors import Refusal
+from workspace.paths import Workspace
+from workspace.settings import load_params
+
+SITE = """root: {root}
+task: cells
+labels: {{file: labels.csv, match: file, class: kind, patient: who}}
+classes: {{round: [r], long: [l]}}
+"""
+
+
+@pytest.fixture
+def export(tmp_path) -> Path:
+    folder = tmp_path / "ZZPHI export"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rows = ["file,kind,who"]
+    for at in range(80):
+        Image.fromarray(rng.integers(0, 255, (24, 24), np.uint8)).save(folder / f"ZZPHI_{at}.png")
+        rows.append(f"ZZPHI_{at}.png,{'rl'[at % 2]},ZZPHI{at}")
+    (folder / "labels.csv").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("init") / "study"
+    init_workspace(Workspace(folder))
+    return folder
+
+
+@pytest.fixture
+def workspace(fresh, tmp_path, monkeypatch, export) -> Workspace:
+    folder = fresh.parent / tmp_path.name  # beside it, so that the relative link to dvc.yaml holds
+    shutil.copytree(fresh, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    here = Workspace()
+    here.site_file("west").write_text(SITE.format(root=export))
+    return here
+
+
+def files_of(workspace: Workspace) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(workspace.root.rglob("*")) if path.is_file() and ".dvc" not in path.parts}
+
+
+def add(workspace: Workspace, role: str = "target", check: bool = False) -> None:
+    add_site(workspace, workspace.site_file("west"), role, check)
+
+
+def test_a_new_workspace_links_the_one_dvc_yaml_and_has_no_sites(workspace):
+    assert workspace.dvc_file.resolve() == Path(__file__).parents[2] / "dvc.yaml"
+    params = load_params(workspace)
+    assert params.sites == {} and params.phantom.hospitals == {}
+    assert (Path.cwd() / params.code / "dvc.yaml").is_file()
+
+
+def test_a_folder_with_anything_in_it_is_no_new_workspace(workspace):
+    with pytest.raises(Refusal, match="found a place that is not empty; need a new or empty folder"):
+        init_workspace(Workspace(Path.cwd()))
+
+
+def test_a_check_prints_counts_and_the_largest_k_and_writes_nothing(workspace, capsys):
+    before = files_of(workspace)
+    add(workspace, check=True)
+    said = capsys.readouterr().out
+    assert "80 records of 80 patients" in said and "40 records,    40 patients: round" in said
+    assert "k can be up to" in said and "fewsite add sites/west.yaml" in said and "ZZPHI" not in said
+    assert files_of(workspace) == before
+
+
+def test_adding_registers_and_links_and_adding_twice_changes_nothing(workspace, export, capsys):
+    add(workspace)
+    assert load_params(workspace).sites == {"west": "target"}
+    assert workspace.incoming("west").resolve() == export
+    assert "# every setting" in workspace.params_file.read_text().lower(), "comments are kept"
+    after = files_of(workspace)
+    add(workspace)
+    assert files_of(workspace) == after
+    assert "registered as target already" in capsys.readouterr().out
+
+
+def test_another_role_is_refused_until_the_site_was_removed(workspace):
+    add(workspace)
+    with pytest.raises(Refusal, match="params.yaml sites.west: found 'target'; need no such site, or 'source'; do fewsite remove west"):
+        add(workspace, role="source")
+    remove_site(workspace, "west")
+    assert load_params(workspace).sites == {} and not workspace.incoming("west").exists()
+    add(workspace, role="source")
+    assert load_params(workspace).sites == {"west": "source"}
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (("root: /", "root: /nowhere/"), r"root: found nothing at /nowhere/.*; need a folder, zip"),
+    (("round: [r], ", ""), r"found 40 values of kind under neither classes nor ignore \(lines 2, 4"),
+    (("class: kind", "class: kin"), r"labels.csv header: found the columns file, kind, who; need a column kin"),
+    (("match: file", "mach: file"), r"sites/west.yaml labels.mach: found an unknown setting; need one of .*; do write match"),
+    (("labels.csv", "label.csv"), r"found nothing|found no"),
+])
+def test_what_is_wrong_is_refused_in_one_line_and_nothing_is_written(workspace, export, change, said):
+    file = workspace.site_file("west")
+    file.write_text(file.read_text().replace(*change))
+    before = files_of(workspace)
+    with pytest.raises(Refusal, match=said) as refused:
+        add(workspace, check=True)
+    assert "ZZPHI" not in str(refused.value).replace(export.name, "")
+    assert files_of(workspace) == before
+
+
+def test_a_class_with_too_few_patients_is_refused_by_class_and_site(workspace, export):
+    rows = (export / "labels.csv").read_text().splitlines()
+    (export / "labels.csv").write_text("\n".join([rows[0], *(row for at, row in enumerate(rows[1:]) if at % 2 == 0 or at == 1)]))
+    with pytest.raises(Refusal, match=r"site west, class long: found [01] patients for (pool|query); need [12] at least"):
+        add(workspace)
+    assert load_params(workspace).sites == {}
+
+
+def test_a_file_outside_the_workspace_is_refused(workspace, tmp_path):
+    elsewhere = tmp_path / "west.yaml"
+    elsewhere.write_text(workspace.site_file("west").read_text())
+    with pytest.raises(Refusal, match="outside this workspace's sites/; need sites/west.yaml"):
+        add_site(workspace, elsewhere, "target", check=True)
+
+
+def test_links_are_renewed_for_all_sites(workspace, export):
+    add(workspace)
+    workspace.incoming("west").unlink()
+    link_sites(workspace)
+    assert workspace.incoming("west").resolve() == export
+
+
+def test_a_real_folder_in_the_place_of_a_link_is_left_alone(workspace):
+    add(workspace)
+    workspace.incoming("west").unlink()
+    workspace.incoming("west").mkdir()
+    with pytest.raises(Refusal, match="found a folder that is no link"):
+        link_sites(workspace)
+
+
+def test_a_hash_of_the_rejects_is_shown_as_its_path_on_the_screen(workspace, export, capsys):
+    from data_prep.convert import convert
+
+    (export / "ZZPHI_0.png").write_bytes(b"")
+    add(workspace)
+    convert(workspace, "west")
+    rejects = (workspace.studies("west") / "rejects.csv").read_text().splitlines()
+    row = next(line for line in rejects if "empty_file" in line)
+    capsys.readouterr()
+    show_file(workspace, "west", row.split(",")[0])
+    assert capsys.readouterr().out.strip().endswith("ZZPHI_0.png")
+    with pytest.raises(Refusal, match="found no file with this hash"):
+        show_file(workspace, "west", "00")
+
+
+def test_help_answers_without_the_heavy_imports():
+    code = "import pipeline.cli, sys; sys.exit(bool({'torch', 'pandas', 'pydicom', 'monai', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
