@@ -18,8 +18,8 @@ slow: .venv/ready
 > python -m pytest -q -m slow tests
 
 # The examples hash public or synthetic patients under a published secret, so that anyone gets the same splits and numbers.
-examples/%/.fewsite/secret: examples/%/published.secret
-> mkdir -p $(@D) && install -m 600 $< $@
+examples/%/.fewsite/secret: | examples/%/published.secret
+> mkdir -p $(@D) && install -m 600 $| $@
 
 # The ten public sites of examples/real; FEWSITE_DATA says where they are (docs/real-run.md).
 real: .venv/ready examples/real/.fewsite/secret

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from workspace.errors import Problem, Refusal
+from workspace.outputs import private_folder
 from workspace.paths import Workspace
 
 SECRET_BYTES = 32  # as long as SHA-256's output, which RFC 2104 recommends for a key
@@ -64,7 +65,7 @@ def read_secret(workspace: Workspace) -> str:
     """The workspace's secret, made on first use. Several stages may start at once: the first to link its file wins."""
     path = workspace.secret_file
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(workspace)
         aside = path.with_name(f"secret.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

@@ -54,11 +54,17 @@ class SitePool:
 
 
 def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
-    """The pools of one split (train or validation), a site each, in a fixed order."""
+    """The pools of one split (train or validation), a site each, in a fixed order.
+
+    A patient who has images of two classes, or at two sites, stands for the first alone: no episode can have him on both sides.
+    """
     pools = []
+    taken: set[str] = set()
     for name, site in meta.sites.items():
         table = site.records.assign(at=np.arange(len(site.records)) + images.first_row[name])
-        table = table[table["split"] == split]
+        table = table[(table["split"] == split) & ~table["group"].isin(taken)]
+        taken.update(table["group"])
+        table = table[table["label"] == table.groupby("group")["label"].transform("first")]
         patients = {label: _rows_by_group(table[table["label"] == label]) for label in sorted(site.classes)}
         pools.append(SitePool(name, site.task, patients))
     return pools

@@ -22,7 +22,10 @@ class SourceSite:
 
 @dataclass(frozen=True)
 class MetaSplit:
+    """All source sites, their keys made under one secret (its fingerprint is kept)."""
+
     sites: dict[str, SourceSite]
+    secret: str
 
     @property
     def tasks(self) -> dict[str, list[str]]:
@@ -33,7 +36,7 @@ class MetaSplit:
         return {task: sorted(classes) for task, classes in sorted(names.items())}
 
     def to_json(self) -> str:
-        return to_json({"sites": {name: {"task": site.task, "classes": list(site.classes), "records": site.records.to_dict("list")}
+        return to_json({"secret": self.secret, "sites": {name: {"task": site.task, "classes": list(site.classes), "records": site.records.to_dict("list")}
                                   for name, site in self.sites.items()}})
 
 
@@ -41,4 +44,4 @@ def read_meta_split(workspace: Workspace) -> MetaSplit:
     """Read data/meta_split.json."""
     content = json.loads(workspace.meta_split.read_text())
     return MetaSplit({name: SourceSite(site["task"], tuple(site["classes"]), pd.DataFrame(site["records"]))
-                      for name, site in content["sites"].items()})
+                      for name, site in content["sites"].items()}, content["secret"])

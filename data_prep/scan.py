@@ -21,7 +21,7 @@ from data_prep.sources import Found, opened, read_all, walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
-from workspace.settings import Convert, Params, Site
+from workspace.settings import Convert, Params, Site, resolve_root
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.ZIP: "nested_archive", Kind.TAR: "unsupported_archive",
                  Kind.NIFTI_PAIR: "nifti_pair"}
@@ -78,7 +78,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     first use; with one of your own (deidentify.new_secret()) nothing is written.
     """
     refuse_if(_setting_problems(name, site))
-    root = root or incoming_root(workspace, name)
+    root = root or incoming_root(workspace, name, site)
     table = _read_table(root, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     files = walk(root)
@@ -86,7 +86,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
     rows, matched = _match(images, table, f"{name} {site.labels.file}")
-    images, again = _drop_duplicates(images)
+    images, again = _drop_duplicates(images, rows)
     rejects += again
     plan = _plan_volumes if len(params.convert.size) == 3 else _plan_images
     plans, unplanned = plan(images, rows, rejects, _Maker(name, site, keys, table))
@@ -105,14 +105,16 @@ def decode_sample(scan: ScanResult, count: int) -> Sample:
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
     """The paths that a hash in rejects.csv stands for. They may hold patients' ids: only for the terminal of who may see them."""
     keys = Keys(read_secret(workspace), name, site.patient_namespace or name)
-    return [found.name for found in walk(incoming_root(workspace, name)) if keys.file(found.name) == file_hash]
+    return [found.name for found in walk(incoming_root(workspace, name, site)) if keys.file(found.name) == file_hash]
 
 
-def incoming_root(workspace: Workspace, name: str) -> Path:
-    """Where a site's export lies. Raises Refusal."""
+def incoming_root(workspace: Workspace, name: str, site: Site) -> Path:
+    """Where a site's export lies. Raises Refusal, also where the link leads elsewhere than the site's root does today."""
     root = workspace.incoming(name)
+    if root.is_symlink() and root.resolve() != resolve_root(f"sites/{name}.yaml", site):
+        raise Refusal(Problem(f"incoming/{name}", "a link to another place than root", f"the root of sites/{name}.yaml", "fewsite link"))
     if not root.exists():
-        raise Refusal(Problem(f"incoming/{name}", "nothing", "a link to the hospital's export", f"fewsite link {name}"))
+        raise Refusal(Problem(f"incoming/{name}", "nothing", "a link to the hospital's export", "fewsite link"))
     return root
 
 
@@ -161,16 +163,16 @@ def _setting_problems(name: str, site: Site) -> list[Problem]:
 
 
 def _read_table(root: Path, name: str, site: Site) -> LabelTable:
-    """The labels table, from the export or, where that is one zip, from beside it."""
+    """The labels table, from within the export: DVC watches nothing else, so a table elsewhere could change unseen."""
     where = f"{name} {site.labels.file}"
     root = root.resolve()
-    path = (root if root.is_dir() else root.parent) / site.labels.file
-    if path.is_file():
+    path = root / site.labels.file
+    if path.is_file() and path.resolve().is_relative_to(root):
         return read_labels(path.read_bytes(), where, site)
     inside = [found for found in walk(root) if found.name == site.labels.file]
     if not inside:
-        raise Refusal(Problem(where, "no such file in the export", "a CSV file, relative to the site's root",
-                              "correct labels.file"))
+        raise Refusal(Problem(where, "no such file in the export", "a CSV file under the site's root",
+                              "correct labels.file, or make root a folder that holds the images and the table"))
     try:
         with opened(inside[0]) as stream:
             return read_labels(read_all(stream), where, site)
@@ -184,7 +186,7 @@ def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict
         values = match_files(table, (image.found.name for image in images), where)
     else:
         values = {image.found.name: image.identifiers.get(table.match, "") for image in images}
-    rows = {name: table.rows[value] for name, value in values.items() if value in table.rows}
+    rows = {name: table.rows[value] for name, value in values.items() if value and value in table.rows}
     if not rows:
         raise Refusal(Problem(where, f"{table.lines} rows and {len(images)} images that never match",
                               f"rows that match images by {table.match}", "correct labels.match and labels.column"))
@@ -192,12 +194,16 @@ def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict
     return rows, len(matched)
 
 
-def _drop_duplicates(images: list[ImageFile]) -> tuple[list[ImageFile], list[Reject]]:
-    """One file for each SOP Instance UID: the largest, since a copy may be cut short; among equals the first by name."""
+def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
+    """One file for each SOP Instance UID: one with a label, then the largest, since a copy may be cut short, then the first by name."""
     best: dict[str, ImageFile] = {}
+
+    def worth(image: ImageFile) -> tuple[bool, int]:
+        return image.found.name in rows, image.found.size
+
     for image in images:
         sop = image.identifiers.get("SOPInstanceUID")
-        if sop and (sop not in best or image.found.size > best[sop].found.size):
+        if sop and (sop not in best or worth(image) > worth(best[sop])):
             best[sop] = image
     kept, again = [], []
     for image in images:

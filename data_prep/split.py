@@ -3,6 +3,9 @@
     python -m data_prep.split
 """
 
+import json
+from typing import Any
+
 import pandas as pd
 
 from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
@@ -10,21 +13,25 @@ from workspace.errors import Problem, refuse_if, run_stage
 from workspace.outputs import write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import load_params, load_site
+from workspace.settings import load_params
 
 
-def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, str], classes: dict[str, list[str]]) -> MetaSplit:
+def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) -> MetaSplit:
     """Keep what may train or validate: nothing tied by patient or pixels to the query set of any source site.
 
-    `splits`: site -> its splits.parquet. The same picture may have come in through two hospitals.
+    `splits` and `tasks`: site -> its splits.parquet and task.json. The same picture may have come in through two hospitals.
+    Raises Refusal where the sites' keys were made under different secrets, since then no shared patient would be seen.
     """
+    secrets = sorted({task["secret"] for task in tasks.values()})
+    refuse_if([] if len(secrets) == 1 else [Problem("data/tasks/source", f"keys made under {len(secrets)} secrets", "one secret",
+                                                    "restore .fewsite/secret, delete data/ and run dvc repro")])
     query = pd.concat([table[table["split"] == "query"] for table in splits.values()])
     sites = {}
     for site, table in sorted(splits.items()):
         tied = table["patient"].isin(query["patient"]) | table["pixel_hash"].isin(query["pixel_hash"])
         kept = table[(table["split"] != "query") & ~tied].sort_values("record")
-        sites[site] = SourceSite(tasks[site], tuple(classes[site]), kept[list(COLUMNS)])
-    return MetaSplit(sites)
+        sites[site] = SourceSite(tasks[site]["task"], tuple(tasks[site]["classes"]), kept[list(COLUMNS)])
+    return MetaSplit(sites, secrets[0])
 
 
 def main() -> None:
@@ -33,12 +40,11 @@ def main() -> None:
     names = sorted(site for site, role in load_params(workspace).sites.items() if role == "source")
     refuse_if([] if names else [Problem("params.yaml sites", "no source site", "one at least to train on",
                                         "fewsite add sites/NAME.yaml --source")])
-    files = {site: workspace.tasks("source", site) / "splits.parquet" for site in names}
+    folders = {site: workspace.tasks("source", site) for site in names}
     refuse_if(Problem(f"site {site}", "no tasks", "its convert and tasks stages done", f"dvc repro tasks@{site}")
-              for site, file in files.items() if not file.is_file())
-    settings = {site: load_site(workspace, site) for site in names}
-    meta = gather({site: pd.read_parquet(file) for site, file in files.items()},
-                  {site: settings[site].task for site in names}, {site: list(settings[site].classes) for site in names})
+              for site, folder in folders.items() if not (folder / "task.json").is_file())
+    meta = gather({site: pd.read_parquet(folder / "splits.parquet") for site, folder in folders.items()},
+                  {site: json.loads((folder / "task.json").read_text()) for site, folder in folders.items()})
     write_whole(workspace.meta_split, meta.to_json())
     for site, source in meta.sites.items():
         counts = source.records["split"].value_counts()

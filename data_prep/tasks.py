@@ -3,6 +3,7 @@
     python -m data_prep.tasks SITE ROLE
 """
 
+import json
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -98,12 +99,14 @@ def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smalles
 def main(site: str, role: Role) -> None:
     workspace = Workspace()
     params, settings = together(lambda: load_params(workspace), lambda: load_site(workspace, site))
-    records = read_studies(workspace.studies(site)).records
+    studies = workspace.studies(site)
+    records = read_studies(studies).records
+    secret = json.loads((studies / "summary.json").read_text())["secret"]
     tasks = make_tasks(site, role, settings.task, list(settings.classes), records, params.tasks, params.seed)
     with whole_folder(workspace, workspace.tasks(role, site)) as folder:
         write_parquet(tasks.splits, folder / "splits.parquet")
         write_parquet(tasks.draws, folder / "draws.parquet")
-        (folder / "task.json").write_text(to_json(tasks.summary))
+        (folder / "task.json").write_text(to_json({**tasks.summary, "secret": secret}))
     for gap in tasks.summary["infeasible"]:
         say(f"tasks {site}: k={gap['k']} is left out, class {gap['class']} has {gap['patients']} patients to draw from")
     say(f"tasks {site}: k in {tasks.summary['shots']}, {params.tasks.draws} draws")

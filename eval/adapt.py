@@ -18,6 +18,7 @@ from torch import Tensor
 
 from data_prep.images import as_float
 from data_prep.records import read_studies
+from eval.current import tasks_digest
 from eval.methods import Candidate, candidates
 from eval.performance import performance
 from models.build import SUPERVISED
@@ -39,6 +40,7 @@ class SiteProtocol:
     site: str
     role: Role
     task: str
+    secret: str  # fingerprint of the secret under which the keys were made
     classes: list[str]
     shots: list[int]
     records: pd.DataFrame  # record, row, patient, group, label, split, pixel_hash
@@ -61,7 +63,7 @@ def read_protocol(workspace: Workspace, site: str, role: Role) -> SiteProtocol:
     chosen = draws[draws["position"] < most].sort_values(["draw", "label", "position"])
     tables = [np.stack([at[of_draw.loc[of_draw["label"] == name, "record"]].to_numpy() for name in summary["classes"]])
               for _, of_draw in chosen.groupby("draw")]
-    return SiteProtocol(site, role, summary["task"], summary["classes"], summary["shots"], records,
+    return SiteProtocol(site, role, summary["task"], summary["secret"], summary["classes"], summary["shots"], records,
                         np.flatnonzero(records["split"] == "query"), tables)
 
 
@@ -73,6 +75,9 @@ def refuse_overlap(protocol: SiteProtocol, cards: list[ModelCard]) -> None:
     tested = protocol.records if protocol.role == "target" else protocol.records.iloc[protocol.query]
     problems = []
     for card in cards:
+        if card.secret != protocol.secret:  # no shared patient could be seen
+            problems.append(Problem(f"site {protocol.site}, runs/{card.learner}/{card.seed}", "keys made under another secret",
+                                    "one secret for all sites", "restore .fewsite/secret, delete data/ and run dvc repro"))
         for source, seen in card.trained_on.items():
             patients = int(tested["patient"].isin(seen.patients).groupby(tested["patient"]).any().sum())
             pictures = int(tested["pixel_hash"].isin(seen.pixel_hashes).sum())
@@ -124,7 +129,7 @@ def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *s
                 "method": candidate.name, "seed": candidate.seed, "k": k, "draw": draw, "record": asked["record"].to_numpy(),
                 "patient": asked["patient"].to_numpy(), "label": asked["label"].to_numpy(),
                 **{f"p_{name}": probabilities[:, at] for at, name in enumerate(protocol.classes)}}))
-    table = pd.concat(tables, ignore_index=True).astype({"seed": "int16", "k": "int16", "draw": "int16"})
+    table = pd.concat(tables, ignore_index=True).astype({"seed": "int64", "k": "int16", "draw": "int16"})
     return table.sort_values(["method", "seed", "k", "draw", "record"], ignore_index=True)
 
 
@@ -136,10 +141,9 @@ def provenance(workspace: Workspace, protocol: SiteProtocol, cards: list[ModelCa
             "encoder": card.settings["encoder"], "settings": card.settings["learner"], "parameters": card.parameters, "runs": {},
             "trained_on": {site: {"patients": len(seen.patients), "records": seen.records} for site, seen in card.trained_on.items()}})
         entry["runs"][str(card.seed)] = {"best_step": card.best_step, "validation_accuracy": card.best_validation}
-    tasks = workspace.tasks(protocol.role, protocol.site)
-    return {"fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
-            "params_sha256": digest(to_json(params.model_dump(mode="json", exclude={"sites", "phantom", "code"})).encode()),
-            "tasks_sha256": digest((tasks / "splits.parquet").read_bytes() + (tasks / "draws.parquet").read_bytes()),
+    return {"role": protocol.role, "fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
+            "params_sha256": digest(to_json(params.model_dump(mode="json", include={"adapt", "seed"})).encode()),
+            "tasks_sha256": tasks_digest(workspace, protocol.site, protocol.role),
             "learners": learners}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from eval.current import is_current
 from eval.evidence import SOURCE_ONLY, read_performance
 from eval.figures import forest_figure
 from eval.needed import needed
@@ -33,7 +34,7 @@ def read_sites(workspace: Workspace, params: Params) -> tuple[dict[str, pd.DataF
     tables, lacking = {}, {}
     for site in sorted(params.sites):
         path = workspace.results(site) / "performance.csv"
-        table = read_performance(path) if path.is_file() else None
+        table = read_performance(path) if path.is_file() and is_current(workspace, site, params.sites[site]) else None
         if table is None:
             lacking[site] = f"run dvc repro adapt@{site} and mend what it names"
         elif params.report.method not in set(table["method"]):

@@ -34,6 +34,7 @@ class ModelCard:
     settings: dict[str, Any]  # what it was built and trained from: learner, encoder, convert, augment
     tasks: dict[str, list[str]]  # task -> classes, in the order of a supervised head's rows
     trained_on: dict[str, TrainedOn]
+    secret: str  # fingerprint of the secret under which the patients' keys were made
     best_step: int
     best_validation: float
     parameters: int
@@ -97,11 +98,14 @@ def load_state(file: Path, fingerprint: str, model: nn.Module, optimiser: torch.
     """Resume `model` and `optimiser` from a state of the same data and settings; None where there is none."""
     if not file.is_file():
         return None
-    with safe_open(file, framework="pt") as opened:
-        header = json.loads(opened.metadata()["state"])
+    try:
+        with safe_open(file, framework="pt") as opened:
+            header = json.loads(opened.metadata()["state"])
+        tensors = load_file(file)
+    except SafetensorError:  # a state that power loss cut short is no state
+        return None
     if header.pop("fingerprint") != fingerprint:
         return None
-    tensors = load_file(file)
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "adam": {}}
     for name, tensor in tensors.items():
         part, rest = name.split(".", 1)

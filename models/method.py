@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from data_prep.episodes import Episodes, SitePool, draw_episodes, drop_small_classes
 from data_prep.images import Images
 from models.augment import augment
+from workspace.errors import Problem, refuse_if
 from workspace.settings import Augment, Episodic
 
 TRAINING, VALIDATION = 0, 1  # streams of episodes that never meet, whatever the seed
@@ -102,8 +103,14 @@ class Learner(Method):
         return F.cross_entropy(self.logits(episodes).flatten(0, 1), episodes.query_labels.flatten())
 
     def check(self, source: Source) -> list[str]:
-        """What meta-validation leaves out, in words: classes with too few validation patients for the training shot."""
-        return drop_small_classes(source.pools, self.settings.shot)[1]
+        """What meta-validation leaves out, in words: classes with too few validation patients for the training shot.
+
+        Raises Refusal where nothing is left to validate on.
+        """
+        kept, dropped = drop_small_classes(source.pools, self.settings.shot)
+        refuse_if([] if kept else [Problem("meta-validation", "; ".join(dropped), "one site with two classes that are large enough",
+                                           "lower shot under learners in params.yaml or raise tasks.source_validation")])
+        return dropped
 
     def validate(self, source: Source) -> float:
         """Mean accuracy over a fixed list of validation episodes."""

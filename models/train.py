@@ -3,9 +3,9 @@
     python -m models.train LEARNER SEED
 """
 
-import hashlib
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,8 +18,8 @@ from models.build import SUPERVISED, build_learner
 from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, save_model, save_state
 from models.device import choose_device, repeatable
 from models.method import TRAINING, VALIDATION, Source, Variation
-from workspace.errors import run_stage
-from workspace.outputs import to_json, whole_folder
+from workspace.errors import Problem, refuse_if, run_stage
+from workspace.outputs import digest, to_json, whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say, track
 from workspace.settings import Params, load_params
@@ -59,8 +59,10 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
 
 def _validate(model: Any, validation: Source, state: TrainingState) -> None:
     model.eval()
-    accuracy = model.validate(validation)
-    state.curve.append({"step": state.step, "loss": float(torch.stack(state.recent).mean()), "validation_accuracy": accuracy})
+    accuracy, loss = model.validate(validation), float(torch.stack(state.recent).mean())
+    refuse_if([] if math.isfinite(loss) else [Problem(f"train, step {state.step}", "a loss that is not a number", "training that converges",
+                                                      "lower the learner's rate or inner_rate in params.yaml")])
+    state.curve.append({"step": state.step, "loss": loss, "validation_accuracy": accuracy})
     state.recent = []
     if accuracy > state.best_validation:
         state.best_step, state.best_validation = state.step, accuracy
@@ -73,11 +75,12 @@ def trained_on(meta: MetaSplit) -> dict[str, TrainedOn]:
                             int((site.records["split"] == "train").sum())) for name, site in meta.sites.items()}
 
 
-def fingerprint(workspace: Workspace, learner: str, seed: int, params: Params) -> str:
-    """A hash of all that a training state depends on: another one must not be resumed from."""
-    chosen = params.model_dump(mode="json", include={"convert", "encoder", "augment", "task_augment", "train", "learners"})
-    settings = to_json({"learner": learner, "seed": seed, "params": chosen})
-    return hashlib.sha256(workspace.meta_split.read_bytes() + settings.encode()).hexdigest()
+def fingerprint(workspace: Workspace, settings: dict[str, Any], seed: int, device: torch.device) -> str:
+    """A hash of all that a training state depends on, the code included: another one must not be resumed from."""
+    code = Path(__file__).parents[1]
+    files = sorted(path for package in ("workspace", "data_prep", "models") for path in (code / package).rglob("*.py"))
+    about = to_json({"settings": settings, "seed": seed, "device": device.type, "torch": torch.__version__})
+    return digest(b"".join([workspace.meta_split.read_bytes(), about.encode(), *(file.read_bytes() for file in files)]))
 
 
 def main(learner: str, seed: int) -> None:
@@ -99,7 +102,13 @@ def main(learner: str, seed: int) -> None:
         say(f"train {learner}: left out of validation: {line}")
 
     resume = workspace.resume(learner, seed) / "state.safetensors"
-    mark = fingerprint(workspace, learner, seed, params)
+    described = {
+        "learner": settings.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json"),
+        "convert": params.convert.model_dump(mode="json", include={"size", "channels"}),
+        "augment": params.augment.model_dump(mode="json"),
+        "task_augment": {task: own.model_dump(mode="json") for task, own in params.task_augment.items()},
+    }
+    mark = fingerprint(workspace, {"name": learner, **described}, seed, device)
     state = train(model, training, validation, params,
                   save=lambda state, optimiser: save_state(resume, mark, state, model, optimiser),
                   load=lambda optimiser: load_state(resume, mark, model, optimiser))
@@ -107,11 +116,7 @@ def main(learner: str, seed: int) -> None:
     if learner == SUPERVISED:
         model.eval()
         model.measure_features(training)
-    card = ModelCard(learner, seed, {
-        "learner": settings.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json"),
-        "convert": params.convert.model_dump(mode="json"), "augment": params.augment.model_dump(mode="json"),
-        "task_augment": {task: own.model_dump(mode="json") for task, own in params.task_augment.items()},
-    }, meta.tasks, trained_on(meta), state.best_step, state.best_validation, sum(p.numel() for p in model.parameters()), left_out)
+    card = ModelCard(learner, seed, described, meta.tasks, trained_on(meta), meta.secret, state.best_step, state.best_validation, sum(p.numel() for p in model.parameters()), left_out)
     with whole_folder(workspace, workspace.run(learner, seed)) as folder:
         save_model(folder, model.state_dict(), card)
         pd.DataFrame(state.curve).to_csv(folder / "curve.csv", index=False, float_format="%.6f")

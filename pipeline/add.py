@@ -33,7 +33,8 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     if check:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}")
         return
-    link_site(workspace, name, root)
+    if root != workspace.incoming(name).absolute():  # a phantom lies there itself
+        link_site(workspace, name, root)
     if name in params.sites:
         print(f"{name} is registered as {role} already; nothing changed")
         return
@@ -54,6 +55,9 @@ def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, P
     if registered not in (None, role):
         problems.append(Problem(f"params.yaml sites.{file.stem}", f"'{registered}'", f"no such site, or '{role}'",
                                 f"fewsite remove {file.stem}, then add it again"))
+    if file.stem in params.phantom.hospitals and root != workspace.incoming(file.stem).resolve():
+        problems.append(Problem(f"params.yaml phantom.hospitals.{file.stem}", "a phantom of this name", "a name of its own for the hospital",
+                                f"rename {file.name}, or fewsite remove {file.stem}"))
     refuse_if(problems)
     return params, site, root
 

@@ -44,6 +44,7 @@ def _start_dvc(root: Path) -> None:
                    capture_output=True)
     config = configparser.ConfigParser()
     config.read(root / ".dvc" / "config")
-    config.read_dict({"core": {"analytics": "false", "check_update": "false"}})
+    # DVC notes the name of every file it has seen; names in an export may hold patients, so they stay in this workspace
+    config.read_dict({"core": {"analytics": "false", "check_update": "false", "site_cache_dir": ".fewsite/dvc"}})
     with (root / ".dvc" / "config").open("w") as file:
         config.write(file)

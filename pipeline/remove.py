@@ -11,7 +11,7 @@ def remove_site(workspace: Workspace, site: str) -> None:
     """Remove a site, its link under incoming/ and, for a phantom, the making of it. Raises Refusal for an unknown name."""
     params = load_params(workspace)
     if site not in params.sites:
-        raise Refusal(Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(params.sites)}", "correct the name"))
+        raise Refusal(Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(params.sites) or '(there is none)'}", "correct the name"))
     with edited(workspace) as content:
         del content["sites"][site]
         if site in params.phantom.hospitals:

@@ -14,13 +14,20 @@ import pandas as pd
 from workspace.paths import Workspace
 
 
+def private_folder(workspace: Workspace) -> Path:
+    """The folder of what never leaves the machine, made on first use and open to its owner alone."""
+    workspace.private.mkdir(parents=True, exist_ok=True)
+    workspace.private.chmod(0o700)
+    return workspace.private
+
+
 @contextmanager
 def whole_folder(workspace: Workspace, target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when the block ends well, and vanishes when it does not.
 
     One stage writes one target, so what a killed run left behind is cleared by the next run of the same stage.
     """
-    aside = workspace.private / "partial" / "-".join(target.relative_to(workspace.root).parts)
+    aside = private_folder(workspace) / "partial" / "-".join(target.relative_to(workspace.root).parts)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:

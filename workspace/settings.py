@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -20,6 +20,24 @@ SiteName = Annotated[str, Field(pattern=SITE_NAME)]
 Role = Literal["source", "target"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("each value once")
+    return values
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] < pair[1]:
+        raise ValueError("the lower value first")
+    return pair
+
+
+Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Range = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
 class Strict(BaseModel):
@@ -53,6 +71,14 @@ class Site(Strict):
     patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
     modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the window
 
+    @model_validator(mode="after")
+    def _classes_are_apart(self) -> "Site":
+        values = [value for names in self.classes.values() for value in names] + self.ignore
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if len(self.classes) < 2 or twice:
+            raise ValueError(f"two classes at least, and each value in one place (twice: {', '.join(twice) or 'none'})")
+        return self
+
     def class_of(self, value: str) -> str | None:
         return next((name for name, values in self.classes.items() if value in values), None)
 
@@ -63,8 +89,8 @@ class Site(Strict):
 class Convert(Strict):
     size: Annotated[list[Annotated[int, Field(ge=8, le=512)]], Field(min_length=2, max_length=3)]  # rows, columns or slices, rows, columns
     channels: Literal[1, 3] = 1  # 1: grey; 3: colour, grey images repeated
-    window: dict[str, tuple[float, float]] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
-    percentiles: tuple[float, float] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
+    window: dict[str, Range] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
+    percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
 
 
@@ -75,14 +101,14 @@ class Tasks(Strict):
     source_validation: Fraction = 0.25  # share of a source's patients for meta-validation, and as its support pool
     source_query: Fraction = 0.25  # share of a source's patients for its query set; the rest trains
     salt: int = 0  # another number splits all patients anew; change it only before any result was seen
-    min_query: Count = 2  # patients a class in the query set, below which no metric is computed
+    min_query: Count = 2  # patients a class in the query set, at least; with fewer the site is refused
 
 
 class Encoder(Strict):
     name: Literal["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"] = "conv4"  # MONAI networks
     norm: Literal["instance", "group", "batch"] = "group"  # batch: with running statistics, not for MAML
     standardise: bool = True  # bring each image and channel to mean 0 and deviation 1 first: takes a site's brightness and stain out
-    width: Count = 64  # channels: of every block (conv4) or of the first stage (resnet); the others have their own
+    width: Annotated[int, Field(ge=8, multiple_of=8)] = 64  # channels, a multiple of 8: of every block (conv4) or of the first stage (resnet); the others have their own
 
 
 class Augment(Strict):
@@ -102,8 +128,8 @@ class Augment(Strict):
 
 
 class Train(Strict):
-    learners: list[str]  # supervised, prototypical, maml; the baselines need supervised
-    seeds: list[int] = [0]  # each learner is trained once with each
+    learners: Names  # supervised, prototypical, maml; the baselines need supervised
+    seeds: Annotated[list[Seed], Field(min_length=1), AfterValidator(_distinct)] = [0]  # each learner is trained once with each
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"  # of training and adaptation
     mixed_precision: bool = True  # bfloat16, on CUDA only; inner loops stay in float32
     threads: Annotated[int, Field(ge=0)] = 0  # CPU threads; 0: torch's own choice
@@ -158,7 +184,7 @@ class FineTuning(Strict):
 
 
 class Adapt(Strict):
-    methods: list[str]  # learners and baselines, each on the same draws
+    methods: Names  # learners and baselines, each on the same draws
     fine_tuning: FineTuning = FineTuning()
     probe_c: Annotated[float, Field(gt=0)] = 1.0  # inverse strength of the linear probe's L2 penalty; fixed, not tuned on a site
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamplings of the query set's patients
@@ -176,7 +202,7 @@ class PhantomHospital(Strict):
 
     vendor: str  # an acquisition: apex, borealis, cygnus or dorado
     patients: Count  # in the cohort
-    seed: int  # of everything about the hospital
+    seed: Seed  # of everything about the hospital
 
 
 class Phantom(Strict):
@@ -186,7 +212,7 @@ class Phantom(Strict):
 
 class Params(Strict):
     code: str = "."  # where fewsite's code lies, seen from this workspace (dvc.yaml depends on its files)
-    seed: int = 0
+    seed: Seed = 0
     sites: dict[SiteName, Role]
     phantom: Phantom = Phantom()
     convert: Convert
@@ -231,7 +257,7 @@ def resolve_root(site_file: str, site: Site) -> Path:
                               f"export {unset[0]}=/path/to/the/data"))
     path = Path(text)
     if not path.exists():
-        raise Refusal(Problem(f"{site_file} root", f"nothing at {site.root}", "a folder, zip, tar or DICOMDIR",
+        raise Refusal(Problem(f"{site_file} root", f"nothing at {site.root}", "a folder or a zip",
                               "mount the export or correct root"))
     return path.resolve()
 
@@ -290,7 +316,7 @@ def _problem(path: Path, model: type[BaseModel], found: Any) -> Problem:
     if found["type"] == "missing":
         return Problem(where, "nothing", "a value", "add the setting (docs/settings.md lists them)")
     shown = repr(found["input"])
-    return Problem(where, shown if len(shown) < 60 else shown[:57] + "...", found["msg"].removeprefix("Input should be "), "correct the value")
+    return Problem(where, shown if len(shown) < 60 else shown[:57] + "...", found["msg"].removeprefix("Input should be ").removeprefix("Value error, "), "correct the value")
 
 
 def _fields(model: type[BaseModel], keys: list[str]) -> list[str]:

@@ -158,7 +158,7 @@ def test_what_a_killed_run_left_is_never_taken_for_a_result(tmp_path: Path, monk
 def test_a_missing_export_says_what_to_do(tmp_path: Path) -> None:
     made = workspace(tmp_path, "{file: labels.csv, match: file, class: view}")
     made.incoming("site").rmdir()
-    with pytest.raises(Refusal, match="incoming/site: found nothing; need .*; do fewsite link site"):
+    with pytest.raises(Refusal, match="incoming/site: found nothing; need .*; do fewsite link"):
         stage.convert(made, "site")
 
 
@@ -179,6 +179,11 @@ def test_pictures_in_a_zip_are_grouped_by_the_tables_patient(tmp_path: Path) -> 
             archive.write(path, f"in/{number}.png")
         archive.writestr("labels.csv", "file;lesion;view;age\n0.png;a;AP;95\n1.png;a;AP;40\n2.png;b;PA;\nin/3.png;;PA;1\n")
     os.symlink(tmp_path / "export.zip", made.incoming("site"))
+    text = made.site_file("site").read_text()
+    made.site_file("site").write_text(text.replace("root: x", f"root: {tmp_path}"))
+    with pytest.raises(Refusal, match="incoming/site: found a link to another place than root; need .*; do fewsite link"):
+        stage.convert(made, "site")
+    made.site_file("site").write_text(text.replace("root: x", f"root: {tmp_path / 'export.zip'}"))
     with pytest.raises(Refusal, match="no_patient 1"):
         stage.convert(made, "site")
     made.site_file("site").write_text(made.site_file("site").read_text() + "max_rejected: 0.5\n")

@@ -346,7 +346,7 @@ def test_an_unknown_vendor_is_refused_with_the_known_ones():
 def test_the_stage_writes_incoming_and_refuses_what_it_does_not_know(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(
-        "sites: {a: source}\nconvert: {size: [32, 32]}\ntrain: {learners: []}\n"
+        "sites: {a: source}\nconvert: {size: [32, 32]}\ntrain: {learners: [maml]}\n"
         "adapt: {methods: [majority]}\nreport: {method: majority}\n"
         "phantom:\n  hospitals:\n    phantom_a: {vendor: dorado, patients: 2, seed: 1}\n"
         "    phantom_b: {vendor: nobody, patients: 2, seed: 1}\n")

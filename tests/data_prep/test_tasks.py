@@ -1,10 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_prep.episodes import draw_episodes, drop_small_classes, site_pools
 from data_prep.groups import group_of
+from data_prep.images import Images
+from data_prep.meta_split import MetaSplit, SourceSite
 from data_prep.split import gather
 from data_prep.tasks import make_tasks, split_records
 from workspace.errors import Refusal
@@ -116,10 +120,39 @@ def test_what_trains_is_tied_to_no_source_query_set():
     shared = north.loc[north["split"] == "query", "pixel_hash"].iloc[0]
     at = east.index[east["split"] == "train"][0]
     east.loc[at, "pixel_hash"] = shared
-    meta = gather({"north": north, "east": east}, {"north": "t", "east": "t"}, {"north": ["a", "b"], "east": ["a", "b"]})
+    about = {"task": "t", "classes": ["a", "b"], "secret": "s"}
+    meta = gather({"north": north, "east": east}, {"north": about, "east": about})
     query = pd.concat([north, east]).query("split == 'query'")
     for site in meta.sites.values():
         assert not set(site.records["pixel_hash"]) & set(query["pixel_hash"])
         assert not set(site.records["patient"]) & set(query["patient"])
     assert east.loc[at, "record"] not in set(meta.sites["east"].records["record"])
     assert meta.tasks == {"t": ["a", "b"]}
+
+
+def test_sources_under_two_secrets_are_refused():
+    sites = {name: split_records(cohort(prefix=name), "source", CHOSEN) for name in ("n", "e")}
+    about = {"task": "t", "classes": ["a", "b"]}
+    with pytest.raises(Refusal, match="found keys made under 2 secrets; need one secret"):
+        gather(sites, {"n": {**about, "secret": "1"}, "e": {**about, "secret": "2"}})
+
+
+@given(rows=RECORDS, seed=st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_no_episode_has_a_patient_on_both_sides_whatever_classes_and_sites_he_has(rows, seed):
+    half = len(rows) // 2
+    tables = {}
+    for site, part in (("n", rows[:half]), ("e", rows[half:])):
+        if part:  # the same patient numbers at both sites
+            records = table(*map(list, zip(*part, strict=True))).assign(row=range(len(part)), split="train")
+            tables[site] = SourceSite("t", ("a", "b"), records.assign(group=group_of(records)))
+    meta = MetaSplit(tables, "s")
+    starts = dict(zip(tables, np.cumsum([0, *(len(site.records) for site in tables.values())]), strict=False))
+    groups = pd.concat([site.records["group"] for site in tables.values()], ignore_index=True)
+    pools, _ = drop_small_classes(site_pools(meta, Images(torch.zeros(len(groups), 1, 1, 1, dtype=torch.uint8), starts), "train"), 1)
+    if not pools:
+        return
+    for index in range(5):
+        drawn = draw_episodes(pools, (seed, 0), index, tasks=2, way=2, shot=1, query=3, cross_site=0.5)
+        for support, query in zip(drawn.support, drawn.query, strict=True):
+            assert not set(groups[support.ravel()]) & set(groups[query.ravel()])

@@ -12,6 +12,7 @@ from data_prep.split import main as split
 from data_prep.tasks import main as tasks
 from eval.adapt import main as adapt
 from eval.adapt import predictions, read_protocol
+from eval.current import is_current
 from eval.methods import Candidate
 from models.method import Method
 from models.train import main as train
@@ -52,6 +53,7 @@ def write_site(workspace: Workspace, site: str, seed: int, task: str = "stripes"
         record=[f"{site}{i:04}" for i in range(len(label))], site=site, task=task, patient=keys, study=keys, series=keys,
         label=[CLASSES[at] for at in label], slices=1, pixel_hash=[pixel_hash(row) for row in pixels])
     write_records(table, folder / "records.parquet")
+    (folder / "summary.json").write_text('{"secret": "one"}')
     workspace.site_file(site).parent.mkdir(exist_ok=True)
     workspace.site_file(site).write_text(SITE.format(task=task))
 
@@ -171,3 +173,27 @@ def test_no_method_sees_the_labels_of_the_query(trained):
 
     predictions(protocol, torch.zeros(len(protocol.records), 1, 16, 16), iter([Candidate("spy", 0, Spy())]))
     assert set(seen) == {(1, (0, 1, 2)), (1, (0, 0, 1, 1, 2, 2))}
+
+
+def test_keys_made_under_another_secret_are_refused(trained, monkeypatch):
+    monkeypatch.chdir(trained.root)
+    file = trained.tasks("target", "west") / "task.json"
+    kept = file.read_text()
+    try:
+        file.write_text(kept.replace('"secret": "one"', '"secret": "two"'))
+        with pytest.raises(Refusal, match="site west, runs/maml/0: found keys made under another secret; need one secret for all sites"):
+            adapt("west", "target")
+    finally:
+        file.write_text(kept)
+
+
+def test_results_of_another_split_or_role_are_not_current(trained):
+    assert is_current(trained, "west", "target")
+    assert not is_current(trained, "west", "source")
+    file = trained.tasks("target", "west") / "draws.parquet"
+    kept = file.read_bytes()
+    try:
+        file.write_bytes(kept + b"x")
+        assert not is_current(trained, "west", "target")
+    finally:
+        file.write_bytes(kept)

@@ -31,7 +31,7 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
         sites[site] = SourceSite(TASK[site], classes, table)
         first_row[site] = start
         start += len(rows)
-    return MetaSplit(sites), Images(torch.from_numpy(np.concatenate(pixels)), first_row)
+    return MetaSplit(sites, "secret"), Images(torch.from_numpy(np.concatenate(pixels)), first_row)
 
 
 @pytest.fixture

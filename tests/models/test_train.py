@@ -108,7 +108,7 @@ def test_a_supervised_step_draws_all_sites_and_labels_each_task_by_its_own_class
 
 def card(name: str) -> ModelCard:
     return ModelCard(name, 0, {"learner": SETTINGS[name].model_dump(mode="json"), "encoder": Encoder(width=8).model_dump(mode="json"),
-                               "convert": PARAMS.convert.model_dump(mode="json"), "augment": {}}, TASKS, {"a": TrainedOn(["p1"], ["h1"], 3)}, 4, 0.9, 10, [])
+                               "convert": PARAMS.convert.model_dump(mode="json"), "augment": {}}, TASKS, {"a": TrainedOn(["p1"], ["h1"], 3)}, "secret", 4, 0.9, 10, [])
 
 
 @pytest.mark.parametrize("name", SETTINGS)

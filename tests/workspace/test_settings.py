@@ -53,6 +53,10 @@ def test_all_problems_come_at_once(tmp_path):
     (("sites:", "encoder: {norm: batch}\nsites:"), "learners.maml.encoder.norm: found 'batch'"),
     (("north: source", "north: sauce"), "sites.north: found 'sauce'; need 'source' or 'target'"),
     (("north: source", "007: source"), "sites.7"),
+    (("[64, 64]", "[64, 64], percentiles: [99, 1]"), "convert.percentiles: found [99, 1]; need the lower value first"),
+    (("[supervised, maml]", "[supervised, maml, maml]"), "train.learners: found ['supervised', 'maml', 'maml']; need each value once"),
+    (("sites:", "seed: -1\nsites:"), "seed: found -1"),
+    (("sites:", "encoder: {width: 20}\nsites:"), "encoder.width: found 20; need"),
 ])
 def test_settings_that_do_not_fit_together_are_refused(tmp_path, change, said):
     assert any(said in line for line in refusal_of(tmp_path, GOOD.replace(*change)))
@@ -72,6 +76,13 @@ def test_a_site_maps_its_values_to_canonical_classes(tmp_path):
     (tmp_path / "sites" / "west.yaml").write_text(SITE)
     site = load_site(Workspace(tmp_path), "west")
     assert [site.class_of(value) for value in ("ap supine", "PA", "lateral")] == ["AP", "PA", None]
+
+
+@pytest.mark.parametrize("classes", ["{AP: [AP]}", "{AP: [AP], PA: [AP]}", "{AP: [AP], PA: [PA]}\nignore: [PA]"])
+def test_a_value_with_two_meanings_or_a_single_class_is_refused(tmp_path, classes):
+    (tmp_path / "west.yaml").write_text(SITE.replace("{AP: [AP, ap supine], PA: [PA]}", classes))
+    with pytest.raises(Refusal, match="need two classes at least, and each value in one place"):
+        load_site_file(tmp_path / "west.yaml")
 
 
 def test_a_site_file_with_a_name_that_dvc_would_change_is_refused(tmp_path):

@@ -1,0 +1,23 @@
+"""Whether results on disk are those of today's inputs: DVC leaves the outputs of later stages when an earlier one fails."""
+
+import json
+
+from workspace.outputs import digest
+from workspace.paths import Workspace
+from workspace.settings import Role
+
+
+def tasks_digest(workspace: Workspace, site: str, role: Role) -> str:
+    """A hash of a site's split and draws: results made from others are not its results."""
+    folder = workspace.tasks(role, site)
+    return digest((folder / "splits.parquet").read_bytes() + (folder / "draws.parquet").read_bytes())
+
+
+def is_current(workspace: Workspace, site: str, role: Role) -> bool:
+    """True where the site is converted and split, and its results were made from this split in this role."""
+    made = workspace.results(site) / "provenance.json"
+    needed = [made, workspace.studies(site) / "summary.json", workspace.tasks(role, site) / "task.json"]
+    if not all(file.is_file() for file in needed):
+        return False
+    provenance = json.loads(made.read_text())
+    return provenance["role"] == role and provenance["tasks_sha256"] == tasks_digest(workspace, site, role)
