@@ -89,10 +89,15 @@ def test_files_are_used_rejected_or_no_images_and_never_lost(workspace):
 
 
 def test_no_planted_identifier_is_anywhere_in_outputs_or_state(workspace):
-    for folder in ("data", "runs", "results", "reports", ".fewsite", "dvc.lock"):
+    for folder in ("data", "runs", "results", "reports", ".fewsite/resume", ".fewsite/partial", ".dvc", "dvc.lock"):
         for path in [workspace / folder, *(workspace / folder).rglob("*")]:
             if path.is_file():
                 assert b"ZZPHI" not in path.read_bytes(), path
+
+
+def test_what_dvc_notes_of_file_names_stays_in_the_private_folder(workspace):
+    assert any((workspace / ".fewsite" / "dvc").rglob("cache.db"))
+    assert (workspace / ".fewsite").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_second_repro_does_nothing(workspace):
