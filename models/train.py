@@ -71,8 +71,8 @@ def _validate(model: Any, validation: Source, state: TrainingState) -> None:
 
 def trained_on(meta: MetaSplit) -> dict[str, TrainedOn]:
     """Every patient and picture that training or its validation used, by site."""
-    return {name: TrainedOn(sorted(site.records["patient"].unique()), sorted(site.records["pixel_hash"].unique()),
-                            int((site.records["split"] == "train").sum())) for name, site in meta.sites.items()}
+    return {name: TrainedOn(sorted(site.records["patient"].unique()), sorted(site.records["pixel_hash"].unique()), len(site.records))
+            for name, site in meta.sites.items()}
 
 
 def fingerprint(workspace: Workspace, settings: dict[str, Any], seed: int, device: torch.device) -> str:
