@@ -3,7 +3,6 @@
 Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv and summary.json.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, write_rejects
 from data_prep.scan import ScanResult, count, count_classes, scan
-from workspace.errors import Problem, Refusal, run_stage, together
+from workspace.errors import Problem, Refusal, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say, track
@@ -119,12 +118,9 @@ def _reasons(rejects: list[Reject]) -> str:
     return ", ".join(f"{reason} {number}" for reason, number in count_reasons(rejects).items())
 
 
-def main() -> None:
-    if len(sys.argv) != 2:
-        raise Refusal(Problem("data_prep.convert", f"{len(sys.argv) - 1} arguments", "the name of a site",
-                              "python -m data_prep.convert SITE"))
-    convert(Workspace(), sys.argv[1])
+def main(site: str) -> None:
+    convert(Workspace(), site)
 
 
 if __name__ == "__main__":
-    run_stage("convert", main)
+    run_module("data_prep.convert", main, "SITE")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
-from workspace.errors import Problem, refuse_if, run_stage
+from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -52,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage("split", main)
+    run_module("data_prep.split", main)

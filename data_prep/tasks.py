@@ -4,7 +4,6 @@
 """
 
 import json
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 
 from data_prep.groups import group_of, place
 from data_prep.records import read_studies
-from workspace.errors import Problem, refuse_if, run_stage, together
+from workspace.errors import Problem, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -113,4 +112,4 @@ def main(site: str, role: Role) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("tasks", lambda: main(sys.argv[1], sys.argv[2]))
+    run_module("data_prep.tasks", main, "SITE", "ROLE")

@@ -4,7 +4,6 @@
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -26,7 +25,7 @@ from models.checkpoint import ModelCard, load_card
 from models.device import choose_device, repeatable
 from models.learners.supervised import CHUNK
 from models.method import Method, Support
-from workspace.errors import Problem, refuse_if, run_stage
+from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import digest, to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
 from workspace.progress import say, track
@@ -176,4 +175,4 @@ def main(site: str, role: Role) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("adapt", lambda: main(sys.argv[1], sys.argv[2]))
+    run_module("eval.adapt", main, "SITE", "ROLE")

@@ -15,7 +15,7 @@ from eval.needed import needed
 from eval.page import decimals, interval, render
 from eval.performance import AUROC, class_metric
 from eval.verdict import FEW_PATIENTS, judge
-from workspace.errors import run_stage
+from workspace.errors import run_module
 from workspace.outputs import to_json, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -111,4 +111,4 @@ def _classes(table: pd.DataFrame) -> int:
 
 
 if __name__ == "__main__":
-    run_stage("overview", main)
+    run_module("eval.overview", main)

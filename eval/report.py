@@ -3,7 +3,6 @@
     python -m eval.report SITE ROLE
 """
 
-import sys
 
 from eval.cohort import cohort_section
 from eval.confusion import confusion_section
@@ -14,7 +13,7 @@ from eval.needed import needed_section
 from eval.page import render, write_tables
 from eval.provenance import provenance_section
 from eval.verdict import verdict_section
-from workspace.errors import run_stage
+from workspace.errors import run_module
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -37,4 +36,4 @@ def main(site: str, role: Role) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("report", lambda: main(sys.argv[1], sys.argv[2]))
+    run_module("eval.report", main, "SITE", "ROLE")

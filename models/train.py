@@ -4,7 +4,6 @@
 """
 
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from models.build import SUPERVISED, build_learner
 from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, save_model, save_state
 from models.device import choose_device, repeatable
 from models.method import TRAINING, VALIDATION, Source, Variation
-from workspace.errors import Problem, refuse_if, run_stage
+from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import digest, to_json, whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say, track
@@ -126,4 +125,4 @@ def main(learner: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("train", lambda: main(sys.argv[1], int(sys.argv[2])))
+    run_module("models.train", lambda learner, seed: main(learner, int(seed)), "LEARNER", "SEED")

@@ -33,10 +33,9 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     if check:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}")
         return
-    if root != workspace.incoming(name).absolute():  # a phantom lies there itself
-        link_site(workspace, name, root)
+    linked = link_site(workspace, name, root)
     if name in params.sites:
-        print(f"{name} is registered as {role} already; nothing changed")
+        print(f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}")
         return
     with edited(workspace) as content:
         content["sites"][name] = role

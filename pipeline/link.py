@@ -9,11 +9,11 @@ from workspace.progress import say
 from workspace.settings import load_params, load_site, resolve_root
 
 
-def link_site(workspace: Workspace, site: str, root: Path) -> None:
-    """Point incoming/SITE at `root`, replacing an older link; a real folder there is left alone. Does nothing if it is right."""
+def link_site(workspace: Workspace, site: str, root: Path) -> bool:
+    """Point incoming/SITE at `root`, replacing an older link; a real folder there is left alone. False if it was right already."""
     link = workspace.incoming(site)
     if link.resolve() == root:
-        return
+        return False
     if link.exists() and not link.is_symlink():
         raise Refusal(Problem(str(link), "a folder that is no link", "a free place for the link", "move the folder away"))
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -21,6 +21,7 @@ def link_site(workspace: Workspace, site: str, root: Path) -> None:
     aside.unlink(missing_ok=True)
     aside.symlink_to(root)
     os.replace(aside, link)
+    return True
 
 
 def link_sites(workspace: Workspace) -> None:

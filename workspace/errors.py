@@ -73,6 +73,18 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
         sys.exit(REFUSED if isinstance(error, OSError) else BROKEN)
 
 
+def run_module(module: str, main: Callable[..., None], *names: str) -> None:
+    """Run a stage's `main` with the values of the command line, one for each of `names`."""
+    given = sys.argv[1:]
+    wrong = Problem(module, f"{len(given)} arguments", " ".join(names) or "none", " ".join(["python -m", module, *names]))
+
+    def call() -> None:
+        refuse_if([wrong] if len(given) != len(names) else [])
+        main(*given)
+
+    run_stage(module.split(".")[1], call)
+
+
 def _unexpected(name: str, error: Exception) -> Problem:
     if isinstance(error, OSError):
         reason = os.strerror(error.errno) if error.errno else type(error).__name__

@@ -1,10 +1,9 @@
 """Stage `phantom`: write one synthetic hospital to incoming/SITE. Usage: python -m data_prep.phantom SITE"""
 
-import sys
 
 from data_prep.phantom.hospital import write_hospital
 from data_prep.phantom.vendors import vendor_named
-from workspace.errors import Problem, Refusal, run_stage
+from workspace.errors import Problem, Refusal, run_module
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -27,4 +26,4 @@ def main(site: str) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("phantom", lambda: main(sys.argv[1]))
+    run_module("data_prep.phantom", main, "SITE")

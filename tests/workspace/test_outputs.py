@@ -4,7 +4,7 @@ import json
 import pandas as pd
 import pytest
 
-from workspace.errors import Problem, Refusal, refuse_if, run_stage
+from workspace.errors import Problem, Refusal, refuse_if, run_module, run_stage
 from workspace.outputs import to_json, whole_folder, write_parquet, write_whole
 from workspace.paths import Workspace
 
@@ -85,6 +85,14 @@ def test_a_full_disk_is_one_clear_line_without_the_file_name(capsys, monkeypatch
     said = capsys.readouterr().err
     assert left.value.code == 2
     assert said.startswith("convert: found the system's answer 'No space left on device'; need") and "ZZPHI" not in said
+
+
+def test_a_stage_called_without_its_arguments_says_how_it_is_called(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["tasks", "west"])
+    with pytest.raises(SystemExit) as left:
+        run_module("data_prep.tasks", lambda site, role: None, "SITE", "ROLE")
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "data_prep.tasks: found 1 arguments; need SITE ROLE; do python -m data_prep.tasks SITE ROLE\n"
 
 
 def test_nothing_is_raised_without_problems():
