@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.params_file import edited
 from workspace.errors import Problem, Refusal
-from workspace.outputs import write_whole
+from workspace.outputs import private_folder, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
 
@@ -32,16 +32,20 @@ def init_workspace(workspace: Workspace) -> None:
     workspace.dvc_file.symlink_to(Path(code) / "dvc.yaml")
     write_whole(root / ".gitignore", IGNORED)
     write_whole(root / ".dvcignore", (CODE / ".dvcignore").read_text(encoding="utf-8"))
+    private_folder(workspace)
     _start_dvc(root)
     say(f"made the workspace {root}")
     say(f"next: cd {root}; write sites/NAME.yaml (docs/add-a-hospital.md); fewsite add sites/NAME.yaml --source")
 
 
 def _start_dvc(root: Path) -> None:
-    """Start DVC as a part of the Git repository that the folder lies in, else without Git, and without its statistics."""
+    """Start DVC as a part of the Git repository that the folder lies in, else without Git.
+
+    Its statistics are off from the first command: they would be sent by a process that outlives it.
+    """
     in_git = subprocess.run(["git", "-C", root, "rev-parse", "--is-inside-work-tree"], capture_output=True).returncode == 0
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet", "--subdir" if in_git else "--no-scm"], cwd=root, check=True,
-                   capture_output=True)
+                   capture_output=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"})
     config = configparser.ConfigParser()
     config.read(root / ".dvc" / "config")
     # DVC notes the name of every file it has seen; names in an export may hold patients, so they stay in this workspace

@@ -70,6 +70,15 @@ def test_a_new_workspace_links_the_one_dvc_yaml_and_has_no_sites(workspace):
     assert (Path.cwd() / params.code / "dvc.yaml").is_file()
 
 
+def test_a_new_workspace_has_a_private_folder_and_sends_no_statistics(tmp_path, monkeypatch):
+    environments = []
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: environments.append(options.get("env")) or run(command, **options))
+    init_workspace(Workspace(tmp_path / "study"))
+    assert (tmp_path / "study" / ".fewsite").stat().st_mode & 0o777 == 0o700
+    assert environments[-1]["DVC_NO_ANALYTICS"] == "1"  # DVC's config is not written yet when it starts
+
+
 def test_a_folder_with_anything_in_it_is_no_new_workspace(workspace):
     with pytest.raises(Refusal, match="found a place that is not empty; need a new or empty folder"):
         init_workspace(Workspace(Path.cwd()))

@@ -61,7 +61,6 @@ def shrink(content) -> None:
 def workspace(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "study"
     run(ROOT, "fewsite", "init", str(folder))
-    (folder / ".fewsite").mkdir()
     (folder / ".fewsite" / "secret").write_text(SECRET)
     edit_params(folder, shrink)
     for name in HOSPITALS:
