@@ -30,7 +30,7 @@ def convert(workspace: Workspace, name: str) -> None:
     params, site = together(lambda: load_params(workspace), lambda: load_site(workspace, name))
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
-    with whole_folder(workspace, workspace.studies(name)) as folder:
+    with whole_folder(workspace.studies(name)) as folder:
         rows, rejects = write_pixels(found, folder / "pixels.npy")
         rejects = [*found.rejects, *rejects]
         refuse_too_many(found, rejects)

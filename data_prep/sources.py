@@ -6,6 +6,7 @@ import os
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,12 +156,11 @@ def _members(path: Path, prefix: str) -> Iterator[Found]:
     if sum(info.file_size for info in infos) > MAX_RATIO * size or len(infos) > MAX_FILES:
         yield Found(prefix.rstrip("/") or path.name, path, size, problem="archive_bomb")
         return
-    taken: set[str] = set()
+    copies = Counter(info.filename for info in infos)
     for info in infos:
         problem = _member_problem(info)
-        if info.filename in taken:
+        if copies[info.filename] > 1:
             problem = problem or "damaged_archive"  # two entries of one name: which is meant cannot be told
-        taken.add(info.filename)
         yield Found(prefix + info.filename, path, info.file_size, info.filename, problem)
 
 

@@ -17,7 +17,7 @@ from workspace.settings import load_params
 
 
 def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) -> MetaSplit:
-    """Keep what may train or validate: nothing tied by patient or pixels to the query set of any source site.
+    """Keep what may train or validate: nothing tied by patient or pixels to any query set, no training record to a validation set.
 
     `splits` and `tasks`: site -> its splits.parquet and task.json. The same picture may have come in through two hospitals.
     Raises Refusal where the sites' keys were made under different secrets, since then no shared patient would be seen.
@@ -25,13 +25,18 @@ def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) ->
     secrets = sorted({task["secret"] for task in tasks.values()})
     refuse_if([] if len(secrets) == 1 else [Problem("data/tasks/source", f"keys made under {len(secrets)} secrets", "one secret",
                                                     "restore .fewsite/secret, delete data/ and run dvc repro")])
-    query = pd.concat([table[table["split"] == "query"] for table in splits.values()])
+    everyone = pd.concat(splits.values())
+    query, validation = (everyone[everyone["split"] == part] for part in ("query", "validation"))
     sites = {}
     for site, table in sorted(splits.items()):
-        tied = table["patient"].isin(query["patient"]) | table["pixel_hash"].isin(query["pixel_hash"])
-        kept = table[(table["split"] != "query") & ~tied].sort_values("record")
+        free = (table["split"] != "query") & ~_tied(table, query) & ~((table["split"] == "train") & _tied(table, validation))
+        kept = table[free].sort_values("record")
         sites[site] = SourceSite(tasks[site]["task"], tuple(tasks[site]["classes"]), kept[list(COLUMNS)])
     return MetaSplit(sites, secrets[0])
+
+
+def _tied(table: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
+    return table["patient"].isin(others["patient"]) | table["pixel_hash"].isin(others["pixel_hash"])
 
 
 def main() -> None:

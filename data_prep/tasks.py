@@ -102,7 +102,7 @@ def main(site: str, role: Role) -> None:
     records = read_studies(studies).records
     secret = json.loads((studies / "summary.json").read_text())["secret"]
     tasks = make_tasks(site, role, settings.task, list(settings.classes), records, params.tasks, params.seed)
-    with whole_folder(workspace, workspace.tasks(role, site)) as folder:
+    with whole_folder(workspace.tasks(role, site)) as folder:
         write_parquet(tasks.splits, folder / "splits.parquet")
         write_parquet(tasks.draws, folder / "draws.parquet")
         (folder / "task.json").write_text(to_json({**tasks.summary, "secret": secret}))

@@ -128,6 +128,8 @@ def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *s
                 "method": candidate.name, "seed": candidate.seed, "k": k, "draw": draw, "record": asked["record"].to_numpy(),
                 "patient": asked["patient"].to_numpy(), "label": asked["label"].to_numpy(),
                 **{f"p_{name}": probabilities[:, at] for at, name in enumerate(protocol.classes)}}))
+    refuse_if([] if tables else [Problem(f"site {protocol.site}", "no method that can answer here", "one at least",
+                                         "name more in adapt.methods")])
     table = pd.concat(tables, ignore_index=True).astype({"seed": "int64", "k": "int16", "draw": "int16"})
     return table.sort_values(["method", "seed", "k", "draw", "record"], ignore_index=True)
 
@@ -166,7 +168,7 @@ def main(site: str, role: Role) -> None:
     images = as_float(torch.from_numpy(pixels).to(device))
     table = predictions(protocol, images, candidates(workspace, params, protocol.task, protocol.classes, device))
     numbers = performance(table, protocol.classes, params.adapt.bootstrap, params.adapt.confidence, params.seed, site)
-    with whole_folder(workspace, workspace.results(site)) as folder:
+    with whole_folder(workspace.results(site)) as folder:
         write_parquet(table, folder / "predictions.parquet")
         numbers.to_csv(folder / "performance.csv", index=False, float_format="%.6f")
         (folder / "metrics.json").write_text(to_json(headline(numbers)))

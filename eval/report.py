@@ -27,7 +27,7 @@ def main(site: str, role: Role) -> None:
     workspace = Workspace()
     evidence = read_evidence(workspace, site, role)
     sections = [section(evidence) for section in SECTIONS]
-    with whole_folder(workspace, workspace.report(site)) as folder:
+    with whole_folder(workspace.report(site)) as folder:
         (folder / "index.html").write_text(render("report.html.j2", evidence=evidence, sections=sections), encoding="utf-8")
         for section in sections:
             write_tables(section.tables, folder)

@@ -116,7 +116,7 @@ def main(learner: str, seed: int) -> None:
         model.eval()
         model.measure_features(training)
     card = ModelCard(learner, seed, described, meta.tasks, trained_on(meta), meta.secret, state.best_step, state.best_validation, sum(p.numel() for p in model.parameters()), left_out)
-    with whole_folder(workspace, workspace.run(learner, seed)) as folder:
+    with whole_folder(workspace.run(learner, seed)) as folder:
         save_model(folder, model.state_dict(), card)
         pd.DataFrame(state.curve).to_csv(folder / "curve.csv", index=False, float_format="%.6f")
         (folder / "metrics.json").write_text(to_json({"validation_accuracy": state.best_validation, "best_step": state.best_step}))

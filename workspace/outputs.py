@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all: written aside in the workspace's private folder, then renamed."""
+"""Outputs appear whole or not at all: written aside, then renamed."""
 
 import hashlib
 import json
@@ -22,18 +22,18 @@ def private_folder(workspace: Workspace) -> Path:
 
 
 @contextmanager
-def whole_folder(workspace: Workspace, target: Path) -> Iterator[Path]:
+def whole_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when the block ends well, and vanishes when it does not.
 
-    One stage writes one target, so what a killed run left behind is cleared by the next run of the same stage.
+    It grows beside its target, since data/ may be on another disk and a rename cannot leave its own. One stage writes one
+    target, so what a killed run left behind is cleared by the next run of the same stage.
     """
-    aside = private_folder(workspace) / "partial" / "-".join(target.relative_to(workspace.root).parts)
+    aside = target.with_name(f".{target.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
         yield aside
         shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(aside, target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

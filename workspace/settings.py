@@ -277,6 +277,9 @@ def _contradictions(file: str, params: Params) -> list[Problem]:
     if params.report.method not in methods:
         problems.append(Problem(f"{file} report.method", f"'{params.report.method}'", f"one of adapt.methods: {', '.join(methods)}",
                                 "name the method of the verdict before the run"))
+    if params.report.shots not in params.tasks.shots:
+        problems.append(Problem(f"{file} report.shots", str(params.report.shots), f"one of tasks.shots: {', '.join(map(str, params.tasks.shots))}",
+                                "add it to tasks.shots, or name another before the run"))
     if not any(params.tasks.shots):
         problems.append(Problem(f"{file} tasks.shots", "no k above 0", "one at least", "add the numbers of shots to report"))
     if params.tasks.source_query + params.tasks.source_validation >= 1:

@@ -20,7 +20,7 @@ def main(site: str) -> None:
                               "name one of them or add it under phantom.hospitals"))
     hospital = phantom.hospitals[site]
     vendor = vendor_named(hospital.vendor, f"params.yaml phantom.hospitals.{site}.vendor")
-    with whole_folder(workspace, workspace.incoming(site)) as folder:
+    with whole_folder(workspace.incoming(site)) as folder:
         write_hospital(folder, site, vendor, hospital.seed, hospital.patients, phantom.dimensions)
     say(f"phantom {site}: {hospital.patients} patients")
 

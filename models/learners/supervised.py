@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from data_prep.episodes import SitePool
 from data_prep.images import Images
 from models.method import Source
+from workspace.errors import Problem, refuse_if
 from workspace.settings import Supervised as Settings
 
 CHUNK = 256  # images in one forward pass without gradients
@@ -67,11 +68,16 @@ class Supervised(nn.Module):
         return torch.stack(losses).sum() / sum(len(part.labels) for part in batch)
 
     def check(self, source: Source) -> list[str]:
-        return []
+        """What validation leaves out, in words: classes without validation patients. Raises Refusal where none is left."""
+        empty = [f"site {pool.site}, class {label}: no validation patients"
+                 for pool in source.pools for label, patients in pool.patients.items() if not patients]
+        refuse_if([] if len(empty) < sum(len(pool.patients) for pool in source.pools) else [
+            Problem("validation of supervised", "no patients", "some of each source site", "raise tasks.source_validation")])
+        return empty
 
     def validate(self, source: Source) -> float:
-        """Balanced accuracy on the validation patients, averaged over sites."""
-        return float(np.mean([self._balanced_accuracy(pool, source.images) for pool in source.pools]))
+        """Balanced accuracy on the validation patients, averaged over the sites that have any."""
+        return float(np.mean([self._balanced_accuracy(pool, source.images) for pool in source.pools if any(pool.patients.values())]))
 
     def _balanced_accuracy(self, pool: SitePool, images: Images) -> float:
         recalls = []

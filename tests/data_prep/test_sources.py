@@ -87,6 +87,15 @@ def test_a_zip_that_unpacks_to_more_than_deflate_can_hold_is_a_bomb(tmp_path: Pa
     assert problem(tmp_path) == "archive_bomb"
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_of_one_name_are_all_rejected_since_which_is_meant_cannot_be_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, content in (("x", b"1"), ("x", b"2"), ("y", b"3")):
+            archive.writestr(name, content)
+    assert [(found.name, found.problem) for found in walk(tmp_path)] == [
+        ("a.zip/x", "damaged_archive"), ("a.zip/x", "damaged_archive"), ("a.zip/y", None)]
+
+
 def test_a_damaged_zip_is_one_rejected_file(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"PK\x03\x04" + bytes(50))
     assert problem(tmp_path) == "damaged_archive"

@@ -130,6 +130,19 @@ def test_what_trains_is_tied_to_no_source_query_set():
     assert meta.tasks == {"t": ["a", "b"]}
 
 
+def test_what_trains_is_tied_to_no_validation_set_of_another_source():
+    north = split_records(cohort(prefix="n"), "source", CHOSEN)
+    east = split_records(cohort(prefix="e"), "source", CHOSEN)
+    about = {"task": "t", "classes": ["a", "b"], "secret": "s"}
+    apart = gather({"north": north, "east": east}, {"north": about, "east": about}).sites
+    held = apart["north"].records.query("split == 'validation'").iloc[0]
+    at = apart["east"].records.query("split == 'train'").index[0]
+    east.loc[at, "pixel_hash"] = held["pixel_hash"]
+    meta = gather({"north": north, "east": east}, {"north": about, "east": about})
+    assert east.loc[at, "record"] not in set(meta.sites["east"].records["record"])
+    assert held["record"] in set(meta.sites["north"].records["record"])
+
+
 def test_sources_under_two_secrets_are_refused():
     sites = {name: split_records(cohort(prefix=name), "source", CHOSEN) for name in ("n", "e")}
     about = {"task": "t", "classes": ["a", "b"]}

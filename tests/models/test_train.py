@@ -98,6 +98,17 @@ def test_source_statistics_are_those_of_the_training_images(sources):
     torch.testing.assert_close(model.feature_mean, features.mean(0), rtol=1e-4, atol=1e-5)
 
 
+def test_classes_without_validation_patients_are_named_and_none_at_all_is_refused(sources):
+    _, validation = sources
+    model, first = fresh("supervised"), validation.pools[0]
+    label = next(iter(first.patients))
+    without = replace(validation, pools=[replace(first, patients={**first.patients, label: []}), *validation.pools[1:]])
+    assert model.check(without) == [f"site {first.site}, class {label}: no validation patients"]
+    nobody = replace(validation, pools=[replace(pool, patients=dict.fromkeys(pool.patients, [])) for pool in validation.pools])
+    with pytest.raises(Refusal, match="validation of supervised: found no patients; need some of each source site"):
+        model.check(nobody)
+
+
 def test_a_supervised_step_draws_all_sites_and_labels_each_task_by_its_own_classes(sources):
     training, _ = sources
     batches = fresh("supervised").batch(training, 0)

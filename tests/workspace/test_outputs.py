@@ -12,24 +12,24 @@ from workspace.paths import Workspace
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     workspace = Workspace(tmp_path)
     target = workspace.studies("west")
-    with pytest.raises(RuntimeError), whole_folder(workspace, target) as folder:
+    with pytest.raises(RuntimeError), whole_folder(target) as folder:
         (folder / "half").write_text("x")
         raise RuntimeError
     assert not target.exists()
-    with whole_folder(workspace, target) as folder:
+    with whole_folder(target) as folder:
         (folder / "all").write_text("x")
         assert not target.exists()
     assert [path.name for path in target.iterdir()] == ["all"]
-    assert not any((workspace.private / "partial").iterdir())
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_what_a_killed_run_left_is_not_taken_for_a_result(tmp_path):
     workspace = Workspace(tmp_path)
-    with whole_folder(workspace, workspace.studies("west")) as folder:
+    with whole_folder(workspace.studies("west")) as folder:
         left = folder
     left.mkdir(parents=True)
     (left / "stale").write_text("x")
-    with whole_folder(workspace, workspace.studies("west")) as folder:
+    with whole_folder(workspace.studies("west")) as folder:
         (folder / "fresh").write_text("x")
     assert [path.name for path in workspace.studies("west").iterdir()] == ["fresh"]
 

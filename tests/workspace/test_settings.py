@@ -50,6 +50,7 @@ def test_all_problems_come_at_once(tmp_path):
     (("[majority, maml, fine_tuning]", "[majority]"), "report.method: found 'maml'; need one of adapt.methods: majority"),
     (("[supervised, maml]", "[supervised, maml, mamle]"), "train.learners: found 'mamle'; need one of supervised, prototypical, maml"),
     (("sites:", "tasks: {shots: [0]}\nsites:"), "tasks.shots: found no k above 0"),
+    (("sites:", "tasks: {shots: [0, 1]}\nsites:"), "report.shots: found 5; need one of tasks.shots: 0, 1"),
     (("sites:", "encoder: {norm: batch}\nsites:"), "learners.maml.encoder.norm: found 'batch'"),
     (("north: source", "north: sauce"), "sites.north: found 'sauce'; need 'source' or 'target'"),
     (("north: source", "007: source"), "sites.7"),
