@@ -46,9 +46,11 @@ def sniff(head: bytes) -> Kind:
         return Kind.BZIP2
     if head.startswith(b"\xfd7zXZ\0"):
         return Kind.XZ
+    if nifti := _nifti(head):
+        return nifti
     if _starts_like_a_tar(head):
         return Kind.TAR
-    return _nifti(head) or (Kind.BARE_DICOM if _starts_like_an_element(head) else Kind.OTHER)
+    return Kind.BARE_DICOM if _starts_like_an_element(head) else Kind.OTHER
 
 
 def named_like_an_image(name: str) -> bool:
@@ -65,7 +67,9 @@ def _nifti(head: bytes) -> Kind | None:
 
 
 def _starts_like_a_tar(head: bytes) -> bool:
-    """By the first header's checksum: the oldest tars have no magic, and a DICOM preamble may say anything."""
+    """By the first header's checksum: the oldest tars have no magic."""
+    if not re.match(rb" *[0-7]+[ \0]", head[148:156]):  # tarfile takes no digits for 0, which signed bytes of an image may add up to
+        return False
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], tarfile.ENCODING, "surrogateescape")
     except tarfile.TarError:

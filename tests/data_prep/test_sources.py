@@ -151,6 +151,7 @@ def oldest_tar() -> bytes:
     (b"", Kind.EMPTY), (bytes(128) + b"DICM", Kind.DICOM), (b"\x89PNG\r\n\x1a\n", Kind.PNG), (b"\xff\xd8\xff\xe0", Kind.JPEG),
     (b"II*\0", Kind.TIFF), (b"PK\x03\x04", Kind.ZIP), (b"\x1f\x8b\x08", Kind.GZIP), (b"BZh91AY&SY", Kind.BZIP2), (b"\xfd7zXZ\0", Kind.XZ),
     (tarfile.TarInfo("x").tobuf(), Kind.TAR), (oldest_tar(), Kind.TAR), (bytes(512), Kind.OTHER),
+    (bytes(100) + b"\x80\x80" + bytes(410), Kind.OTHER),
     (b"<!DOCTYPE html>", Kind.OTHER), (b"a,b\n1,2\n", Kind.OTHER),
     (b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100", Kind.BARE_DICOM), ((348).to_bytes(4, "little") + bytes(340) + b"n+1\0", Kind.NIFTI),
     ((348).to_bytes(4, "big") + bytes(340) + b"ni1\0", Kind.NIFTI_PAIR),
