@@ -1,6 +1,8 @@
 """What a file is, by its first bytes and never by its name."""
 
+import re
 import struct
+import tarfile
 from enum import StrEnum
 
 HEAD = 540  # bytes: a NIfTI-2 header, the longest start that is looked at
@@ -17,6 +19,9 @@ class Kind(StrEnum):
     TIFF = "tiff"
     ZIP = "zip"
     TAR = "tar"
+    GZIP = "gzip"
+    BZIP2 = "bzip2"
+    XZ = "xz"
     EMPTY = "empty"
     OTHER = "other"
 
@@ -35,9 +40,17 @@ def sniff(head: bytes) -> Kind:
         return Kind.TIFF
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return Kind.ZIP
-    if head[257:262] == b"ustar":
+    if head.startswith(b"\x1f\x8b"):
+        return Kind.GZIP
+    if re.match(rb"BZh[1-9]1AY&SY", head):
+        return Kind.BZIP2
+    if head.startswith(b"\xfd7zXZ\0"):
+        return Kind.XZ
+    if nifti := _nifti(head):
+        return nifti
+    if _starts_like_a_tar(head):
         return Kind.TAR
-    return _nifti(head) or (Kind.BARE_DICOM if _starts_like_an_element(head) else Kind.OTHER)
+    return Kind.BARE_DICOM if _starts_like_an_element(head) else Kind.OTHER
 
 
 def named_like_an_image(name: str) -> bool:
@@ -51,6 +64,17 @@ def _nifti(head: bytes) -> Kind | None:
     if magic[:3] in (b"n+1", b"n+2"):
         return Kind.NIFTI
     return Kind.NIFTI_PAIR if magic[:3] in (b"ni1", b"ni2") else None
+
+
+def _starts_like_a_tar(head: bytes) -> bool:
+    """By the first header's checksum: the oldest tars have no magic."""
+    if not re.match(rb" *[0-7]+[ \0]", head[148:156]):  # tarfile takes no digits for 0, which signed bytes of an image may add up to
+        return False
+    try:
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], tarfile.ENCODING, "surrogateescape")
+    except tarfile.TarError:
+        return False
+    return True
 
 
 def _starts_like_an_element(head: bytes) -> bool:

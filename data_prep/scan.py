@@ -17,14 +17,15 @@ from data_prep.labels import BY_FILE, KEYWORDS, LabelTable, Row, match_files, re
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected
 from data_prep.series import Volume, group_slices, make_volume, reject_all
-from data_prep.sources import Found, opened, read_all, walk
+from data_prep.sources import Found, opened, read_all
+from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
 from workspace.settings import Convert, Params, Site, resolve_root
 
-REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.ZIP: "nested_archive", Kind.TAR: "unsupported_archive",
-                 Kind.NIFTI_PAIR: "nifti_pair"}
+REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
+                 **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
 
 
 @dataclass(frozen=True)

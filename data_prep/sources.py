@@ -1,41 +1,40 @@
-"""The files of an export: a folder or a zip, walked in a fixed order and read within limits. Nothing is extracted to disk."""
+"""One file of an export, on disk or in an archive, as a stream that is read within limits."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
-import stat
+import tarfile
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
+from data_prep.kinds import HEAD, Kind, sniff
 from data_prep.rejects import Rejected
-from workspace.errors import Problem, Refusal
 
-ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
-GZIP_START = b"\x1f\x8b"
-MAX_FILES = 5_000_000  # a hospital's yearly export has fewer; each costs memory here
 MAX_FILE_BYTES = 4 * 2**30  # a 1024 x 1024 x 1024 volume of float32; a file is read whole into memory
-MAX_RATIO = 1032  # deflate's own bound; only overlapping or forged entries beat it
 OPEN_ARCHIVES = 8  # kept open in each process
+COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
 
 
 @dataclass(frozen=True)
 class Found:
-    """One file. `name`: path under the root, with zip members after their zip; it may hold a patient's id, so it is never shown.
+    """One file. `name`: path under the root, with members after their archive; it may hold a patient's id, so it is never shown.
 
-    `member`: where in the zip at `path`. `problem`: a reason code where it cannot be read at all.
+    `member`: its name in the zip at `path`, or where it starts in the tar at `path` (bytes). `problem`: a reason code where
+    it cannot be read at all.
     """
 
     name: str
     path: Path
     size: int
-    member: str | None = None
+    member: str | int | None = None
     problem: str | None = None
 
     @property
@@ -43,41 +42,48 @@ class Found:
         return self.name.rpartition("/")[0]
 
 
-def walk(root: Path) -> list[Found]:
-    """Every file under `root`, sorted by name; links are followed and no real folder is entered twice. Raises Refusal."""
-    root = root.resolve()
-    if root.is_file():
-        if not _starts_like_a_zip(root):
-            raise Refusal(Problem("the export", "a file that is no zip", "a folder or a zip", "correct root"))
-        files = list(_members(root, ""))
-    else:
-        files = [found for path, name in _paths(root) for found in _expand(path, name)]
-    if len(files) > MAX_FILES:
-        raise Refusal(Problem("the export", f"{len(files)} files", f"at most {MAX_FILES}", "split it into several sites"))
-    return sorted(files, key=lambda found: found.name)
+@contextmanager
+def opened(found: Found) -> Iterator[BinaryIO]:
+    """The content of a file as a seekable stream, with its compression undone. Raises Rejected."""
+    if found.problem:
+        raise Rejected(found.problem)
+    if found.size > MAX_FILE_BYTES:
+        raise Rejected("too_large")
+    with streamed(found) as stream:
+        # A zip's member is read whole: its checksum is checked at its end, and each step back would inflate it anew.
+        yield io.BytesIO(read_all(stream)) if isinstance(found.member, str) else stream
 
 
 @contextmanager
-def opened(found: Found) -> Iterator[BinaryIO]:
-    """The content of a file as a seekable stream, gunzipped where it is gzip. Raises Rejected."""
-    if found.problem:
-        raise Rejected(found.problem)
+def streamed(found: Found, unlimited: bool = False) -> Iterator[BinaryIO]:
+    """As `opened`, without reading anything ahead. `unlimited`: the caller keeps count of what comes out. Raises Rejected."""
     try:
-        with _raw(found) as stream:
-            if stream.read(2) == GZIP_START:
-                stream.seek(0)
-                yield gzip.GzipFile(fileobj=stream)  # type: ignore[misc]
+        with _raw(found) as raw:
+            undo = COMPRESSED.get(kind_of(raw))
+            if undo is None:
+                yield raw
             else:
-                stream.seek(0)
-                yield stream
+                with undo(raw) as stream:
+                    yield stream if unlimited else io.BufferedReader(_Limited(stream))  # type: ignore[misc]
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise Rejected("damaged_member" if found.member else "not_decodable", type(error).__name__) from None
+        raise Rejected("damaged_member" if isinstance(found.member, str) else "not_decodable", type(error).__name__) from None
     except (EOFError, zlib.error):
         raise Rejected("truncated", "compressed data that ends early or is damaged") from None
-    except gzip.BadGzipFile:
-        raise Rejected("damaged_member", "gzip data that fails its checksum") from None
+    except tarfile.TarError:
+        raise Rejected("file_changed", "a tar that is shorter than when it was listed") from None
+    except lzma.LZMAError:
+        raise Rejected("damaged_member", "compressed data that fails its checksum") from None
     except OSError as error:
-        raise Rejected("unreadable", os.strerror(error.errno) if error.errno else "") from None
+        if error.errno is None:  # gzip's and bz2's own; the system's have a number
+            raise Rejected("damaged_member", "compressed data that fails its checksum") from None
+        raise Rejected("unreadable", os.strerror(error.errno)) from None
+
+
+def kind_of(stream: BinaryIO) -> Kind:
+    """What a stream holds; it is back at its start afterwards."""
+    head = stream.read(HEAD)
+    stream.seek(0)
+    return sniff(head)
 
 
 def read_all(stream: BinaryIO) -> bytes:
@@ -88,91 +94,51 @@ def read_all(stream: BinaryIO) -> bytes:
     return content
 
 
-@contextmanager
-def _raw(found: Found) -> Iterator[BinaryIO]:
-    if found.size > MAX_FILE_BYTES:
-        raise Rejected("too_large")
-    if found.member is None:
-        with found.path.open("rb") as stream:
-            yield stream
-    else:
-        with _archive(found.path).open(found.member) as stream:
-            yield io.BytesIO(read_all(stream))  # type: ignore[arg-type]
-
-
 @lru_cache(maxsize=OPEN_ARCHIVES)
-def _archive(path: Path) -> zipfile.ZipFile:
+def open_zip(path: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def _paths(root: Path) -> Iterator[tuple[Path, str]]:
-    """Files under `root` with their names, depth first. Raises Refusal if a folder may not be read: what it holds is unknown."""
-    visited: set[tuple[int, int]] = set()
-    closed = 0
-    stack = [(root, "")]
-    while stack:
-        folder, prefix = stack.pop()
-        try:
-            about = folder.stat()
-            if (about.st_dev, about.st_ino) in visited:
-                continue
-            visited.add((about.st_dev, about.st_ino))
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except PermissionError:
-            closed += 1
-            continue
-        for entry in entries:
-            if entry.is_dir():
-                stack.append((Path(entry.path), f"{prefix}{entry.name}/"))
-            else:
-                yield Path(entry.path), f"{prefix}{entry.name}"
-    if closed:
-        raise Refusal(Problem("the export", f"{closed} folders that may not be read", "read permission on every folder",
-                              "mend permissions"))
+@lru_cache(maxsize=OPEN_ARCHIVES)
+def _open_tar(path: Path) -> tarfile.TarFile:
+    return tarfile.open(path, "r:")
 
 
-def _expand(path: Path, name: str) -> Iterator[Found]:
-    """The file itself, or its members if it is a zip."""
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            yield Found(name, path, 0, problem="unreadable")
-        elif _starts_like_a_zip(path):
-            yield from _members(path, f"{name}/")
-        else:
-            yield Found(name, path, about.st_size)
-    except OSError:
-        yield Found(name, path, 0, problem="unreadable")
+def _raw(found: Found) -> BinaryIO:
+    """The stored bytes, seekable."""
+    if found.member is None:
+        return found.path.open("rb")
+    if isinstance(found.member, str):
+        return open_zip(found.path).open(found.member)  # type: ignore[return-value]
+    info = tarfile.TarInfo()
+    info.offset_data, info.size = found.member, found.size
+    return _open_tar(found.path).extractfile(info)  # type: ignore[return-value]
 
 
-def _members(path: Path, prefix: str) -> Iterator[Found]:
-    """The files in a zip, each with the problem that keeps it from being read."""
-    size = path.stat().st_size
-    try:
-        infos = [info for info in _archive(path).infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        yield Found(prefix.rstrip("/") or path.name, path, size, problem="damaged_archive")
-        return
-    if sum(info.file_size for info in infos) > MAX_RATIO * size or len(infos) > MAX_FILES:
-        yield Found(prefix.rstrip("/") or path.name, path, size, problem="archive_bomb")
-        return
-    copies = Counter(info.filename for info in infos)
-    for info in infos:
-        problem = _member_problem(info)
-        if copies[info.filename] > 1:
-            problem = problem or "damaged_archive"  # two entries of one name: which is meant cannot be told
-        yield Found(prefix + info.filename, path, info.file_size, info.filename, problem)
+class _Limited(io.RawIOBase):
+    """A decompressed stream that ends in Rejected at the size that a file may have: bzip2 and xz may unpack a millionfold."""
 
+    def __init__(self, stream: BinaryIO):
+        super().__init__()
+        self._stream = stream
 
-def _member_problem(info: zipfile.ZipInfo) -> str | None:
-    parts = PurePosixPath(info.filename.replace("\\", "/"))
-    if parts.is_absolute() or ".." in parts.parts:
-        return "unsafe_member"
-    if info.flag_bits & 0x1:  # PKWARE APPNOTE 4.4.4: bit 0, the file is encrypted
-        return "encrypted_member"
-    return None
+    def readable(self) -> bool:
+        return True
 
+    def seekable(self) -> bool:
+        return True
 
-def _starts_like_a_zip(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(4) in ZIP_STARTS
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        count = self._stream.readinto(buffer)  # type: ignore[attr-defined]
+        if self._stream.tell() > MAX_FILE_BYTES:
+            raise Rejected("too_large")
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            while self.read(2**20):  # in steps, so that the limit holds on the way
+                pass
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()

@@ -62,7 +62,7 @@ class Labels(Strict):
 class Site(Strict):
     """One hospital's export."""
 
-    root: str  # folder or zip; may hold environment variables, such as ${FEWSITE_DATA}/chest/nih
+    root: str  # folder, archive, DICOMDIR or list of paths; may hold environment variables, such as ${FEWSITE_DATA}/chest/nih
     task: SiteName  # sites with the same task share a label space
     labels: Labels  # see below
     classes: dict[str, list[str]]  # canonical class -> the values that mean it in this site's table
@@ -257,9 +257,10 @@ def resolve_root(site_file: str, site: Site) -> Path:
                               f"export {unset[0]}=/path/to/the/data"))
     path = Path(text)
     if not path.exists():
-        raise Refusal(Problem(f"{site_file} root", f"nothing at {site.root}", "a folder or a zip",
-                              "mount the export or correct root"))
-    return path.resolve()
+        raise Refusal(Problem(f"{site_file} root", f"nothing at {site.root}",
+                              "a folder, a zip, a tar, a DICOMDIR or a list of paths", "mount the export or correct root"))
+    # What a DICOMDIR stands for is the folder that it lies in (PS3.10 8.6, which also fixes its name), and all of it is to be watched.
+    return (path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path).resolve()
 
 
 def _contradictions(file: str, params: Params) -> list[Problem]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 from data_prep import convert as stage
 from data_prep.deidentify import new_secret
@@ -113,6 +115,42 @@ def test_the_same_bytes_come_out_whatever_the_number_of_processes(tmp_path: Path
     monkeypatch.setattr(stage, "CHUNK", 3)
     stage.convert(two, "site")
     assert digest(one) == digest(two)
+
+
+def test_a_folder_an_archive_and_a_list_of_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    plain = messy(tmp_path / "plain")
+    stage.convert(plain, "site")
+    for form in ("zip", "tar", "gztar", "xztar", "list"):
+        made = messy(tmp_path / form, workers=1 + (form == "gztar"))
+        made.private.mkdir()
+        made.secret_file.write_bytes(plain.secret_file.read_bytes())
+        export = made.incoming("site").rename(tmp_path / form / "export")
+        if form == "list":
+            made.incoming("site").write_text("\n".join(os.listdir(export)))
+            for path in export.iterdir():
+                path.rename(made.incoming(path.name))
+        else:
+            os.symlink(shutil.make_archive(str(tmp_path / form / "packed"), form, export), made.incoming("site"))
+            text = made.site_file("site").read_text()
+            made.site_file("site").write_text(text.replace("root: x", f"root: {made.incoming('site').resolve()}"))
+        stage.convert(made, "site")
+        assert digest(made) == digest(plain), form
+
+
+def test_a_file_that_a_dicomdir_names_and_that_is_missing_counts_as_rejected_and_is_never_named(
+        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made = messy(tmp_path)
+    shutil.copy(get_testdata_file("DICOMDIR"), made.incoming("site"))
+    made.site_file("site").write_text(made.site_file("site").read_text().replace("max_rejected: 0.5", "max_rejected: 1"))
+    stage.convert(made, "site")
+    told = summary(made)
+    missing = told["rejects"]["missing_file"]
+    assert (missing, told["files"], told["used"], told["not_images"]) == (31, 18 + 1 + 31, 9, 3)
+    assert told["files"] == told["used"] + told["rejected"] + told["not_images"]
+    rejects = pd.read_csv(made.studies("site") / "rejects.csv")
+    gone = rejects[rejects["reason"] == "missing_file"]["file"]
+    assert locate(made, "site", load_site(made, "site"), gone.iloc[0])[0].startswith(("77654033/", "98892001/", "98892003/"))
+    assert "77654033" not in "".join(capfd.readouterr()) + (made.studies("site") / "rejects.csv").read_text()
 
 
 def test_a_hash_can_be_traced_by_someone_with_the_secret(tmp_path: Path) -> None:

@@ -1,39 +1,24 @@
-"""Exports are walked in one order, read within limits, and never extracted."""
+"""Exports are walked in one order and read within limits."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
+import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from data_prep import sources
+from data_prep import archives, sources
 from data_prep.kinds import Kind, sniff
 from data_prep.rejects import Rejected
-from data_prep.sources import opened, walk
+from data_prep.sources import opened
+from data_prep.walk import walk
+from tests.data_prep.made_exports import content, make_zip, names, problem
 from workspace.errors import Refusal
-
-
-def make_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def names(root: Path) -> list[str]:
-    return [found.name for found in walk(root)]
-
-
-def problem(root: Path) -> str | None:
-    (found,) = walk(root)
-    return found.problem
-
-
-def content(root: Path, name: str) -> bytes:
-    with opened(next(found for found in walk(root) if found.name == name)) as stream:
-        return stream.read()
 
 
 def test_folders_and_zips_inside_them_are_walked_in_sorted_order(tmp_path: Path) -> None:
@@ -83,7 +68,7 @@ def test_a_member_that_leads_out_of_its_zip_is_not_read(tmp_path: Path, name: st
 
 def test_a_zip_that_unpacks_to_more_than_deflate_can_hold_is_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_zip(tmp_path / "a.zip", {"x": bytes(2**20)})
-    monkeypatch.setattr(sources, "MAX_RATIO", 100)
+    monkeypatch.setattr(archives, "MAX_RATIO", 100)
     assert problem(tmp_path) == "archive_bomb"
 
 
@@ -122,6 +107,33 @@ def test_gzip_is_undone_and_its_damage_noticed(tmp_path: Path) -> None:
         content(tmp_path, "x")
 
 
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
+def test_bzip2_and_xz_are_undone_and_their_damage_noticed(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    whole = compress(b"hello" * 1000)
+    (tmp_path / "x").write_bytes(whole)
+    assert content(tmp_path, "x") == b"hello" * 1000
+    (tmp_path / "x").write_bytes(whole[:-6])
+    with pytest.raises(Rejected, match="truncated"):
+        content(tmp_path, "x")
+    (tmp_path / "x").write_bytes(whole[:30] + bytes([whole[30] ^ 255]) + whole[31:])
+    with pytest.raises(Rejected, match="damaged_member"):
+        content(tmp_path, "x")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_compressed_file_stops_at_the_limit_whether_read_or_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                      compress: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "x").write_bytes(compress(bytes(10_000)))
+    (found,) = walk(tmp_path)
+    with opened(found) as stream:
+        assert stream.seek(0, io.SEEK_END) == 10_000
+        assert (stream.seek(9_990), stream.read()) == (9_990, bytes(10))
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 9_999)
+    for use in (lambda stream: stream.read(), lambda stream: stream.seek(0, io.SEEK_END)):
+        with pytest.raises(Rejected, match="too_large"), opened(found) as stream:
+            use(stream)
+
+
 def test_a_file_larger_than_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 10)
     with pytest.raises(Rejected, match="too_large"):
@@ -129,9 +141,18 @@ def test_a_file_larger_than_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatc
     assert sources.read_all(io.BytesIO(bytes(10))) == bytes(10)
 
 
+def oldest_tar() -> bytes:
+    """A header without magic, as tars were before POSIX."""
+    head = tarfile.TarInfo("x").tobuf(tarfile.USTAR_FORMAT)[:257].ljust(512, b"\0")
+    return head[:148] + b"%06o\0 " % (sum(head) - sum(head[148:156]) + 8 * ord(" ")) + head[156:]
+
+
 @pytest.mark.parametrize(("head", "kind"), [
     (b"", Kind.EMPTY), (bytes(128) + b"DICM", Kind.DICOM), (b"\x89PNG\r\n\x1a\n", Kind.PNG), (b"\xff\xd8\xff\xe0", Kind.JPEG),
-    (b"II*\0", Kind.TIFF), (b"PK\x03\x04", Kind.ZIP), (b"<!DOCTYPE html>", Kind.OTHER), (b"a,b\n1,2\n", Kind.OTHER),
+    (b"II*\0", Kind.TIFF), (b"PK\x03\x04", Kind.ZIP), (b"\x1f\x8b\x08", Kind.GZIP), (b"BZh91AY&SY", Kind.BZIP2), (b"\xfd7zXZ\0", Kind.XZ),
+    (tarfile.TarInfo("x").tobuf(), Kind.TAR), (oldest_tar(), Kind.TAR), (bytes(512), Kind.OTHER),
+    (bytes(100) + b"\x80\x80" + bytes(410), Kind.OTHER),
+    (b"<!DOCTYPE html>", Kind.OTHER), (b"a,b\n1,2\n", Kind.OTHER),
     (b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100", Kind.BARE_DICOM), ((348).to_bytes(4, "little") + bytes(340) + b"n+1\0", Kind.NIFTI),
     ((348).to_bytes(4, "big") + bytes(340) + b"ni1\0", Kind.NIFTI_PAIR),
     ((540).to_bytes(4, "little") + b"n+2\0\r\n\x1a\n", Kind.NIFTI),

@@ -103,3 +103,12 @@ def test_a_root_fills_in_the_environment_and_names_what_is_unset(tmp_path, monke
         resolve_root("west.yaml", site)
     monkeypatch.setenv("FEWSITE_TEST_ROOT", str(tmp_path))
     assert resolve_root("west.yaml", site) == tmp_path.resolve()
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "dicomdir"])
+def test_a_dicomdir_stands_for_its_folder_so_that_dvc_watches_the_images_too(tmp_path, monkeypatch, name):
+    (tmp_path / "west.yaml").write_text(SITE)
+    (tmp_path / "disc").mkdir()
+    (tmp_path / "disc" / name).touch()
+    monkeypatch.setenv("FEWSITE_TEST_ROOT", str(tmp_path / "disc" / name))
+    assert resolve_root("west.yaml", load_site_file(tmp_path / "west.yaml")) == (tmp_path / "disc").resolve()
