@@ -76,10 +76,10 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile
     """What the header says, without decoding pixels. `bare`: the file has no preamble. Raises Rejected."""
     with quiet():
         data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *IDENTIFYING, *NEEDED])
-        _check_object(data)
         syntax = _transfer_syntax(data)
         identifiers = {keyword: value for keyword in IDENTIFIERS if (value := _text(data, keyword))}
         try:
+            _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
                 _check_pixels_are_whole(stream, data)
             shape = _check_image(data, syntax)

@@ -80,11 +80,11 @@ def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
     """
     if any(image.place.position is None or image.place.orientation is None for image in slices):
         return [slices]
+    normal = _normal(slices)
     meanings: dict[tuple[object, ...], list[ImageFile]] = defaultdict(list)
     for image in slices:
         meanings[image.place.meaning].append(image)
     parts = sorted(meanings.values(), key=lambda part: (part[0].place.meaning[:2], _first_number(part), part[0].place.meaning))
-    normal = get_normal_vector(slices[0].place.orientation)
     heights = [_places(part, normal)[0] for part in parts]
     if any(len(other) != len(heights[0]) or not np.allclose(other, heights[0], rtol=0, atol=SAME_PLACE) for other in heights):
         raise Rejected("mixed_values", f"{len(parts)} echoes or image types that do not cover the same places")
@@ -109,12 +109,11 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
         raise Rejected("mixed_spacing")
     if len({(image.facts.photometric, image.facts.modality) for image in slices}) > 1:
         raise Rejected("mixed_values")
-    orientation = np.mean([image.place.orientation for image in slices], axis=0)
-    _check_orientation(orientation)
-    slices, duplicates = _drop_same(slices, get_normal_vector(orientation))
+    slices, duplicates = _drop_same(slices, _normal(slices))
     if len(slices) < FEWEST_SLICES:
         raise Rejected("not_a_volume", f"{len(slices)} slices")
     positions = np.array([image.place.position for image in slices])
+    orientation = _mean_orientation(slices)
     order = _order(positions, orientation)
     stated = max((image.place.stated or 0 for image in slices), default=0)
     # Vendors differ in whether they state the slices of one time point or of all.
@@ -169,7 +168,7 @@ def _split_moments(slices: list[ImageFile], normal: np.ndarray) -> list[list[Ima
     """One list a time point, in their order, if something tells them apart and each is at every place once; else all in one."""
     heights, at = _places(slices, normal)
     times = len(slices) // len(heights)
-    if times == 1 or len(slices) % len(heights):
+    if times == 1 or len(slices) % len(heights) or len(heights) < FEWEST_SLICES:
         return [slices]
     keys = list(zip(*(image.place.moments for image in slices), strict=True))
     numbers = [image.place.number for image in slices]
@@ -189,11 +188,18 @@ def _ranks(at: np.ndarray, numbers: list[int]) -> tuple[int, ...]:
     return tuple(int(np.sum((at == place) & (np.array(numbers) < number))) for place, number in zip(at, numbers, strict=True))
 
 
-def _check_orientation(orientation: np.ndarray) -> None:
+def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:
+    return np.mean([image.place.orientation for image in slices], axis=0)
+
+
+def _normal(slices: list[ImageFile]) -> np.ndarray:
+    """The unit vector along which slices are stacked. Raises Rejected where their orientation has none."""
+    orientation = _mean_orientation(slices)
     rows, columns = orientation[:3], orientation[3:]
     lengths = np.linalg.norm(rows), np.linalg.norm(columns)
     if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE) or abs(rows @ columns) > UNIT_TOLERANCE:
         raise Rejected("bad_orientation")
+    return get_normal_vector(orientation)
 
 
 def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageFile], list[Reject]]:
