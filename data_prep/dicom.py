@@ -46,6 +46,7 @@ DECODERS = {
 JPEG_FAMILY = frozenset(DECODERS) - {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
                                      DeflatedExplicitVRLittleEndian, RLELossless}
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
+FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
 HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
@@ -213,7 +214,7 @@ def _check_end_of_image(data: Dataset, syntax: str) -> None:
     if syntax not in JPEG_FAMILY:
         return
     try:
-        whole = [frame.rstrip(b"\0").endswith(END_OF_IMAGE)
+        whole = [frame.rstrip(FILLING).endswith(END_OF_IMAGE)
                  for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1)]
     except Exception as error:  # the fragments themselves may be damaged
         raise Rejected("not_decodable", type(error).__name__) from None
