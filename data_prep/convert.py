@@ -14,7 +14,7 @@ import pandas as pd
 from data_prep.decode import Decoded, decoder
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
-from data_prep.rejects import Reject, count_reasons, write_rejects
+from data_prep.rejects import Reject, count_reasons, one_a_file, write_rejects
 from data_prep.scan import ScanResult, count, count_classes, scan
 from workspace.errors import Problem, Refusal, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
@@ -31,8 +31,8 @@ def convert(workspace: Workspace, name: str) -> None:
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
     with whole_folder(workspace.studies(name)) as folder:
-        rows, rejects = write_pixels(found, folder / "pixels.npy")
-        rejects = [*found.rejects, *rejects]
+        rows, rejects, used = write_pixels(found, folder / "pixels.npy")
+        rejects = one_a_file([*found.rejects, *rejects], used)
         refuse_too_many(found, rejects)
         if not rows:
             raise Refusal(Problem(f"incoming/{name}", f"no usable record ({_reasons(rejects)})", "at least one",
@@ -45,9 +45,10 @@ def convert(workspace: Workspace, name: str) -> None:
         f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
 
 
-def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]]:
-    """Decode all records in their order and append each to pixels.npy as it comes. Gives the rows written, and new rejects."""
+def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject], set[str]]:
+    """Decode all records in their order and append each to pixels.npy as it comes. Gives the rows, new rejects and the files used."""
     rows: list[Row] = []
+    used: set[str] = set()
     rejects: list[Reject] = []
     chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
     outcomes = in_order(decoder(found.convert), found.plans, found.convert.workers, chunk)
@@ -57,9 +58,10 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
                 rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+                used |= {image.found.name for image in plan.files}
             else:
                 rejects += outcome
-    return rows, rejects
+    return rows, rejects, used
 
 
 @contextmanager

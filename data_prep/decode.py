@@ -1,6 +1,7 @@
 """Planned records -> standardised arrays. Runs in worker processes, so all it takes and gives can be pickled."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -47,30 +48,45 @@ def decoder(convert: Convert) -> Callable[[list[Planned]], list[Decoded | list[R
 def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
     """Read, check and standardise one record's pixels."""
     modality = str(plan.row["modality"])
-    slices = []
+    pixels = read(plan, windowed=modality in convert.window)
+    if not isinstance(pixels, Pixels):
+        return pixels
+    array = standardise(pixels, convert, modality)
+    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
+
+
+def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
+    """One record's pixels as its files hold them, volumes in the common order; or the rejects of all of its files."""
+    by_file: dict[str, list[ImageFile]] = defaultdict(list)
     for image in plan.files:
+        by_file[image.found.name].append(image)
+    of_slice: dict[tuple[str, int | None], Pixels] = {}
+    for name, images in by_file.items():
         try:
-            slices.append(_read(image, windowed=modality in convert.window))
+            for image, pixels in zip(images, _read(images, windowed), strict=True):
+                of_slice[name, image.frame] = pixels
         except Rejected as rejected:
-            others = [other for other in plan.files if other is not image]
-            return reject_all([image], rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
+            others = [image for image in plan.files if image.found.name != name]
+            return reject_all(images, rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
+    slices = [of_slice[image.found.name, image.frame] for image in plan.files]
     try:
         pixels = slices[0] if plan.affine is None else _stack(slices, plan.affine)
         _check_content(pixels)
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
-    array = standardise(pixels, convert, modality)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
+    return pixels
 
 
-def _read(image: ImageFile, windowed: bool) -> Pixels:
+def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
+    """The pixels of slices of one file, or of its one image."""
+    image = images[0]
     with opened(image.found) as stream:
         if image.kind == "dicom":
-            return dicom.read_pixels(stream, image, windowed)
+            return dicom.read_slices(stream, images, windowed)
         pixels = nifti.read_pixels(stream) if image.kind == "nifti" else raster.read_pixels(stream)
     if image.kind == "nifti" and pixels.values.shape[: len(image.shape)] != image.shape:
         raise Rejected("file_changed")
-    return pixels
+    return [pixels]
 
 
 def _check_content(pixels: Pixels) -> None:

@@ -3,13 +3,14 @@
 import math
 import struct
 import zlib
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -26,6 +27,7 @@ from pydicom.uid import (
     UID_dictionary,
 )
 
+from data_prep import frames
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place
 from data_prep.quiet import quiet
@@ -44,12 +46,14 @@ DECODERS = {
 JPEG_FAMILY = frozenset(DECODERS) - {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
                                      DeflatedExplicitVRLittleEndian, RLELossless}
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
+FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
 HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
 
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
+MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
 IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 # Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with one of these is dropped.
@@ -59,9 +63,10 @@ IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames
                "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
                "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
 NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", "Manufacturer", "ManufacturerModelName", "ImageType",
-          "BurnedInAnnotation", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
+          "BurnedInAnnotation", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-          "ImagesInAcquisition", "NumberOfSlices")
+          "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
+          "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED)
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
 UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -72,39 +77,54 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile
     """What the header says, without decoding pixels. `bare`: the file has no preamble. Raises Rejected."""
     with quiet():
         data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *IDENTIFYING, *NEEDED])
-        _check_object(data)
         syntax = _transfer_syntax(data)
         identifiers = {keyword: value for keyword in IDENTIFIERS if (value := _text(data, keyword))}
         try:
+            _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
                 _check_pixels_are_whole(stream, data)
             shape = _check_image(data, syntax)
+            headers = frames.frame_headers(data)
+            if math.prod(shape) * len(headers) > MAX_VOXELS:
+                raise Rejected("too_large")
             if not identifiers.get("SOPInstanceUID"):
                 raise Rejected("no_instance_uid")
         except Rejected as rejected:
             raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""),
                            identifiers.get("SOPInstanceUID", "")) from None
-        return ImageFile(found, "dicom", shape, _facts(data, syntax), identifiers, _place(data))
+        places = [(_place(header), _spacing(header)) for header in headers]
+        facts = _facts(data, syntax, places[0][1])
+        if len(headers) == 1:
+            return ImageFile(found, "dicom", shape, facts, identifiers, places[0][0])
+        return ImageFile(found, "dicom", (len(headers), *_frame_shape(data, shape, len(headers))), facts, identifiers, frames=tuple(places))
 
 
 def read_pixels(stream: BinaryIO, expected: ImageFile | None = None, windowed: bool = False) -> Pixels:
-    """Decode a single-frame image: rescaled grey values, or RGB of 8 bits. `windowed`: values must be in physical units.
+    """Decode a single image: rescaled grey values, or RGB of 8 bits. `windowed`: values must be in physical units.
 
     Raises Rejected, also where the file is no longer the one whose header was read.
     """
+    return read_slices(stream, [expected], windowed)[0]
+
+
+def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile | None], windowed: bool = False) -> list[Pixels]:
+    """Decode some slices of one file, each rescaled as its own frame says. Raises Rejected like read_pixels."""
+    expected = wanted[0]
     with quiet() as caught:
         data = _parse(stream, force=True)
         if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
             raise Rejected("truncated")
-        read = (_text(data, "SOPInstanceUID"), data.Rows, data.Columns)
-        if expected and read != (expected.identifiers["SOPInstanceUID"], *expected.shape):
-            raise Rejected("file_changed")
         syntax = _transfer_syntax(data)
-        _check_image(data, syntax)
+        shape = _check_image(data, syntax)
+        headers = frames.frame_headers(data)
+        indices = [0 if image is None else image.frame or 0 for image in wanted]
+        read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
+        if expected and (read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers)):
+            raise Rejected("file_changed")
         _check_end_of_image(data, syntax)
         caught.clear()
         try:
-            pixels = _decode(data, syntax, windowed)
+            pixels = _decode(data, syntax, headers, indices, windowed)
         except Rejected:
             raise
         except Exception as error:  # decoders raise whatever they like on damaged streams, and their texts may quote values
@@ -112,13 +132,6 @@ def read_pixels(stream: BinaryIO, expected: ImageFile | None = None, windowed: b
         if any(HARMLESS not in str(warning.message) for warning in caught):
             raise Rejected("decode_warning")
         return pixels
-
-
-def raw_pixels(stream: BinaryIO) -> bytes:
-    """The undecoded pixel data, to tell whether two slices are the same. Raises Rejected."""
-    with quiet():
-        data = _parse(stream, force=True)
-        return bytes(data.get("PixelData") or b"")
 
 
 def _parse(stream: BinaryIO, **options: object) -> Dataset:
@@ -146,11 +159,9 @@ def _check_object(data: Dataset) -> None:
 
 
 def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
-    """Rows and columns of a single-frame image that fewsite decodes. Raises Rejected."""
+    """Rows and columns of an image that fewsite decodes. Raises Rejected."""
     if syntax not in DECODERS:
         raise Rejected("unknown_transfer_syntax", syntax if syntax in UID_dictionary else "a private transfer syntax")
-    if (_whole(data, "NumberOfFrames") or 1) > 1:
-        raise Rejected("multi_frame")
     photometric, samples = _text(data, "PhotometricInterpretation"), _whole(data, "SamplesPerPixel")
     if (photometric, samples) not in [(name, 1) for name in (*GREY, PALETTE)] + [(name, 3) for name in COLOUR]:
         raise Rejected("unsupported_pixels", "a photometric interpretation and samples per pixel that do not fit")
@@ -158,6 +169,10 @@ def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
     if not 0 < math.prod(shape) <= MAX_PIXELS:
         raise Rejected("too_large" if math.prod(shape) else "unsupported_pixels")
     return shape
+
+
+def _frame_shape(data: Dataset, shape: tuple[int, int], count: int) -> tuple[int, int]:
+    return frames.tile(np.broadcast_to(0, shape), count, 0).shape if frames.is_mosaic(data) else shape
 
 
 def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> None:
@@ -199,22 +214,33 @@ def _check_end_of_image(data: Dataset, syntax: str) -> None:
     if syntax not in JPEG_FAMILY:
         return
     try:
-        frame = next(generate_frames(data.PixelData, number_of_frames=1))
+        whole = [frame.rstrip(FILLING).endswith(END_OF_IMAGE)
+                 for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1)]
     except Exception as error:  # the fragments themselves may be damaged
         raise Rejected("not_decodable", type(error).__name__) from None
-    if not frame.rstrip(b"\0").endswith(END_OF_IMAGE):
+    if not all(whole):
         raise Rejected("truncated", "a compressed image without its end marker")
 
 
-def _decode(data: Dataset, syntax: str, windowed: bool) -> Pixels:
+def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int], windowed: bool) -> list[Pixels]:
     data.file_meta.TransferSyntaxUID = UID(syntax)  # a file without meta header has none, and the decoder asks for it
-    stored = pixel_array(data, decoding_plugin=DECODERS[UID(syntax)])
+    plugin = DECODERS[UID(syntax)]
+    stored: Iterable[np.ndarray]
+    if frames.is_mosaic(data):
+        mosaic = pixel_array(data, decoding_plugin=plugin)
+        stored = [frames.tile(mosaic, len(headers), index) for index in indices]
+    else:
+        stored = iter_pixels(data, indices=indices, decoding_plugin=plugin)
+    return [_pixels(data, headers[index], values, windowed) for index, values in zip(indices, stored, strict=True)]
+
+
+def _pixels(data: Dataset, header: Dataset, stored: np.ndarray, windowed: bool) -> Pixels:
     photometric = _text(data, "PhotometricInterpretation")
     if photometric == PALETTE:
         return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
-    return Pixels(_rescaled(data, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1")
+    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1")
 
 
 def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
@@ -262,11 +288,9 @@ def _transfer_syntax(data: Dataset) -> str:
     return str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
 
 
-def _facts(data: Dataset, syntax: str) -> Facts:
+def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Facts:
     identifying = [_text(data, keyword) for keyword in IDENTIFYING]
     study_date = _text(data, "StudyDate")
-    spacing = next((found for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
-                    if (found := _numbers(data, keyword, 2)) and min(found) > 0), None)
     return Facts(
         transfer_syntax=syntax,
         photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
@@ -280,10 +304,25 @@ def _facts(data: Dataset, syntax: str) -> Facts:
     )
 
 
+def _spacing(data: Dataset) -> tuple[float, ...] | None:
+    return next((found for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+                 if (found := _numbers(data, keyword, 2)) and min(found) > 0), None)
+
+
 def _place(data: Dataset) -> Place:
-    stated = _whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices")
-    return Place(_numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6),
-                 "LOCALIZER" in _text(data, "ImageType").upper(), stated)
+    image_type = _text(data, "ImageType").upper()
+    echo = _numbers(data, "EchoTime", 1) or (0.0,)  # 0 in enhanced objects where there is none
+    weighting = _numbers(data, "DiffusionBValue", 1) or (0.0,)
+    number = _whole(data, "InstanceNumber")
+    return Place(
+        _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6), "LOCALIZER" in image_type,
+        stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
+        stack=_text(data, "StackID"),
+        meaning=(round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper()),
+        moments=(_whole(data, "TemporalPositionIdentifier"), _text(data, "DimensionIndexValues") or None,
+                 _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
+        number=number,
+        times=_whole(data, "NumberOfTemporalPositions"))
 
 
 def _text(data: Dataset, keyword: str) -> str:

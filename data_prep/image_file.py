@@ -1,6 +1,6 @@
 """What is known of one image file: its header while in memory, and its pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class Place:
     orientation: tuple[float, ...] | None
     localizer: bool = False
     stated: int | None = None  # slices that the header says there are
+    stack: str = ""  # PS3.3 C.7.6.16.2.2.4
+    meaning: tuple[object, ...] = ()  # what the values show (image type, echo time, ...): the same all through a volume
+    moments: tuple[object, ...] = ()  # what may tell one time point from the next, in the order in which it is trusted
+    number: int | None = None  # Instance Number
+    times: int | None = None  # time points that the header says there are
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,22 @@ class ImageFile:
     facts: Facts
     identifiers: dict[str, str] = field(default_factory=dict)  # DICOM keyword -> value
     place: Place | None = None
+    frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
+    frame: int | None = None  # which one of a multi-frame file's slices this is
 
     @property
     def source(self) -> str:
         """What the record's key is made from."""
-        return self.identifiers.get("SOPInstanceUID") or self.found.name
+        file = self.identifiers.get("SOPInstanceUID") or self.found.name
+        return file if self.frame is None else f"{file}\n{self.frame}"
+
+    @property
+    def slices(self) -> list["ImageFile"]:
+        """Itself, or each slice of a multi-frame file."""
+        if not self.frames:
+            return [self]
+        return [replace(self, shape=self.shape[1:], facts=replace(self.facts, spacing=spacing), place=place, frames=(), frame=frame)
+                for frame, (place, spacing) in enumerate(self.frames)]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Why a file is not used: one table of reasons, and rejects.csv, which names files by keyed hash only."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ REASONS = {
     "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
     "unknown_sop_class": Reason("a DICOM object of unknown or missing SOP class", "send it as a standard image"),
     "unsupported_pixels": Reason("a kind of pixels that fewsite does not read", "send it as grey or RGB"),
-    "multi_frame": Reason("several frames in one file", "send single frames"),
+    "multi_frame": Reason("several frames in one file that have no place in space, such as a film", "send the one frame that counts"),
     "constant_image": Reason("one value everywhere", "check the export"),
     "not_finite": Reason("values that are not finite", "check the export"),
     "bad_rescale": Reason("a rescale slope or intercept that cannot be right", "check the export"),
@@ -83,9 +83,11 @@ REASONS = {
     "missing_slice": Reason("a volume with a gap, or with fewer slices than it says", SEND_SERIES),
     "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),
     "gantry_tilt": Reason("a volume whose slices are not stacked at right angles", "send a straightened reconstruction"),
-    "duplicate_position": Reason("several slices with different pixels at one position", "send each time point as a series"),
+    "duplicate_position": Reason("several slices with different pixels at one position, and no echo or time that tells them apart",
+                                 "send each time point as a series"),
     "sibling_rejected": Reason("a slice of a volume of which another slice was rejected", SEND_SERIES),
     "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", SEND_SERIES),
+    "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
     "time_series": Reason("several volumes in one file", "send one volume a file"),
     "no_orientation": Reason("a NIfTI volume with neither sform nor qform", "write its orientation"),
     "singular_affine": Reason("a NIfTI volume whose affine cannot be inverted", "write its orientation"),
@@ -93,8 +95,8 @@ REASONS = {
     "nifti_pair": Reason("a NIfTI header whose voxels lie in another file", "write it as one .nii file"),
 }
 
-# Not losses: a person chose which images to label, and which labels to ignore.
-BY_CHOICE = frozenset({"no_label", "label_ignored"})
+# Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats.
+BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat"})
 
 
 class Rejected(Exception):
@@ -128,6 +130,15 @@ class Reject:
 
 def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:
     return dict(sorted(Counter(reject.reason for reject in rejects).items()))
+
+
+def one_a_file(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
+    """The first reject of each file, none of a file in `used`: a multi-frame file counts as used if one of its volumes is."""
+    first: dict[str, Reject] = {}
+    for reject in rejects:
+        if reject.name not in used:
+            first.setdefault(reject.name, reject)
+    return list(first.values())
 
 
 def write_rejects(rejects: Iterable[Reject], keys: Keys, path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,8 @@ from data_prep.image_file import Facts, ImageFile
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
 from data_prep.labels import BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
 from data_prep.parallel import in_order
-from data_prep.rejects import Reject, Rejected
-from data_prep.series import Volume, group_slices, make_volume, reject_all
+from data_prep.rejects import Reject, Rejected, one_a_file
+from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
@@ -89,7 +89,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     rows, matched = _match(images, table, f"{name} {site.labels.file}")
     images, again = _drop_duplicates(images, rows)
     rejects += again
-    plan = _plan_volumes if len(params.convert.size) == 3 else _plan_images
+    plan = partial(_plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
     plans, unplanned = plan(images, rows, rejects, _Maker(name, site, keys, table))
     unlabelled = len({image.found.name for image in images} - rows.keys())
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
@@ -226,32 +226,46 @@ def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
     return plans, rejects
 
 
-def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject],
-                  make: "_Maker") -> tuple[list[Planned], list[Reject]]:
-    """Every DICOM series of one orientation is a record, and every NIfTI volume."""
+def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: "_Maker",
+                  each: bool) -> tuple[list[Planned], list[Reject]]:
+    """Every volume of a DICOM series is a record, and every NIfTI volume. `each`: also later echoes and time points."""
     plans = []
-    flat = [image for image in images if image.place is None and len(image.shape) == 2]
+    slices = [single for image in images for single in image.slices]
+    flat = [image for image in slices if image.place is None and len(image.shape) == 2]
     rejects = reject_all(flat, "not_a_volume")
-    groups, unfit = group_slices(image for image in images if image.place is not None)
+    groups, unfit = group_slices(image for image in slices if image.place is not None)
     rejects += unfit
     whole = {image.identifiers.get("SOPInstanceUID") for image in images}  # a broken copy of a whole slice is no loss
     losses = [reject for reject in broken if reject.image and reject.instance not in whole]
     broken_series = {reject.series for reject in losses} - {""}
     broken_folders = {reject.name.rpartition("/")[0] for reject in losses if not reject.series}
-    for group in [*groups, *([image] for image in images if len(image.shape) == 3)]:
+
+    volumes: list[Group] = []
+    for group in groups:
         try:
-            if group[0].place is None:
-                plans.append(make(tuple(group), rows, group[0].facts))
-                continue
-            make.label(group, rows)  # an unlabelled series is left out for that reason, whatever else is wrong with it
-            if group[0].identifiers["SeriesInstanceUID"] in broken_series:
+            make.label(group.slices, rows)  # an unlabelled series is left out for that reason, whatever else is wrong with it
+            if group.slices[0].identifiers["SeriesInstanceUID"] in broken_series:
                 raise Rejected("sibling_rejected")
-            volume, again = make_volume(group, any(image.found.folder in broken_folders for image in group))
-            rejects += again
-            plans.append(make(volume.files, rows, replace(group[0].facts, spacing=volume.spacing), volume))
+            first, *later = split_repeats(group.slices)
         except Rejected as rejected:
-            rejects += reject_all(group, rejected.reason, rejected.found)
-    return plans, rejects
+            rejects += reject_all(group.slices, rejected.reason, rejected.found)
+            continue
+        volumes += [replace(group, slices=part) for part in ([first, *later] if each else [first])]
+        rejects += reject_all([image for part in later if not each for image in part], "later_repeat")
+    for volume in volumes:
+        try:
+            made, again = make_volume(volume, any(image.found.folder in broken_folders for image in volume.slices))
+            rejects += again
+            plans.append(make(made.files, rows, replace(made.files[0].facts, spacing=made.spacing), made))
+        except Rejected as rejected:
+            rejects += reject_all(volume.slices, rejected.reason, rejected.found)
+    for image in slices:
+        if len(image.shape) == 3:
+            try:
+                plans.append(make((image,), rows, image.facts))
+            except Rejected as rejected:
+                rejects += reject_all([image], rejected.reason, rejected.found)
+    return plans, one_a_file(rejects, {image.found.name for plan in plans for image in plan.files})
 
 
 @dataclass(frozen=True)

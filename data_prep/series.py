@@ -1,5 +1,6 @@
 """DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not fit (PS3.3 C.7.6.2)."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from highdicom.spatial import get_normal_vector, get_volume_positions
 
-from data_prep.dicom import raw_pixels
+from data_prep.dicom import read_slices
 from data_prep.image_file import ImageFile
 from data_prep.orientation import common_shape, common_spacing
 from data_prep.rejects import Reject, Rejected
@@ -43,10 +44,18 @@ class Volume:
         return common_spacing(self.affine)
 
 
-def group_slices(images: Iterable[ImageFile]) -> tuple[list[list[ImageFile]], list[Reject]]:
-    """Slices that should make one volume: of one series and orientation. Localizers and mixed series are rejected."""
+@dataclass(frozen=True)
+class Group:
+    """Slices of one series, stack and orientation. `of`: how many the whole series has."""
+
+    slices: list[ImageFile]
+    of: int
+
+
+def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]]:
+    """Slices that lie in parallel planes of one series. Localizers and mixed series are rejected."""
     by_series: dict[str, list[ImageFile]] = defaultdict(list)
-    groups: list[list[ImageFile]] = []
+    groups: list[Group] = []
     rejects: list[Reject] = []
     for image in images:
         by_series[image.identifiers.get("SeriesInstanceUID", "")].append(image)
@@ -58,15 +67,36 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[list[ImageFile]], li
             rejects += reject_all(slices, "mixed_patients")
         else:
             rejects += reject_all([image for image in slices if image.place.localizer], "localizer")
-            groups += _by_orientation([image for image in slices if not image.place.localizer])
+            for stack in sorted({image.place.stack for image in slices}):
+                stacked = [image for image in slices if image.place.stack == stack and not image.place.localizer]
+                groups += [Group(group, len(slices)) for group in _by_orientation(stacked)]
     return groups, rejects
 
 
-def make_volume(slices: list[ImageFile], broken_nearby: bool) -> tuple[Volume, list[Reject]]:
+def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
+    """One list a volume, the first one first: image types, echoes, weightings and time points that lie at the same places.
+
+    Raises Rejected where they do not cover the same places, since one volume may then be in two pieces.
+    """
+    if any(image.place.position is None or image.place.orientation is None for image in slices):
+        return [slices]
+    normal = _normal(slices)
+    meanings: dict[tuple[object, ...], list[ImageFile]] = defaultdict(list)
+    for image in slices:
+        meanings[image.place.meaning].append(image)
+    parts = sorted(meanings.values(), key=lambda part: (part[0].place.meaning[:2], _first_number(part), part[0].place.meaning))
+    heights = [_places(part, normal)[0] for part in parts]
+    if any(len(other) != len(heights[0]) or not np.allclose(other, heights[0], rtol=0, atol=SAME_PLACE) for other in heights):
+        raise Rejected("mixed_values", f"{len(parts)} echoes or image types that do not cover the same places")
+    return [volume for part in parts for volume in _split_moments(part, normal)]
+
+
+def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]]:
     """Order slices into a volume; slices that are there twice are rejected. `broken_nearby`: a broken file may be one of them.
 
     Raises Rejected, which then holds for every slice.
     """
+    slices = group.slices
     first = slices[0]
     if any(image.place.position is None or image.place.orientation is None for image in slices):
         raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
@@ -79,17 +109,17 @@ def make_volume(slices: list[ImageFile], broken_nearby: bool) -> tuple[Volume, l
         raise Rejected("mixed_spacing")
     if len({(image.facts.photometric, image.facts.modality) for image in slices}) > 1:
         raise Rejected("mixed_values")
-    orientation = np.mean([image.place.orientation for image in slices], axis=0)
-    _check_orientation(orientation)
-    slices, duplicates = _drop_same(slices, get_normal_vector(orientation))
+    slices, duplicates = _drop_same(slices, _normal(slices))
     if len(slices) < FEWEST_SLICES:
         raise Rejected("not_a_volume", f"{len(slices)} slices")
     positions = np.array([image.place.position for image in slices])
+    orientation = _mean_orientation(slices)
     order = _order(positions, orientation)
     stated = max((image.place.stated or 0 for image in slices), default=0)
-    if len(slices) < stated:
+    # Vendors differ in whether they state the slices of one time point or of all.
+    if len(slices) < stated != group.of:
         raise Rejected("missing_slice", f"{len(slices)} slices of {stated} that the header states")
-    if broken_nearby and len(slices) != stated:
+    if broken_nearby and stated not in (len(slices), group.of):
         raise Rejected("maybe_incomplete")
     ordered = tuple(slices[place] for place in order)
     affine = np.eye(4)
@@ -120,11 +150,56 @@ def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
     return groups
 
 
-def _check_orientation(orientation: np.ndarray) -> None:
+def _first_number(slices: list[ImageFile]) -> float:
+    return min(math.inf if image.place.number is None else image.place.number for image in slices)
+
+
+def _places(slices: list[ImageFile], normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct places on the normal (mm, rising), and which of them each slice is at."""
+    along = np.array([image.place.position for image in slices]) @ normal
+    order = np.argsort(along, kind="stable")
+    first = np.diff(along[order], prepend=-np.inf) >= SAME_PLACE
+    at = np.empty(len(slices), int)
+    at[order] = np.cumsum(first) - 1
+    return along[order][first], at
+
+
+def _split_moments(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
+    """One list a time point, in their order, if something tells them apart and each is at every place once; else all in one."""
+    heights, at = _places(slices, normal)
+    times = len(slices) // len(heights)
+    if times == 1 or len(slices) % len(heights) or len(heights) < FEWEST_SLICES:
+        return [slices]
+    keys = list(zip(*(image.place.moments for image in slices), strict=True))
+    numbers = [image.place.number for image in slices]
+    if slices[0].place.times == times and None not in numbers and len(set(numbers)) == len(numbers):
+        keys.append(_ranks(at, numbers))  # nothing names the time point, but the header states how many there are
+    for key in keys:
+        if None in key or len(set(key)) != times:
+            continue
+        parts = [[place for place, value in enumerate(key) if value == moment] for moment in sorted(set(key))]
+        if all(len(part) == len(set(at[part])) == len(heights) for part in parts):
+            return [[slices[place] for place in part] for part in parts]
+    return [slices]
+
+
+def _ranks(at: np.ndarray, numbers: list[int]) -> tuple[int, ...]:
+    """The how-manieth each slice is among those at its place."""
+    return tuple(int(np.sum((at == place) & (np.array(numbers) < number))) for place, number in zip(at, numbers, strict=True))
+
+
+def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:
+    return np.mean([image.place.orientation for image in slices], axis=0)
+
+
+def _normal(slices: list[ImageFile]) -> np.ndarray:
+    """The unit vector along which slices are stacked. Raises Rejected where their orientation has none."""
+    orientation = _mean_orientation(slices)
     rows, columns = orientation[:3], orientation[3:]
     lengths = np.linalg.norm(rows), np.linalg.norm(columns)
     if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE) or abs(rows @ columns) > UNIT_TOLERANCE:
         raise Rejected("bad_orientation")
+    return get_normal_vector(orientation)
 
 
 def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageFile], list[Reject]]:
@@ -135,7 +210,7 @@ def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageF
     for place in np.argsort(along, kind="stable"):
         image = slices[place]
         if kept and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal)) < SAME_PLACE:
-            if _raw(image) != _raw(kept[-1]) or image.facts.transfer_syntax != kept[-1].facts.transfer_syntax:
+            if not np.array_equal(_values(image), _values(kept[-1])):
                 raise Rejected("duplicate_position")
             same.append(image)
         else:
@@ -143,9 +218,9 @@ def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageF
     return kept, reject_all(same, "duplicate_instance", "the same position and pixels as another slice")
 
 
-def _raw(image: ImageFile) -> bytes:
+def _values(image: ImageFile) -> np.ndarray:
     with opened(image.found) as stream:
-        return raw_pixels(stream)
+        return read_slices(stream, [image])[0].values
 
 
 def _order(positions: np.ndarray, orientation: np.ndarray) -> list[int]:

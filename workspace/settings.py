@@ -91,6 +91,7 @@ class Convert(Strict):
     channels: Literal[1, 3] = 1  # 1: grey; 3: colour, grey images repeated
     window: dict[str, Range] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
     percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
+    repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series: the first, or a record each
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
 
 

@@ -1,6 +1,7 @@
 """Small DICOM files with known pixels, made for tests."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import (
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
+    EnhancedMRImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -48,6 +50,34 @@ def volume(count: int = 6, series: str = "1.2.3.4", step: float = 2.0, seed: int
                  InstanceNumber=1, **elements) for place in range(count)]
 
 
+def enhanced(frames: np.ndarray, heights: Sequence[float], syntax: str = ExplicitVRLittleEndian,
+             **per_frame: Sequence[object]) -> Dataset:
+    """An enhanced object of (frame, rows, columns) pixels, frame i at z = heights[i]; `per_frame`: one value a frame for each of
+    StackID, TemporalPositionIndex, EffectiveEchoTime, RescaleSlope and FrameType."""
+    groups = {"StackID": "FrameContentSequence", "TemporalPositionIndex": "FrameContentSequence",
+              "EffectiveEchoTime": "MREchoSequence", "RescaleSlope": "PixelValueTransformationSequence",
+              "FrameType": "MRImageFrameTypeSequence"}
+    shared = Dataset()
+    _add(shared, "PixelMeasuresSequence", PixelSpacing=[0.7, 0.5])
+    _add(shared, "PlaneOrientationSequence", ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    described = []
+    for index, height in enumerate(heights):
+        frame = Dataset()
+        _add(frame, "PlanePositionSequence", ImagePositionPatient=[5, 6, height])
+        for keyword, values in per_frame.items():
+            _add(frame, groups[keyword], **{keyword: values[index]})
+        if "RescaleSlope" in per_frame:
+            frame.PixelValueTransformationSequence[0].RescaleIntercept = 0
+        described.append(frame)
+    data = grey(frames[0])
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    data.PixelData, data.NumberOfFrames = frames.tobytes(), len(frames)
+    data.SharedFunctionalGroupsSequence, data.PerFrameFunctionalGroupsSequence = [shared], described
+    if syntax != ExplicitVRLittleEndian:
+        data.compress(syntax, generate_instance_uid=False)
+    return data
+
+
 def encapsulated(data: Dataset, syntax: str, frame: bytes) -> Dataset:
     """`data` with an already compressed frame."""
     data.PixelData = encapsulate([frame])
@@ -66,6 +96,14 @@ def write(data: Dataset, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(as_bytes(data))
     return path
+
+
+def _add(data: Dataset, sequence: str, **elements: object) -> None:
+    """Set elements of the one item of a functional group, which is made if it is not there."""
+    if sequence not in data:
+        setattr(data, sequence, [Dataset()])
+    for keyword, value in elements.items():
+        setattr(data[sequence][0], keyword, value)
 
 
 def _common(sop_class: str) -> Dataset:

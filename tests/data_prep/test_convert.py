@@ -20,7 +20,7 @@ from data_prep.parallel import in_order
 from data_prep.records import COLUMNS, read_studies
 from data_prep.rejects import REASONS
 from data_prep.scan import decode_sample, locate, scan
-from tests.data_prep.made_dicom import as_bytes, colour, grey, ramp, volume, write
+from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp, volume, write
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 from workspace.settings import load_params, load_site
@@ -266,6 +266,38 @@ def test_series_become_volumes_and_broken_ones_are_rejected_whole(tmp_path: Path
     assert studies.pixels.shape == (2, 1, 8, 8, 8)
     assert sorted(studies.records["slices"]) == [7, 9] and set(studies.records["spacing"]) == {"2x0.7x0.5"}
     assert all(np.all(np.diff(pixels[0].mean((1, 2))) > 0) for pixels in studies.pixels)  # made brighter towards the head
+
+
+@pytest.mark.parametrize(("repeats", "records", "later"), [("first", 3, 6), ("each", 5, 0)])
+def test_of_echoes_and_time_points_the_first_is_used_or_each(tmp_path: Path, repeats: str, records: int, later: int) -> None:
+    made = workspace(tmp_path, "{file: labels.csv, match: SeriesInstanceUID, class: view}", size="[8, 8, 8]", extra="")
+    made.params_file.write_text(made.params_file.read_text().replace("[8, 8, 8]", f"[8, 8, 8], repeats: {repeats}"))
+    export = made.incoming("site")
+    for time in range(2):
+        for place, data in enumerate(volume(6, "1.2.10", seed=time, AcquisitionNumber=time)):
+            data.SOPInstanceUID = f"1.2.10.{time}.{place}"
+            write(data, export / f"{time}{place}")
+    frames = np.random.default_rng(9).integers(0, 99, (12, 12, 10)).astype(np.uint16)
+    heights = [2.0 * place for place in range(6)]
+    for name, place in {"echoes": heights * 2, "one": [2.0 * place for place in range(12)]}.items():
+        data = enhanced(frames, place, EffectiveEchoTime=[4.0] * 6 + [8.0 if name == "echoes" else 4.0] * 6)
+        data.SeriesInstanceUID = data.SOPInstanceUID = f"1.2.{'11' if name == 'echoes' else '12'}"
+        write(data, export / name)
+    (export / "labels.csv").write_text("SeriesInstanceUID,view\n1.2.10,AP\n1.2.11,PA\n1.2.12,PA\n")
+    stage.convert(made, "site")
+    told, studies = summary(made), read_studies(made.studies("site"))
+    assert (told["records"], told["rejects"].get("later_repeat", 0)) == (records, later)
+    assert told["files"] == told["used"] + told["rejected"] + told["not_images"] == 15
+    assert sorted(set(studies.records["slices"])) == [6, 12] and studies.records["record"].is_unique
+
+
+def test_a_volume_of_frames_in_a_flat_site_is_refused_as_one(tmp_path: Path) -> None:
+    made = workspace(tmp_path, "{file: labels.csv, match: SOPInstanceUID, class: view}")
+    write(enhanced(np.zeros((3, 12, 10), np.uint16), [0, 1, 2]), made.incoming("site") / "volume")
+    write(grey(ramp(), SOPInstanceUID="1.2.5"), made.incoming("site") / "image")
+    (made.incoming("site") / "labels.csv").write_text("SOPInstanceUID,view\n1.2.3.1,AP\n1.2.5,PA\n")
+    stage.convert(made, "site")
+    assert summary(made)["rejects"] == {"is_a_volume": 1, "not_an_image": 1}
 
 
 def test_a_volume_whose_pixels_fail_is_rejected_with_all_its_slices(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Slices become a volume in the order of their positions, or are refused for what is wrong with them."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from pydicom.dataset import Dataset
 from data_prep import dicom
 from data_prep.image_file import ImageFile
 from data_prep.rejects import Reject, Rejected
-from data_prep.series import Volume, group_slices, make_volume
+from data_prep.series import Volume, group_slices, make_volume, split_repeats
 from data_prep.sources import Found, opened
 from tests.data_prep.made_dicom import grey, ramp, volume, write
 
@@ -22,13 +24,14 @@ def read(folder: Path, slices: list[Dataset]) -> list[ImageFile]:
         found = Found(path.name, path, path.stat().st_size)
         with opened(found) as stream:
             images.append(dicom.read_header(stream, found))
-    return sorted(images, key=lambda image: image.found.name)
+    return [single for image in sorted(images, key=lambda image: image.found.name) for single in image.slices]
 
 
 def make(folder: Path, slices: list[Dataset], broken_nearby: bool = False) -> tuple[Volume, list[Reject]]:
     groups, rejects = group_slices(read(folder, slices))
     assert len(groups) == 1 and not rejects
-    return make_volume(groups[0], broken_nearby)
+    (part,) = split_repeats(groups[0].slices)
+    return make_volume(replace(groups[0], slices=part), broken_nearby)
 
 
 def heights(made: Volume) -> list[float]:
@@ -74,14 +77,14 @@ def test_two_series_and_two_orientations_are_different_volumes(tmp_path: Path) -
     for data in turned[:2]:
         data.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
     groups, _ = group_slices(read(tmp_path, [*volume(5), *turned]))
-    assert sorted(map(len, groups)) == [2, 2, 5]
+    assert sorted(len(group.slices) for group in groups) == [2, 2, 5]
 
 
 def test_a_localizer_is_split_off(tmp_path: Path) -> None:
     slices = volume(6)
     slices[0].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
     groups, rejects = group_slices(read(tmp_path, slices))
-    assert [len(group) for group in groups] == [5] and [reject.reason for reject in rejects] == ["localizer"]
+    assert [len(group.slices) for group in groups] == [5] and [reject.reason for reject in rejects] == ["localizer"]
 
 
 def test_two_patients_in_one_series_are_both_rejected(tmp_path: Path) -> None:
@@ -143,3 +146,67 @@ def test_a_skewed_orientation_is_rejected(tmp_path: Path) -> None:
         data.ImageOrientationPatient = [1, 0, 0, 0.1, 0.99, 0]
     with pytest.raises(Rejected, match="bad_orientation"):
         make(tmp_path, slices)
+
+
+def repeated(change: Callable[[Dataset, int, int], None], times: int = 3) -> list[Dataset]:
+    """A series with `times` slices at each place; `change` is given each slice, its time and its place."""
+    slices = []
+    for time in range(times):
+        for place, data in enumerate(volume(6, seed=time)):
+            data.SOPInstanceUID, data.InstanceNumber = f"1.2.{time}.{place}", time * 6 + place + 1
+            change(data, time, place)
+            slices.append(data)
+    return slices
+
+
+def numbered(keyword: str, *values: object) -> Callable[[Dataset, int, int], None]:
+    return lambda data, time, place: setattr(data, keyword, values[time])
+
+
+@pytest.mark.parametrize("change", [
+    numbered("TemporalPositionIdentifier", 1, 2, 3),
+    numbered("AcquisitionNumber", 7, 8, 10),
+    numbered("TriggerTime", 0, 33.5, 400),
+    numbered("EchoTime", 2.1, 4.2, 6.3),
+    numbered("DiffusionBValue", 0, 500, 1000),
+    numbered("ImageType", *(["ORIGINAL", "PRIMARY", part, "NONE"] for part in "MPR")),
+    numbered("NumberOfTemporalPositions", 3, 3, 3),
+], ids=["time", "acquisition", "trigger", "echo", "diffusion", "type", "stated"])
+def test_repeats_at_the_same_places_are_volumes_in_their_order(tmp_path: Path, change: Callable[[Dataset, int, int], None]) -> None:
+    (group,), rejects = group_slices(read(tmp_path, repeated(change)[::-1]))
+    parts = split_repeats(group.slices)
+    assert [{image.identifiers["SOPInstanceUID"][:6] for image in part} for part in parts] == [{"1.2.0."}, {"1.2.1."}, {"1.2.2."}]
+    assert all(len(make_volume(replace(group, slices=part), False)[0].files) == 6 for part in parts) and not rejects
+
+
+def test_repeats_that_nothing_names_are_never_mixed(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="duplicate_position"):
+        make(tmp_path, repeated(lambda *_: None))
+
+
+@pytest.mark.parametrize("slices", [
+    repeated(numbered("EchoTime", 2.1, 4.2, 6.3))[:-1],  # the last echo lacks a slice
+    [*volume(6, ImageType=["ORIGINAL", "PRIMARY"])[:3], *volume(6, ImageType=["DERIVED", "SECONDARY"])[3:]],
+], ids=["echo", "halves"])
+def test_echoes_or_types_that_do_not_cover_the_same_places_are_rejected(tmp_path: Path, slices: list[Dataset]) -> None:
+    with pytest.raises(Rejected, match="mixed_values"):
+        make(tmp_path, slices)
+
+
+def test_acquisitions_that_share_no_place_are_one_volume(tmp_path: Path) -> None:
+    slices = volume(8)
+    for place, data in enumerate(slices):
+        data.AcquisitionNumber = 1 + place // 4
+    assert len(make(tmp_path, slices)[0].files) == 8
+
+
+@pytest.mark.parametrize("stated", [6, 18])
+def test_a_stated_length_may_be_of_one_time_point_or_of_all(tmp_path: Path, stated: int) -> None:
+    def change(data: Dataset, time: int, place: int) -> None:
+        data.AcquisitionNumber, data.ImagesInAcquisition = time, stated
+
+    (group,), _ = group_slices(read(tmp_path / "whole", repeated(change)))
+    assert [len(make_volume(replace(group, slices=part), False)[0].files) for part in split_repeats(group.slices)] == [6, 6, 6]
+    (group,), _ = group_slices(read(tmp_path / "cut", [data for data in repeated(change) if data.ImagePositionPatient[2] < 10]))
+    with pytest.raises(Rejected, match="missing_slice"):
+        make_volume(replace(group, slices=split_repeats(group.slices)[0]), False)

@@ -1,0 +1,103 @@
+"""All files that pydicom ships for its own tests: decoded as pydicom decodes them, or refused for a true reason, and never a crash."""
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
+
+from data_prep import dicom
+from data_prep.image_file import ImageFile, Pixels
+from data_prep.quiet import quiet
+from data_prep.rejects import REASONS, Reject, Rejected
+from data_prep.scan import examine
+from data_prep.sources import Found, opened
+
+FOLDER = Path(pydicom.__file__).parent / "data"
+FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*"))
+         if path.is_file() and path.suffix not in (".py", ".pyc")}
+# What is refused although it is an image, and why that is true. Files of other reasons are refused as captures, reports, plans,
+# directories or headers without pixels.
+REFUSED = {
+    "test_files/MR_truncated.dcm": "truncated",  # 8130 of 8192 bytes
+    "test_files/examples_ybr_color.dcm": "multi_frame",  # a film of an ultrasound
+    "test_files/liver_1frame.dcm": "derived_object",  # a segmentation
+    "test_files/rtdose.dcm": "derived_object",
+    "test_files/badVR.dcm": "derived_object",  # says that it is a structure set, and has pixels
+}
+# Two damaged files that pydicom cannot decode either, and frames without a place.
+NOT_DECODED = {"test_files/JPEG-lossy.dcm", "test_files/JPEG2000-embedded-sequence-delimiter.dcm", "test_files/SC_rgb_rle_2frame.dcm",
+               "test_files/SC_rgb_rle_16bit_2frame.dcm", "test_files/SC_rgb_rle_32bit_2frame.dcm"}
+NO_IMAGE = {"no_pixels", "not_an_image", "derived_object", "unknown_sop_class", "not_what_its_name_says"}
+
+
+def examined(path: Path) -> ImageFile | Reject:
+    return examine(Found(path.name, path, path.stat().st_size))
+
+
+def content(path: Path) -> bytes:
+    start = path.read_bytes()
+    return gzip.decompress(start) if path.suffix == ".gz" else start
+
+
+def by_pydicom(data: pydicom.Dataset) -> np.ndarray:
+    """What pydicom decodes, with photographs brought to 8 bits."""
+    if "TransferSyntaxUID" not in data.file_meta:
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    stored = pixel_array(data)
+    if data.PhotometricInterpretation == "PALETTE COLOR":
+        stored, bits = apply_color_lut(stored, data)[..., :3], data.RedPaletteColorLookupTableDescriptor[2]
+    elif data.SamplesPerPixel == 1:
+        return apply_modality_lut(stored, data)
+    else:
+        bits = data.BitsStored
+    return stored >> max(bits - 8, 0)
+
+
+def decoded(path: Path) -> list[Pixels]:
+    image = examined(path)
+    with opened(Found(path.name, path, path.stat().st_size)) as stream:
+        return dicom.read_slices(stream, image.slices if isinstance(image, ImageFile) else [None])
+
+
+def assert_same(path: Path) -> None:
+    with quiet():
+        expected = by_pydicom(pydicom.dcmread(io.BytesIO(content(path)), force=True))
+    pixels = decoded(path)
+    found = np.stack([single.values for single in pixels]) if len(pixels) > 1 else pixels[0].values
+    assert found.shape == expected.shape and np.allclose(found, expected, rtol=1e-6, atol=two_decoders_apart(path))
+
+
+def two_decoders_apart(path: Path) -> int:
+    """Baseline JPEG leaves a decoder some freedom: pydicom prefers libjpeg, fewsite Pillow, which notices cut streams."""
+    return 2 if pydicom.dcmread(io.BytesIO(content(path)), stop_before_pixels=True, force=True).file_meta.get("TransferSyntaxUID") == JPEGBaseline8Bit else 0
+
+
+def assert_decoder_is_right(name: str) -> None:
+    """Captures are refused for what they may show; the decoder is held to them all the same."""
+    if name in NOT_DECODED:
+        with pytest.raises(Rejected, match="multi_frame|not_decodable|truncated"):
+            decoded(FILES[name])
+    else:
+        assert_same(FILES[name])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_decoded_as_pydicom_does_or_refused_for_a_known_reason(name: str) -> None:
+    image = examined(FILES[name])
+    if isinstance(image, ImageFile):
+        assert name not in REFUSED
+        assert_same(FILES[name])
+    elif image.reason == "burned_in_annotation":
+        data = pydicom.dcmread(FILES[name], stop_before_pixels=True)
+        assert "Secondary Capture" in data.SOPClassUID.name and data.get("BurnedInAnnotation") != "NO"
+        assert_decoder_is_right(name)
+    elif image.reason == "truncated" and name not in REFUSED:
+        assert "PixelData" not in pydicom.dcmread(FILES[name], force=True)
+    else:
+        assert image.reason == REFUSED.get(name, image.reason) and image.reason in NO_IMAGE | set(REFUSED.values())
+        assert image.reason in REASONS
