@@ -34,7 +34,10 @@ class Place:
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written."""
+    """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written.
+
+    `part`: the name of the file that holds its voxels, where the header is a file of its own; `data`: that file.
+    """
 
     found: Found
     kind: str
@@ -42,6 +45,8 @@ class ImageFile:
     facts: Facts
     identifiers: dict[str, str] = field(default_factory=dict)  # DICOM keyword -> value
     place: Place | None = None
+    part: str = ""
+    data: Found | None = None
 
     @property
     def source(self) -> str:

@@ -10,15 +10,13 @@ import numpy as np
 
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.kinds import HEAD
-from data_prep.orientation import common_shape, common_spacing, to_common
+from data_prep.orientation import check_affine, common_shape, common_spacing, to_common
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import MAX_FILE_BYTES, Found, read_all
 
 SYNTAX = "NIFTI"
 MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}  # in one unit of the header
-ORTHOGONAL = 1e-3  # cosine between two axes, above which the affine shears
-SINGULAR = 1e-6  # of the axes' lengths multiplied; a volume's share below which the affine is flat
 COLOUR_TYPES = (128,)  # DT_RGB24
 
 
@@ -116,12 +114,7 @@ def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
     except Exception as error:  # a quaternion that is none
         raise Rejected("singular_affine", type(error).__name__) from None
     affine[:3] *= _unit(header)
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or min(lengths) == 0 or abs(np.linalg.det(affine[:3, :3])) < SINGULAR * math.prod(lengths):
-        raise Rejected("singular_affine")
-    cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
-    if np.abs(cosines - np.eye(3)).max() > ORTHOGONAL:
-        raise Rejected("sheared_affine")
+    check_affine(affine)
     return affine
 
 

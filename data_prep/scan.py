@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import dicom, nifti, raster
+from data_prep import dicom, itk_image, nifti, raster
 from data_prep.decode import Decoded, Planned, decode
 from data_prep.deidentify import MODALITIES, UNKNOWN_MODALITY, Keys, read_secret
 from data_prep.image_file import Facts, ImageFile
@@ -83,6 +83,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     files = walk(root)
     examined = list(track(in_order(examine_all, files, params.convert.workers), f"{name}: reading headers", total=len(files)))
+    examined = _join_parts(files, examined)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
     rows, matched = _match(images, table, f"{name} {site.labels.file}")
@@ -144,6 +145,8 @@ def examine(found: Found) -> ImageFile | Reject:
                     return dicom.read_header(stream, found, bare=True)
                 case Kind.NIFTI:
                     return nifti.read_header(stream, found)
+                case Kind.NRRD | Kind.METAIMAGE:
+                    return itk_image.read_header(stream, found)
                 case Kind.PNG | Kind.JPEG | Kind.TIFF:
                     return raster.read_header(stream, found)
         if kind is Kind.OTHER:
@@ -151,7 +154,7 @@ def examine(found: Found) -> ImageFile | Reject:
         raise Rejected(REFUSED_KINDS[kind])
     except Rejected as rejected:
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
-        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance)
+        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
 
 
 def _setting_problems(name: str, site: Site) -> list[Problem]:
@@ -192,6 +195,28 @@ def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict
                               f"rows that match images by {table.match}", "correct labels.match and labels.column"))
     matched = {values[name] for name in rows}
     return rows, len(matched)
+
+
+def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
+    """Give each header its data file, which shares its fate and is no file of its own.
+
+    A header is rejected where that file is missing, is another header's or is itself an image.
+    """
+    own = {found.name: (found, item) for found, item in zip(files, examined, strict=True)}
+    taken: set[str] = set()
+    joined: list[tuple[str, list[ImageFile | Reject]]] = []
+    for found, item in zip(files, examined, strict=True):
+        data, content = own.get(item.part, (None, None))
+        if data is not None and not isinstance(content, ImageFile) and data.name not in taken:
+            taken.add(data.name)
+            whole = [replace(item, data=data)] if isinstance(item, ImageFile) else [item, replace(item, name=data.name)]
+            joined.append((found.name, whole))
+        elif item.part and isinstance(item, ImageFile):
+            problem = "a data file that is missing" if data is None else "a data file that is another header's, or an image itself"
+            joined.append((found.name, [Reject(found.name, item.kind, "bad_data_file", problem)]))
+        else:
+            joined.append((found.name, [item]))
+    return [item for name, items in joined if name not in taken for item in items]
 
 
 def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
