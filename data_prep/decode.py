@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from data_prep import dicom, itk_image, nifti, raster
+from data_prep import dicom, itk_image, nifti, npz, raster
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
 from data_prep.rejects import Reject, Rejected
@@ -64,6 +64,8 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
 
 
 def _read(image: ImageFile, windowed: bool) -> Pixels:
+    if image.kind == npz.KIND:
+        return npz.read_pixels(image)
     with opened(image.found) as stream:
         if image.kind == "dicom":
             return dicom.read_pixels(stream, image, windowed)

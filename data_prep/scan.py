@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import dicom, itk_image, nifti, raster
+from data_prep import dicom, itk_image, nifti, npz, raster
 from data_prep.decode import Decoded, Planned, decode
 from data_prep.deidentify import MODALITIES, UNKNOWN_MODALITY, Keys, read_secret
 from data_prep.image_file import Facts, ImageFile
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
-from data_prep.labels import BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
+from data_prep.labels import BY_ARRAY, BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected
 from data_prep.series import Volume, group_slices, make_volume, reject_all
@@ -79,14 +79,14 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     """
     refuse_if(_setting_problems(name, site))
     root = root or incoming_root(workspace, name, site)
-    table = _read_table(root, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
-    files = walk(root)
-    examined = list(track(in_order(examine_all, files, params.convert.workers), f"{name}: reading headers", total=len(files)))
-    examined = _join_parts(files, examined)
+    if site.labels.match == BY_ARRAY:
+        files, examined, table = npz.read_headers(root, name, site)
+    else:
+        files, examined, table = _read_files(root, name, site, params.convert.workers)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
-    rows, matched = _match(images, table, f"{name} {site.labels.file}")
+    rows, matched = _match(images, table, f"{name} {site.labels.file or BY_ARRAY}")
     images, again = _drop_duplicates(images, rows)
     rejects += again
     plan = _plan_volumes if len(params.convert.size) == 3 else _plan_images
@@ -106,7 +106,9 @@ def decode_sample(scan: ScanResult, count: int) -> Sample:
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
     """The paths that a hash in rejects.csv stands for. They may hold patients' ids: only for the terminal of who may see them."""
     keys = Keys(read_secret(workspace), name, site.patient_namespace or name)
-    return [found.name for found in walk(incoming_root(workspace, name, site)) if keys.file(found.name) == file_hash]
+    root = incoming_root(workspace, name, site)
+    files = npz.read_headers(root, name, site)[0] if site.labels.match == BY_ARRAY else walk(root)
+    return [found.name for found in files if keys.file(found.name) == file_hash]
 
 
 def incoming_root(workspace: Workspace, name: str, site: Site) -> Path:
@@ -159,10 +161,18 @@ def examine(found: Found) -> ImageFile | Reject:
 
 def _setting_problems(name: str, site: Site) -> list[Problem]:
     """What is wrong with a site's settings that only readers can tell."""
-    checks = [("labels.match", site.labels.match, (BY_FILE, *KEYWORDS)), ("modality", site.modality, (None, *sorted(MODALITIES)))]
+    checks = [("labels.match", site.labels.match, (BY_FILE, *KEYWORDS, BY_ARRAY)), ("modality", site.modality, (None, *sorted(MODALITIES)))]
     where = f"sites/{name}.yaml"
     return [Problem(f"{where} {setting}", str(value), f"one of {', '.join(filter(None, allowed))}", "correct the setting")
             for setting, value, allowed in checks if value not in allowed]
+
+
+def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[Found], list[ImageFile | Reject], LabelTable]:
+    """A folder's or a zip's files, what each is, and the labels table among them. Raises Refusal."""
+    table = _read_table(root, name, site)
+    files = walk(root)
+    examined = list(track(in_order(examine_all, files, workers), f"{name}: reading headers", total=len(files)))
+    return files, _join_parts(files, examined), table
 
 
 def _read_table(root: Path, name: str, site: Site) -> LabelTable:
@@ -185,7 +195,9 @@ def _read_table(root: Path, name: str, site: Site) -> LabelTable:
 
 def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict[str, Row], int]:
     """File name -> its row, and how many rows of the table found an image. Raises Refusal if none did."""
-    if table.match == BY_FILE:
+    if table.match == BY_ARRAY:
+        values = {image.found.name: image.found.name for image in images}
+    elif table.match == BY_FILE:
         values = match_files(table, (image.found.name for image in images), where)
     else:
         values = {image.found.name: image.identifiers.get(table.match, "") for image in images}
