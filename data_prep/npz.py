@@ -171,7 +171,8 @@ def _part_problems(part: str, arrays: dict[str, _Array], where: str) -> list[Pro
                                 "(n, h, w), uint8 (n, h, w, 3) or (n, d, h, w)", "write the images in one of these shapes"))
     elif math.prod(images.space) > MAX_PIXELS or images.shape[0] > MAX_FILES or images.bytes > MAX_ARRAY_BYTES:
         problems.append(Problem(f"{where} {part}{IMAGES}", f"{images.dtype} of shape {shape}",
-                                f"at most {MAX_FILES} images of {MAX_PIXELS} pixels and {MAX_ARRAY_BYTES} bytes", "split it into several sites"))
+                                f"at most {MAX_FILES} images of {MAX_PIXELS} pixels and {MAX_ARRAY_BYTES} bytes",
+                                "split it into several sites"))
     if labels.dtype.kind not in "iu" or labels.shape not in ((images.shape[0],), (images.shape[0], 1)):
         problems.append(Problem(f"{where} {part}{LABELS}", f"{labels.dtype} of shape {'x'.join(map(str, labels.shape))}",
                                 f"one whole number for each of {images.shape[0]} images", "give each image one class"))

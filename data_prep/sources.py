@@ -29,7 +29,8 @@ OPEN_ARCHIVES = 8  # kept open in each process
 class Found:
     """One file. `name`: path under the root, with zip members after their zip; it may hold a patient's id, so it is never shown.
 
-    `member`: where in the zip at `path`; `item`: which of an array's images, in that member. `problem`: a reason code where it cannot be read at all.
+    `member`: where in the zip at `path`; `item`: which of an array's images, in that member.
+    `problem`: a reason code where it cannot be read at all.
     """
 
     name: str

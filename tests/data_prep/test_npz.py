@@ -41,8 +41,8 @@ def site(root: Path, content: dict[str, np.ndarray], kind: str = "grey", packed:
     (np.savez_compressed if packed else np.savez)(file, **content)
     (root / "sites" / "site.yaml").write_text(f"root: {file}\ntask: t\nlabels: {{match: npz}}\n{CLASSES}")
     (root / "params.yaml").write_text(
-        f"sites: {{site: source}}\nconvert: {{size: {size}, channels: {channels}, workers: {workers}}}\ntrain: {{learners: [prototypical]}}\n"
-        "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n")
+        f"sites: {{site: source}}\nconvert: {{size: {size}, channels: {channels}, workers: {workers}}}\n"
+        "train: {learners: [prototypical]}\nadapt: {methods: [prototypical]}\nreport: {method: prototypical}\n")
     (root / "incoming" / "site").symlink_to(file)
     return Workspace(root)
 
