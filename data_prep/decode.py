@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from data_prep import dicom, nifti, raster
+from data_prep import dicom, itk_image, nifti, npz, raster
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
 from data_prep.rejects import Reject, Rejected
@@ -80,11 +80,16 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
 def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
     """The pixels of slices of one file, or of its one image."""
     image = images[0]
+    if image.kind == npz.KIND:
+        return [npz.read_pixels(image)]
     with opened(image.found) as stream:
         if image.kind == "dicom":
             return dicom.read_slices(stream, images, windowed)
-        pixels = nifti.read_pixels(stream) if image.kind == "nifti" else raster.read_pixels(stream)
-    if image.kind == "nifti" and pixels.values.shape[: len(image.shape)] != image.shape:
+        if image.kind in (itk_image.NRRD, itk_image.META):
+            pixels = itk_image.read_pixels(stream, image)
+        else:
+            pixels = nifti.read_pixels(stream) if image.kind == "nifti" else raster.read_pixels(stream)
+    if image.kind in ("nifti", itk_image.NRRD, itk_image.META) and pixels.values.shape[: len(image.shape)] != image.shape:
         raise Rejected("file_changed")
     return [pixels]
 

@@ -39,7 +39,10 @@ class Place:
 
 @dataclass(frozen=True)
 class ImageFile:
-    """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written."""
+    """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written.
+
+    `part`: the name of the file that holds its voxels, where the header is a file of its own; `data`: that file.
+    """
 
     found: Found
     kind: str
@@ -49,6 +52,8 @@ class ImageFile:
     place: Place | None = None
     frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
     frame: int | None = None  # which one of a multi-frame file's slices this is
+    part: str = ""
+    data: Found | None = None
 
     @property
     def source(self) -> str:

@@ -6,7 +6,10 @@ import tarfile
 from enum import StrEnum
 
 HEAD = 540  # bytes: a NIfTI-2 header, the longest start that is looked at
-IMAGE_ENDINGS = (".dcm", ".dicom", ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".ima")
+IMAGE_ENDINGS = (".dcm", ".dicom", ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".ima", ".nrrd", ".nhdr",
+                 ".mha", ".mhd")
+NRRD_MAGIC = b"NRRD000"  # and the version
+METAIMAGE = re.compile(rb"\A(?=\s*[A-Za-z]+[ \t]*=)[^\0]*?^NDims[ \t]*=[ \t]*\d", re.MULTILINE)  # it has no magic, only fields
 
 
 class Kind(StrEnum):
@@ -14,6 +17,8 @@ class Kind(StrEnum):
     BARE_DICOM = "bare_dicom"  # may be DICOM without preamble; only parsing tells
     NIFTI = "nifti"
     NIFTI_PAIR = "nifti_pair"
+    NRRD = "nrrd"
+    METAIMAGE = "metaimage"
     PNG = "png"
     JPEG = "jpeg"
     TIFF = "tiff"
@@ -50,6 +55,10 @@ def sniff(head: bytes) -> Kind:
         return nifti
     if _starts_like_a_tar(head):
         return Kind.TAR
+    if head.startswith(NRRD_MAGIC):
+        return Kind.NRRD
+    if METAIMAGE.match(head):
+        return Kind.METAIMAGE
     return Kind.BARE_DICOM if _starts_like_an_element(head) else Kind.OTHER
 
 

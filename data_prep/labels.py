@@ -14,6 +14,7 @@ from workspace.errors import Problem, Refusal, refuse_if
 from workspace.settings import Site
 
 BY_FILE = "file"
+BY_ARRAY = "npz"  # the labels lie beside the images, in one file
 KEYWORDS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")  # what a row may be matched by, or grouped by
 SEPARATORS = ",;\t"
 SHOWN_LINES = 10  # line numbers in one message

@@ -10,15 +10,13 @@ import numpy as np
 
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.kinds import HEAD
-from data_prep.orientation import common_shape, common_spacing, to_common
+from data_prep.orientation import check_affine, common_shape, common_spacing, to_common
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import MAX_FILE_BYTES, Found, read_all
 
 SYNTAX = "NIFTI"
 MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}  # in one unit of the header
-ORTHOGONAL = 1e-3  # cosine between two axes, above which the affine shears
-SINGULAR = 1e-6  # of the axes' lengths multiplied; a volume's share below which the affine is flat
 COLOUR_TYPES = (128,)  # DT_RGB24
 
 
@@ -27,6 +25,8 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
     with quiet():
         header = _header(stream.read(HEAD))
         shape = _shape(header)
+        _offset(header)
+        _check_scaling(header)
         if len(shape) == 3:
             affine = _affine(header)
             facts = Facts(SYNTAX, "MONOCHROME2", spacing=common_spacing(affine))
@@ -40,7 +40,7 @@ def read_pixels(stream: BinaryIO) -> Pixels:
     with quiet():
         start = stream.read(HEAD)
         header = _header(start)
-        promised = int(header["vox_offset"]) + math.prod(_dimensions(header)) * header.get_data_dtype().itemsize
+        promised = _offset(header) + math.prod(_dimensions(header)) * header.get_data_dtype().itemsize
         if promised > MAX_FILE_BYTES:
             raise Rejected("too_large")
         content = start + read_all(stream)
@@ -54,10 +54,9 @@ def read_pixels(stream: BinaryIO) -> Pixels:
         if values.dtype.names:  # RGB24 comes as fields R, G, B
             values = np.stack([values[name] for name in values.dtype.names], axis=-1)
             return Pixels(np.ascontiguousarray(_upright(values.reshape(*_shape(header), 3))))
-        values = values.reshape(_shape(header))
+        values = values.reshape(_shape(header)).astype(np.float32)
         if not np.isfinite(values).all():
             raise Rejected("not_finite")
-        values = values.astype(np.float32)
         return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else _upright(values)))
 
 
@@ -85,6 +84,21 @@ def _header(start: bytes) -> nibabel.Nifti1Header:
     if data_type.kind == "c" or data_type.itemsize == 0 or (data_type.names and int(header["datatype"]) not in COLOUR_TYPES):
         raise Rejected("unsupported_pixels", "complex values or colours with transparency")
     return header
+
+
+def _offset(header: nibabel.Nifti1Header) -> int:
+    """Where the voxels begin. Raises Rejected, also where that is inside the header, which nibabel would read as voxels."""
+    offset = float(header["vox_offset"])
+    if not math.isfinite(offset) or offset != int(offset) or offset < header.single_vox_offset:
+        raise Rejected("not_decodable", "voxels that begin nowhere, or inside the header")
+    return int(offset)
+
+
+def _check_scaling(header: nibabel.Nifti1Header) -> None:
+    """Raise Rejected where a scaling is meant and cannot be applied. A slope of 0 or NaN says that there is none."""
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if math.isinf(slope) or not (slope == 0 or math.isnan(slope) or math.isfinite(intercept)):
+        raise Rejected("bad_rescale")
 
 
 def _dimensions(header: nibabel.Nifti1Header) -> tuple[int, ...]:
@@ -116,12 +130,7 @@ def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
     except Exception as error:  # a quaternion that is none
         raise Rejected("singular_affine", type(error).__name__) from None
     affine[:3] *= _unit(header)
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or min(lengths) == 0 or abs(np.linalg.det(affine[:3, :3])) < SINGULAR * math.prod(lengths):
-        raise Rejected("singular_affine")
-    cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
-    if np.abs(cosines - np.eye(3)).max() > ORTHOGONAL:
-        raise Rejected("sheared_affine")
+    check_affine(affine)
     return affine
 
 

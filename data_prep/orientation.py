@@ -1,10 +1,27 @@
 """Volumes in one common array order, whatever file they came from."""
 
+import math
+
 import nibabel
 import numpy as np
 
+from data_prep.rejects import Rejected
+
 # Slices run to the head, rows to the back, columns to the patient's left: an axial series as DICOM stores it.
 COMMON = ("L", "P", "S")  # of columns, rows, slices
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+ORTHOGONAL = 1e-3  # cosine between two axes, above which an affine shears
+SINGULAR = 1e-6  # of the axes' lengths multiplied; a volume's share below which an affine is flat
+
+
+def check_affine(affine: np.ndarray) -> None:
+    """Raise Rejected unless the affine can be inverted and its axes stand at right angles."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or min(lengths) == 0 or abs(np.linalg.det(affine[:3, :3])) < SINGULAR * math.prod(lengths):
+        raise Rejected("singular_affine")
+    cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
+    if np.abs(cosines - np.eye(3)).max() > ORTHOGONAL:
+        raise Rejected("sheared_affine")
 
 
 def to_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:

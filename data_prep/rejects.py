@@ -89,9 +89,10 @@ REASONS = {
     "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", SEND_SERIES),
     "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
     "time_series": Reason("several volumes in one file", "send one volume a file"),
-    "no_orientation": Reason("a NIfTI volume with neither sform nor qform", "write its orientation"),
-    "singular_affine": Reason("a NIfTI volume whose affine cannot be inverted", "write its orientation"),
-    "sheared_affine": Reason("a NIfTI volume whose axes are not at right angles", "resample it to a straight grid"),
+    "no_orientation": Reason("a volume that does not say how it lies in the patient", "write its orientation"),
+    "singular_affine": Reason("a volume whose affine cannot be inverted", "write its orientation"),
+    "sheared_affine": Reason("a volume whose axes are not at right angles", "resample it to a straight grid"),
+    "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd or .mha file"),
     "nifti_pair": Reason("a NIfTI header whose voxels lie in another file", "write it as one .nii file"),
 }
 
@@ -100,16 +101,16 @@ BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat"})
 
 
 class Rejected(Exception):
-    """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the UIDs are never shown."""
+    """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the rest is never shown."""
 
-    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = ""):
-        self.reason, self.found, self.series, self.instance = reason, found, series, instance
+    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", part: str = ""):
+        self.reason, self.found, self.series, self.instance, self.part = reason, found, series, instance, part
         super().__init__(reason)
 
 
 @dataclass(frozen=True)
 class Reject:
-    """One file that is not used. `name` and the UIDs may hold a patient's id: kept in memory, never written."""
+    """One file that is not used. `name`, `part` and the UIDs may hold a patient's id: kept in memory, never written."""
 
     name: str
     kind: str
@@ -117,6 +118,7 @@ class Reject:
     found: str = ""
     series: str = ""  # UID
     instance: str = ""  # UID
+    part: str = ""  # the file that holds a header's voxels
 
     @property
     def image(self) -> bool:

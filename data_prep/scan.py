@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import dicom, nifti, raster
+from data_prep import dicom, itk_image, nifti, npz, raster
 from data_prep.decode import Decoded, Planned, decode
 from data_prep.deidentify import MODALITIES, UNKNOWN_MODALITY, Keys, read_secret
 from data_prep.image_file import Facts, ImageFile
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
-from data_prep.labels import BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
+from data_prep.labels import BY_ARRAY, BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
@@ -80,13 +80,14 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     """
     refuse_if(_setting_problems(name, site))
     root = root or incoming_root(workspace, name, site)
-    table = _read_table(root, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
-    files = walk(root)
-    examined = list(track(in_order(examine_all, files, params.convert.workers), f"{name}: reading headers", total=len(files)))
+    if site.labels.match == BY_ARRAY:
+        files, examined, table = npz.read_headers(root, name, site)
+    else:
+        files, examined, table = _read_files(root, name, site, params.convert.workers)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
-    rows, matched = _match(images, table, f"{name} {site.labels.file}")
+    rows, matched = _match(images, table, f"{name} {site.labels.file or BY_ARRAY}")
     images, again = _drop_duplicates(images, rows)
     rejects += again
     plan = partial(_plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
@@ -106,7 +107,9 @@ def decode_sample(scan: ScanResult, count: int) -> Sample:
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
     """The paths that a hash in rejects.csv stands for. They may hold patients' ids: only for the terminal of who may see them."""
     keys = Keys(read_secret(workspace), name, site.patient_namespace or name)
-    return [found.name for found in walk(incoming_root(workspace, name, site)) if keys.file(found.name) == file_hash]
+    root = incoming_root(workspace, name, site)
+    files = npz.read_headers(root, name, site)[0] if site.labels.match == BY_ARRAY else walk(root)
+    return [found.name for found in files if keys.file(found.name) == file_hash]
 
 
 def incoming_root(workspace: Workspace, name: str, site: Site) -> Path:
@@ -145,6 +148,8 @@ def examine(found: Found) -> ImageFile | Reject:
                     return dicom.read_header(stream, found, bare=True)
                 case Kind.NIFTI:
                     return nifti.read_header(stream, found)
+                case Kind.NRRD | Kind.METAIMAGE:
+                    return itk_image.read_header(stream, found)
                 case Kind.PNG | Kind.JPEG | Kind.TIFF:
                     return raster.read_header(stream, found)
         if kind is Kind.OTHER:
@@ -152,15 +157,23 @@ def examine(found: Found) -> ImageFile | Reject:
         raise Rejected(REFUSED_KINDS[kind])
     except Rejected as rejected:
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
-        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance)
+        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
 
 
 def _setting_problems(name: str, site: Site) -> list[Problem]:
     """What is wrong with a site's settings that only readers can tell."""
-    checks = [("labels.match", site.labels.match, (BY_FILE, *KEYWORDS)), ("modality", site.modality, (None, *sorted(MODALITIES)))]
+    checks = [("labels.match", site.labels.match, (BY_FILE, *KEYWORDS, BY_ARRAY)), ("modality", site.modality, (None, *sorted(MODALITIES)))]
     where = f"sites/{name}.yaml"
     return [Problem(f"{where} {setting}", str(value), f"one of {', '.join(filter(None, allowed))}", "correct the setting")
             for setting, value, allowed in checks if value not in allowed]
+
+
+def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[Found], list[ImageFile | Reject], LabelTable]:
+    """A folder's or a zip's files, what each is, and the labels table among them. Raises Refusal."""
+    table = _read_table(root, name, site)
+    files = walk(root)
+    examined = list(track(in_order(examine_all, files, workers), f"{name}: reading headers", total=len(files)))
+    return files, _join_parts(files, examined), table
 
 
 def _read_table(root: Path, name: str, site: Site) -> LabelTable:
@@ -183,7 +196,9 @@ def _read_table(root: Path, name: str, site: Site) -> LabelTable:
 
 def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict[str, Row], int]:
     """File name -> its row, and how many rows of the table found an image. Raises Refusal if none did."""
-    if table.match == BY_FILE:
+    if table.match == BY_ARRAY:
+        values = {image.found.name: image.found.name for image in images}
+    elif table.match == BY_FILE:
         values = match_files(table, (image.found.name for image in images), where)
     else:
         values = {image.found.name: image.identifiers.get(table.match, "") for image in images}
@@ -193,6 +208,28 @@ def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict
                               f"rows that match images by {table.match}", "correct labels.match and labels.column"))
     matched = {values[name] for name in rows}
     return rows, len(matched)
+
+
+def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
+    """Give each header its data file, which shares its fate and is no file of its own.
+
+    A header is rejected where that file is missing, is another header's or is itself an image.
+    """
+    own = {found.name: (found, item) for found, item in zip(files, examined, strict=True)}
+    taken: set[str] = set()
+    joined: list[tuple[str, list[ImageFile | Reject]]] = []
+    for found, item in zip(files, examined, strict=True):
+        data, content = own.get(item.part, (None, None))
+        if data is not None and not isinstance(content, ImageFile) and data.name not in taken:
+            taken.add(data.name)
+            whole = [replace(item, data=data)] if isinstance(item, ImageFile) else [item, replace(item, name=data.name)]
+            joined.append((found.name, whole))
+        elif item.part and isinstance(item, ImageFile):
+            problem = "a data file that is missing" if data is None else "a data file that is another header's, or an image itself"
+            joined.append((found.name, [Reject(found.name, item.kind, "bad_data_file", problem)]))
+        else:
+            joined.append((found.name, [item]))
+    return [item for name, items in joined if name not in taken for item in items]
 
 
 def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:

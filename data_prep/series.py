@@ -10,7 +10,7 @@ from highdicom.spatial import get_normal_vector, get_volume_positions
 
 from data_prep.dicom import read_slices
 from data_prep.image_file import ImageFile
-from data_prep.orientation import common_shape, common_spacing
+from data_prep.orientation import LPS_TO_RAS, common_shape, common_spacing
 from data_prep.rejects import Reject, Rejected
 from data_prep.sources import opened
 
@@ -21,7 +21,6 @@ PERPENDICULAR_TOLERANCE = 1e-3  # highdicom's: 1 - cosine, 2.6 degrees
 SAME_PLACE = 0.01  # mm; two slices nearer than this are at one position
 SAME_PIXEL_SIZE = 1e-3  # relative
 FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,9 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
 
 
 def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> list[Reject]:
-    return [Reject(image.found.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
-                   image.identifiers.get("SOPInstanceUID", "")) for image in images]
+    """One reject a file, data files with their headers."""
+    return [Reject(file.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
+                   image.identifiers.get("SOPInstanceUID", "")) for image in images for file in (image.found, image.data) if file]
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:

@@ -27,8 +27,8 @@ COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
 class Found:
     """One file. `name`: path under the root, with members after their archive; it may hold a patient's id, so it is never shown.
 
-    `member`: its name in the zip at `path`, or where it starts in the tar at `path` (bytes). `problem`: a reason code where
-    it cannot be read at all.
+    `member`: its name in the zip at `path`, or where it starts in the tar at `path` (bytes). `item`: which of an array's images,
+    in that member. `problem`: a reason code where it cannot be read at all.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Found:
     size: int
     member: str | int | None = None
     problem: str | None = None
+    item: int | None = None
 
     @property
     def folder(self) -> str:

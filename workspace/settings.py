@@ -50,13 +50,22 @@ class Strict(BaseModel):
 class Labels(Strict):
     """How a row of the labels table finds its image, and which columns to read."""
 
-    file: str  # CSV, relative to the site's root
-    match: str  # "file" (name or path under root), or a DICOM keyword: PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID
+    file: str | None = None  # CSV, relative to the site's root; needed unless match is npz
+    match: str  # "file" (name or path under root), PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, or "npz": labels of its own
     column: str | None = None  # the column that holds the match value; by default the one named like `match`
-    class_column: str = Field(alias="class")  # the column that holds the class
+    class_column: str | None = Field(None, alias="class")  # the column that holds the class; needed unless match is npz
     patient: str | None = None  # a column, or a DICOM keyword; by default PatientID for DICOM, else every image is its own patient
     age: str | None = None  # a column, years
     sex: str | None = None  # a column
+
+    @model_validator(mode="after")
+    def _are_in_a_table_or_beside_the_images(self) -> "Labels":
+        columns = (self.column, self.patient, self.age, self.sex)
+        if self.match == "npz" and any((self.file, self.class_column, *columns)):
+            raise ValueError("match alone, since an npz holds its own labels")
+        if self.match != "npz" and not (self.file and self.class_column):
+            raise ValueError("file and class, unless match is npz")
+        return self
 
 
 class Site(Strict):

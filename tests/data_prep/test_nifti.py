@@ -5,13 +5,15 @@ import io
 from pathlib import Path
 
 import nibabel
+import nibabel.testing
 import numpy as np
 import pytest
 
 from data_prep import dicom, nifti
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
-from data_prep.rejects import Rejected
+from data_prep.rejects import Reject, Rejected
+from data_prep.scan import examine
 from data_prep.sources import Found, opened
 from tests.data_prep.made_dicom import volume, write
 
@@ -106,8 +108,12 @@ def reason(path: Path) -> str:
     (np.full((4, 4, 4), np.nan, np.float32), RAS, "not_finite"),
     (np.full((4, 4, 4), np.inf, np.float32), RAS, "not_finite"),
     (np.zeros((4, 4, 4), np.complex64), RAS, "unsupported_pixels"),
+    (np.full((4, 4, 4), 1e300), RAS, "not_finite"),
+    (np.zeros((4, 4, 4), np.complex128), RAS, "unsupported_pixels"),
+    (np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")]), RAS, "unsupported_pixels"),
+    (np.zeros((4, 4, 1), [("R", "u1"), ("G", "u1"), ("B", "u1"), ("A", "u1")]), RAS, "unsupported_pixels"),
     (block(), np.array([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]), "sheared_affine"),
-], ids=["4d", "nan", "inf", "complex", "shear"])
+], ids=["4d", "nan", "inf", "complex", "beyond float32", "complex128", "rgb volume", "rgba", "shear"])
 def test_an_untrustworthy_volume_is_rejected(tmp_path: Path, array: np.ndarray, affine: np.ndarray, expected: str) -> None:
     assert reason(save(tmp_path / "x.nii", array, affine)) == expected
 
@@ -146,5 +152,99 @@ def test_a_wrong_gzip_checksum_is_noticed(tmp_path: Path) -> None:
 def test_a_promise_larger_than_any_file_is_refused_before_it_is_allocated() -> None:
     header = nibabel.Nifti1Header()
     header.set_data_shape((30000, 30000, 30000))
+    header["vox_offset"] = 352
     with pytest.raises(Rejected, match="too_large"):
         nifti.read_pixels(io.BytesIO(header.binaryblock + bytes(200)))
+
+
+def patched(path: Path, *changes: tuple[int, str, object]) -> Path:
+    """A sound NIfTI-1 file with fields of its header written over: offset, type, values."""
+    content = bytearray(save(path, block()).read_bytes())
+    for offset, kind, values in changes:
+        written = np.array(values, kind).tobytes()
+        content[offset : offset + len(written)] = written
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("offset", "kind", "value", "expected"), [
+    (108, "<f4", np.nan, "not_decodable"), (108, "<f4", np.inf, "not_decodable"), (108, "<f4", -1000, "not_decodable"),
+    (108, "<f4", 0, "not_decodable"), (108, "<f4", 352.5, "not_decodable"), (108, "<f4", 1e9, "truncated"),
+    (40, "<i2", 0, "not_decodable"), (40, "<i2", 8, "not_decodable"), (42, "<i2", -5, "not_decodable"), (42, "<i2", 11, "truncated"),
+    (70, "<i2", 999, "not_decodable"), (70, "<i2", 1, "unsupported_pixels"),
+    (112, "<f4", np.inf, "bad_rescale"), (112, "<f4", (1, np.nan), "bad_rescale"), (112, "<f4", (3e38, 0), "not_finite"),
+    (123, "u1", 7, "no_spacing"), (280, "<f4", np.nan, "singular_affine"), (0, "<i4", 347, "not_what_its_name_says"),
+])
+def test_a_malformed_header_is_rejected_for_its_reason(tmp_path: Path, offset: int, kind: str, value: object, expected: str) -> None:
+    path = patched(tmp_path / "x.nii", (offset, kind, value))
+    examined = examine(Found("x.nii", path, path.stat().st_size))
+    assert (examined.reason if isinstance(examined, Reject) else reason(path)) == expected
+
+
+@pytest.mark.parametrize("slope", [0, np.nan])
+def test_a_slope_that_says_nothing_leaves_values_as_stored(tmp_path: Path, slope: float) -> None:
+    _, pixels = read(patched(tmp_path / "x.nii", (112, "<f4", (slope, np.nan))))
+    assert (pixels.values.min(), pixels.values.max()) == (0, block().max())
+
+
+def test_the_sform_goes_before_the_qform_and_the_qform_serves_alone(tmp_path: Path) -> None:
+    turned = np.array([[0, 0.7, 0, 0], [0.5, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1.0]])
+    image = nibabel.Nifti1Image(block(), None)
+    image.set_qform(RAS, 1)
+    image.set_sform(turned, 1)
+    nibabel.save(image, tmp_path / "both.nii")
+    assert np.array_equal(read(tmp_path / "both.nii")[1].values, read(save(tmp_path / "turned.nii", block(), turned))[1].values)
+    content = bytearray((tmp_path / "both.nii").read_bytes())
+    content[254:256] = bytes(2)  # sform_code
+    (tmp_path / "both.nii").write_bytes(content)
+    assert np.array_equal(read(tmp_path / "both.nii")[1].values, read(save(tmp_path / "ras.nii", block()))[1].values)
+
+
+def test_a_quaternion_that_is_none_is_rejected(tmp_path: Path) -> None:
+    path = patched(tmp_path / "x.nii", (252, "<i2", (1, 0)), (256, "<f4", (2, 2, 2)))
+    assert reason(path) == "singular_affine"
+
+
+def test_microns_become_millimetres_and_a_big_endian_file_reads_the_same(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(block(), np.diag([500, 700, 2000, 1]))
+    image.header.set_xyzt_units("micron")
+    nibabel.save(image, tmp_path / "x.nii")
+    assert read(tmp_path / "x.nii")[0].facts.spacing == pytest.approx((2.0, 0.7, 0.5))
+    big = nibabel.Nifti1Image(block(), RAS, nibabel.Nifti1Header(endianness=">"))
+    nibabel.save(big, tmp_path / "big.nii")
+    assert np.array_equal(read(tmp_path / "big.nii")[1].values, read(tmp_path / "x.nii")[1].values)
+
+
+@pytest.mark.parametrize("name", ["x.dcm", "x.png", "no_ending", "x.nii.gz"])
+def test_a_nifti_is_told_by_content_whatever_its_name(tmp_path: Path, name: str) -> None:
+    content = save(tmp_path / "y.nii", block()).read_bytes()
+    (tmp_path / name).write_bytes(content)
+    assert examine(Found(name, tmp_path / name, len(content))).kind == "nifti"
+
+
+def test_a_page_named_nifti_is_not_what_its_name_says(tmp_path: Path) -> None:
+    (tmp_path / "x.nii").write_text("<!DOCTYPE html>" + "x" * 600)
+    assert examine(Found("x.nii", tmp_path / "x.nii", 600)).reason == "not_what_its_name_says"
+
+
+# nibabel's own samples: what becomes of each
+SAMPLES = {
+    "anatomical.nii": "", "reoriented_anat_moved.nii": "", "standard.nii.gz": "", "resampled_anat_moved.nii": "not_finite",
+    "example4d.nii.gz": "time_series", "example_nifti2.nii.gz": "time_series", "functional.nii": "time_series",
+    "row_major.dconn.nii": "time_series", "nifti1.hdr": "nifti_pair", "nifti2.hdr": "nifti_pair",
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_nibabels_samples_are_read_as_nibabel_reads_them_or_rejected_for_a_reason(name: str) -> None:
+    path = Path(str(nibabel.testing.data_path)) / name
+    examined = examine(Found(name, path, path.stat().st_size))
+    if SAMPLES[name]:
+        assert (examined.reason if isinstance(examined, Reject) else reason(path)) == SAMPLES[name]
+    else:
+        image = nibabel.load(path)
+        turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), nibabel.orientations.axcodes2ornt("LPS"))
+        expected = image.as_reoriented(turn)
+        header, pixels = read(path)
+        assert np.array_equal(pixels.values, expected.get_fdata(dtype=np.float32).T)
+        assert header.facts.spacing == pytest.approx(expected.header.get_zooms()[::-1], rel=1e-5)
