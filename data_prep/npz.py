@@ -15,11 +15,13 @@ from typing import BinaryIO
 
 import numpy as np
 
+from data_prep.archives import MAX_FILES
 from data_prep.dicom import MAX_PIXELS
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.labels import BY_ARRAY, LabelTable, Row
 from data_prep.rejects import Reject, Rejected
-from data_prep.sources import MAX_FILES, Found, walk
+from data_prep.sources import Found
+from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.settings import Site
 

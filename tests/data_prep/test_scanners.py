@@ -13,7 +13,7 @@ from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import COMMON
 from data_prep.scan import examine
 from data_prep.series import Volume, group_slices, make_volume, split_repeats
-from data_prep.sources import walk
+from data_prep.walk import walk
 
 ENHANCED, CLASSIC = "scanners/dcm_qa_enh", "scanners/dcm_qa_nih"
 # folder of DICOM: the reference of each echo or image type in it, first one first
