@@ -131,14 +131,25 @@ def test_a_tar_that_ends_early_or_is_damaged_anywhere_is_rejected_whole(tmp_path
     assert problem(tmp_path) == "truncated"
 
 
-def test_a_tar_header_that_claims_a_negative_or_huge_size_is_damaged(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [-512, -1024])
+def test_a_tar_header_that_leads_back_is_damaged(tmp_path: Path, size: int) -> None:
     first, info = tarfile.TarInfo("w"), tarfile.TarInfo("x")
-    info.size = -1024
+    info.size = size
     (tmp_path / "a").write_bytes(first.tobuf() + info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
     assert problem(tmp_path) == "damaged_archive"
-    info.size, info.type = 2**20 + 1, tarfile.XHDTYPE
-    (tmp_path / "a").write_bytes(first.tobuf() + info.tobuf() + bytes(2**21))
+
+
+def test_a_tar_header_that_would_fill_the_memory_is_damaged(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a", "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("x"))
+        archive.addfile(tarfile.TarInfo("y" * (2**20 + 1)))
     assert problem(tmp_path) == "damaged_archive"
+
+
+def test_a_compressed_tar_may_be_larger_than_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_tar(tmp_path / "a", {"x": os.urandom(90_000), "y": b"y" * 90_000}, "w:gz")
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 100_000)
+    assert content(tmp_path, "a/y") == b"y" * 90_000
 
 
 def test_an_archive_of_nothing_is_an_empty_file(tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ def test_files_that_a_dicomdir_names_and_that_are_not_there_are_rejected_one_by_
         path.unlink()
     assert missing(root) == [str(path.relative_to(root)) for path in gone]
     assert names(root) == whole
+    shutil.copy(root / "DICOMDIR", root / "dicomdir")
+    assert len(missing(root)) == 3
     assert all(examine(found).reason == "missing_file" for found in walk(root) if found.problem)
 
 
