@@ -18,6 +18,8 @@ SAME_DIRECTION = 1e-3  # per cosine: scanners' rounding is 1e-5, a new scan plan
 UNIT_TOLERANCE = 1e-3  # of the axes' length and right angle; six-digit cosines keep 1e-6
 SPACING_TOLERANCE = 0.02  # of the mean step: above rounded positions (0.01 mm of 0.6), far below a missing slice (1.0)
 PERPENDICULAR_TOLERANCE = 1e-3  # highdicom's: 1 - cosine, 2.6 degrees
+GRID_TOLERANCE = 0.05  # of the mean step: how far a slice may lie off an even grid when small differences of steps add up
+ASIDE_TOLERANCE = 0.5  # of a pixel: how far aside a stack may lean over its whole length
 SAME_PLACE = 0.01  # mm; two slices nearer than this are at one position
 SAME_PIXEL_SIZE = 1e-3  # relative
 FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
@@ -113,7 +115,7 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
         raise Rejected("not_a_volume", f"{len(slices)} slices")
     positions = np.array([image.place.position for image in slices])
     orientation = _mean_orientation(slices)
-    order = _order(positions, orientation)
+    order = _order(positions, orientation, min(first.facts.spacing))
     stated = max((image.place.stated or 0 for image in slices), default=0)
     # Vendors differ in whether they state the slices of one time point or of all.
     if len(slices) < stated != group.of:
@@ -223,14 +225,17 @@ def _values(image: ImageFile) -> np.ndarray:
         return read_slices(stream, [image])[0].values
 
 
-def _order(positions: np.ndarray, orientation: np.ndarray) -> list[int]:
-    """Indices of `positions` in the order of the volume. Raises Rejected with what is wrong with its geometry."""
+def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float) -> list[int]:
+    """Indices of `positions` in the order of the volume. `pixel`: mm. Raises Rejected with what is wrong with its geometry."""
     tolerances = {"rtol": SPACING_TOLERANCE, "perpendicular_tol": PERPENDICULAR_TOLERANCE}
     spacing, places = get_volume_positions(positions.tolist(), orientation.tolist(), **tolerances)
-    if spacing is not None:
-        return [int(place) for place in np.argsort(places)]
     normal = get_normal_vector(orientation)
     along = np.sort(positions @ normal)
+    aside = positions - np.outer(positions @ normal, normal)
+    if spacing is not None and np.ptp(aside, axis=0).max() > ASIDE_TOLERANCE * pixel:
+        raise Rejected("gantry_tilt")
+    if spacing is not None and np.abs(along - np.linspace(along[0], along[-1], len(along))).max() <= GRID_TOLERANCE * spacing:
+        return [int(place) for place in np.argsort(places)]
     span = positions[np.argmax(positions @ normal)] - positions[np.argmin(positions @ normal)]
     if abs(span @ normal) / np.linalg.norm(span) < 1 - PERPENDICULAR_TOLERANCE:
         raise Rejected("gantry_tilt")

@@ -235,6 +235,10 @@ CASES = {
         lambda: plus(slice_like(4, PixelData=STORED[9].tobytes(), AcquisitionNumber=2)), duplicate_position=13),
     "08 variable spacing": refused(lambda: moved(lambda place: [0, 0, 0.6 if place > 6 else 0]), variable_spacing=12),
     "08 growing spacing": refused(lambda: moved(lambda place: [0, 0, 0.05 * place**2]), variable_spacing=12),
+    "08 steps that differ little and add up": refused(
+        lambda: moved(lambda place: [0, 0, 0.047 * abs(place - 5.5)]), variable_spacing=12),
+    "09 gantry tilt of one degree": refused(lambda: moved(lambda place: [0, 0.0175 * STEP * place, 0]), gantry_tilt=12),
+    "09 one slice aside": refused(lambda: moved(lambda place: [1.5 if place == 4 else 0, 0, 0]), variable_spacing=12),
     "09 gantry tilt in positions": refused(lambda: moved(lambda place: [0, 0.6 * place, 0]), gantry_tilt=12),
     "09 gantry tilt in orientation": refused(
         lambda: changed(slice(None), ImageOrientationPatient=[1, 0, 0, 0, 0.93969262, 0.34202014]), gantry_tilt=12),
