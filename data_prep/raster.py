@@ -16,6 +16,7 @@ FORMATS = ("PNG", "JPEG", "TIFF")
 GREY_MODES = ("1", "L", "LA", "I", "F", "I;16", "I;16L", "I;16B")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # TIFF 6.0, PhotometricInterpretation
+TIFF_BITS, TIFF_FORMAT, UNSIGNED, SIGNED = 258, 339, 1, 2  # TIFF 6.0, BitsPerSample and SampleFormat
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
@@ -53,15 +54,24 @@ def _open(stream: BinaryIO) -> Image.Image:
     try:
         image = Image.open(stream, formats=FORMATS)
         frames = getattr(image, "n_frames", 1)
+    except Image.DecompressionBombError:
+        raise Rejected("too_large") from None
     except Exception as error:  # as in read_pixels
         raise Rejected("not_decodable", type(error).__name__) from None
     if math.prod(image.size) > MAX_PIXELS:
         raise Rejected("too_large")
     if frames > 1:
         raise Rejected("multi_frame")
-    if image.mode not in GREY_MODES + COLOUR_MODES:
+    if image.mode not in GREY_MODES + COLOUR_MODES or _misread(image):
         raise Rejected("unsupported_pixels")
     return image
+
+
+def _misread(image: Image.Image) -> bool:
+    """Whether Pillow gives other values than are written: grey of 16 bits with transparency as 8, or a wrong sign."""
+    tags = getattr(image, "tag_v2", {})
+    sample = (tags.get(TIFF_BITS, (1,))[0], tags.get(TIFF_FORMAT, (UNSIGNED,))[0])
+    return sample in ((32, UNSIGNED), (8, SIGNED)) or any(tile[3] == "LA;16B" for tile in image.tile)
 
 
 def _inverted(image: Image.Image) -> bool:
