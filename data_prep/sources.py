@@ -119,6 +119,8 @@ def _raw(found: Found) -> BinaryIO:
 class _Limited(io.RawIOBase):
     """A decompressed stream that ends in Rejected at the size that a file may have: bzip2 and xz may unpack a millionfold."""
 
+    name = ""  # pydicom asks every io.BufferedReader for it
+
     def __init__(self, stream: BinaryIO):
         super().__init__()
         self._stream = stream
