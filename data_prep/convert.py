@@ -3,7 +3,7 @@
 Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv and summary.json.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from data_prep.decode import Decoded, decoder
+from data_prep.decode import Decoded, Planned, decoder
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, write_rejects
@@ -34,9 +34,7 @@ def convert(workspace: Workspace, name: str) -> None:
         rows, rejects = write_pixels(found, folder / "pixels.npy")
         rejects = [*found.rejects, *rejects]
         refuse_too_many(found, rejects)
-        if not rows:
-            raise Refusal(Problem(f"incoming/{name}", f"no usable record ({_reasons(rejects)})", "at least one",
-                                  "mend the export"))
+        refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
         write_rejects(rejects, found.keys, folder / "rejects.csv")
         write_whole(folder / "summary.json", to_json(summary(found, rows, rejects)))
@@ -49,17 +47,23 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
     """Decode all records in their order and append each to pixels.npy as it comes. Gives the rows written, and new rejects."""
     rows: list[Row] = []
     rejects: list[Reject] = []
-    chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
-    outcomes = in_order(decoder(found.convert), found.plans, found.convert.workers, chunk)
     with growing_array(path, (found.convert.channels, *found.convert.size)) as file:
-        shown = track(outcomes, f"{found.name}: reading pixels", total=len(found.plans))
-        for plan, outcome in zip(found.plans, shown, strict=True):
+        for row, outcome in read_pixels(found, found.plans):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
-                rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+                rows.append(row)
             else:
                 rejects += outcome
     return rows, rejects
+
+
+def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[Row, Decoded | list[Reject]]]:
+    """Decode `plans` in their order. Yields each one's row, whole if it was decoded, and its pixels or its rejects."""
+    chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
+    outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk)
+    shown = track(outcomes, f"{found.name}: reading pixels", total=len(plans))
+    for plan, outcome in zip(plans, shown, strict=True):
+        yield plan.row | ({"pixel_hash": outcome.pixel_hash} if isinstance(outcome, Decoded) else {}), outcome
 
 
 @contextmanager
@@ -112,6 +116,12 @@ def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...
         raise Refusal(Problem(f"incoming/{found.name}", f"{len(counted)} of {images} image files rejected ({_reasons(counted)})",
                               f"at most {found.site.max_rejected:.1%}",
                               f"mend the export, or raise max_rejected in sites/{found.name}.yaml"))
+
+
+def refuse_none(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> None:
+    """Raise Refusal if no record is left."""
+    if not rows:
+        raise Refusal(Problem(f"incoming/{found.name}", f"no usable record ({_reasons(rejects)})", "at least one", "mend the export"))
 
 
 def _reasons(rejects: list[Reject]) -> str:
