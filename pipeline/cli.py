@@ -43,6 +43,19 @@ def check(site: Annotated[str, typer.Argument(help="a site's name, as in sites/N
 
 
 @app.command()
+def audit() -> None:
+    """Search every output for the identifiers of the hospitals' files, and print what was searched.
+
+    Exits with 0 where nothing was found, with 2 otherwise. Never prints a value.
+
+    Example: fewsite audit
+    """
+    from pipeline.audit import audit_workspace
+
+    run_stage("fewsite audit", lambda: audit_workspace(Workspace()))
+
+
+@app.command()
 def remove(site: Annotated[str, typer.Argument(help="a site's name in params.yaml")]) -> None:
     """Take a hospital out of this workspace; its files and its YAML stay where they are.
 
