@@ -1,6 +1,7 @@
 """The identifying values of an export, for a search through the outputs. They are held in memory, never written or shown."""
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -35,7 +36,7 @@ TEXT_VRS = ("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT")
 BYTES_VRS = ("OB", "OW", "UN")
 MOST_BYTES = 4096  # of a private element of bytes; longer ones are tables and images
 PREAMBLE_BYTES = 128  # PS3.10 7.1
-PRINTABLE = re.compile(rb"[\x20-\x7e]{5,}")
+PRINTABLE = re.compile(rb"[\x20-\x7e]{6,}")  # shorter runs of printable bytes are chance
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Identifiers:
 
     def add(self, kind: str, value: str) -> None:
         """The first kind of a value stays."""
-        value = " ".join(value.replace("\0", " ").split())
+        value = value.strip(" \0\r\n\t")
         if value:
             self.values.setdefault(value, kind)
 
@@ -87,7 +88,7 @@ def _of_file(found: Found) -> Identifiers:
                 case Kind.DICOM | Kind.BARE_DICOM:
                     _add_dicom(gathered, stream, bare=kind is Kind.BARE_DICOM)
                 case Kind.NIFTI | Kind.NIFTI_PAIR:
-                    _add_printable(gathered, PREAMBLE, stream.read(HEAD))
+                    _add_printable(gathered, PREAMBLE, _nifti_header(stream))
                 case Kind.PNG | Kind.JPEG | Kind.TIFF:
                     _add_picture(gathered, stream)
     except Exception:  # damaged files raise anything; what was read of them until then is kept
@@ -136,7 +137,7 @@ def _add_element(gathered: Identifiers, element: DataElement, kind: str) -> None
             for inner in _elements(item):
                 _add_element(gathered, inner, PRIVATE if kind == PRIVATE else NUMBER if inner.keyword in NUMBERS else NESTED)
     elif element.VR in BYTES_VRS:
-        if kind in (PRIVATE, META) and element.value and len(element.value) <= MOST_BYTES:
+        if (kind in (PRIVATE, META) or element.VR == "UN") and element.value and len(element.value) <= MOST_BYTES:
             _add_printable(gathered, kind, bytes(element.value))
     elif element.VR in TEXT_VRS or element.VR in ("PN", "UI", "DA", "DT") or (element.VR == "CS" and kind == PRIVATE):
         for text in _texts(element):
@@ -161,6 +162,16 @@ def _texts(element: DataElement) -> list[str]:
 def _add_printable(gathered: Identifiers, kind: str, content: bytes) -> None:
     for run in PRINTABLE.findall(content):
         gathered.add(kind, run.decode("ascii"))
+
+
+def _nifti_header(stream: BinaryIO) -> bytes:
+    """The header and its extensions, without voxels, which would read as text by chance."""
+    head = stream.read(HEAD)
+    order = "<" if struct.unpack("<i", head[:4])[0] in (348, 540) else ">"
+    version_1 = struct.unpack(order + "i", head[:4])[0] == 348
+    size, voxels = (348, int(struct.unpack(order + "f", head[108:112])[0])) if version_1 else (540, struct.unpack(order + "q", head[168:176])[0])
+    stream.seek(0)
+    return stream.read(max(size, min(voxels, MOST_BYTES)))
 
 
 def _add_picture(gathered: Identifiers, stream: BinaryIO) -> None:

@@ -102,6 +102,7 @@ def spellings(value: str, kind: str, makers: Iterable[str] = ()) -> dict[bytes, 
 def _written(value: str, kind: str) -> Iterator[str]:
     """A value as it stands and as people and programs write it."""
     yield value
+    yield " ".join(value.split())
     if kind == PERSON:
         for name in value.split("="):  # PS3.5 6.2.1: alphabetic, ideographic and phonetic
             parts = [part for part in name.split("^") if part]

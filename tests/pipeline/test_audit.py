@@ -224,6 +224,14 @@ def test_values_that_say_nothing_raise_no_alarm(workspace, capsys):
     assert capsys.readouterr().out.endswith("nothing found\n")
 
 
+def test_voxels_and_short_runs_of_bytes_are_no_text(workspace, capsys):
+    voxels = np.frombuffer(b"CHANCELETTERS" * 77, np.uint8)[:1000].reshape(10, 10, 10)
+    (workspace.incoming("west") / "v.nii").write_bytes(nibabel.Nifti1Image(voxels, np.eye(4)).to_bytes())
+    (workspace.root / "a.log").write_text("CHANCELETTERSCHANCELETTERS")
+    audit_workspace(workspace)
+    assert capsys.readouterr().out.endswith("nothing found\n")
+
+
 def test_the_secret_is_found_too(workspace, capsys):
     workspace.run("prototypical", 0).mkdir(parents=True)
     (workspace.run("prototypical", 0) / "model.json").write_text(json.dumps({"key": workspace.secret_file.read_text().strip()}))
