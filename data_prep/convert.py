@@ -3,7 +3,7 @@
 Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv and summary.json.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
-from data_prep.decode import Decoded, decoder
+from data_prep.decode import Decoded, Planned, decoder
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, one_a_file, write_rejects
@@ -34,9 +34,7 @@ def convert(workspace: Workspace, name: str) -> None:
         rows, rejects, used = write_pixels(found, folder / "pixels.npy")
         rejects = one_a_file([*found.rejects, *rejects], used)
         refuse_too_many(found, rejects)
-        if not rows:
-            raise Refusal(Problem(f"incoming/{name}", f"no usable record ({_reasons(rejects)})", "at least one",
-                                  "mend the export"))
+        refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
         write_rejects(rejects, found.keys, folder / "rejects.csv")
         write_whole(folder / "summary.json", to_json(summary(found, rows, rejects)))
@@ -50,11 +48,8 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
     rows: list[Row] = []
     used: set[str] = set()
     rejects: list[Reject] = []
-    chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
-    outcomes = in_order(decoder(found.convert), found.plans, found.convert.workers, chunk)
     with growing_array(path, (found.convert.channels, *found.convert.size)) as file:
-        shown = track(outcomes, f"{found.name}: reading pixels", total=len(found.plans))
-        for plan, outcome in zip(found.plans, shown, strict=True):
+        for plan, outcome in read_pixels(found, found.plans):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
                 rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
@@ -62,6 +57,13 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
             else:
                 rejects += outcome
     return rows, rejects, used
+
+
+def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[Planned, Decoded | list[Reject]]]:
+    """Decode `plans` in their order. Yields each with its pixels or its rejects."""
+    chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
+    outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk)
+    return zip(plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True)
 
 
 @contextmanager
@@ -114,6 +116,12 @@ def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...
         raise Refusal(Problem(f"incoming/{found.name}", f"{len(counted)} of {images} image files rejected ({_reasons(counted)})",
                               f"at most {found.site.max_rejected:.1%}",
                               f"mend the export, or raise max_rejected in sites/{found.name}.yaml"))
+
+
+def refuse_none(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> None:
+    """Raise Refusal if no record is left."""
+    if not rows:
+        raise Refusal(Problem(f"incoming/{found.name}", f"no usable record ({_reasons(rejects)})", "at least one", "mend the export"))
 
 
 def _reasons(rejects: list[Reject]) -> str:

@@ -96,6 +96,13 @@ def match_files(table: LabelTable, names: Iterable[str], where: str) -> dict[str
     return found
 
 
+def identifying_cells(content: bytes, where: str, site: Site) -> set[str]:
+    """The cells of the columns that name images and patients. Raises Refusal."""
+    table = _parse(content, where)
+    columns = {site.labels.column or site.labels.match, site.labels.patient} & set(table.columns)
+    return {cell for column in columns for cell in table[column]}
+
+
 def _parse(content: bytes, where: str) -> pd.DataFrame:
     """The table as stripped strings, indexed by line number, with blank lines left out."""
     try:

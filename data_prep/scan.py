@@ -1,5 +1,6 @@
 """What an export holds, by headers and labels alone: the records it would make, and the files that it would not use."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import dicom, itk_image, nifti, npz, raster
-from data_prep.decode import Decoded, Planned, decode
+from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, UNKNOWN_MODALITY, Keys, read_secret
 from data_prep.image_file import Facts, ImageFile
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
@@ -63,14 +64,6 @@ class ScanResult:
         return len({plan.row["patient"] for plan in self.plans})
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Some records, decoded. `rejects`: the files of those that failed."""
-
-    decoded: int
-    rejects: tuple[Reject, ...]
-
-
 def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: Path | None = None,
          secret: str | None = None) -> ScanResult:
     """Read every header and match labels. Raises Refusal.
@@ -97,17 +90,10 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
                       tuple(rejects + unplanned), Labelled(table.lines, matched, unlabelled))
 
 
-def decode_sample(scan: ScanResult, count: int) -> Sample:
-    """Decode `count` records in this process, to learn early whether pixels can be read. Keyed order is as good as random."""
-    outcomes = [decode(plan, scan.convert) for plan in scan.plans[:count]]
-    failed = [reject for outcome in outcomes if not isinstance(outcome, Decoded) for reject in outcome]
-    return Sample(sum(isinstance(outcome, Decoded) for outcome in outcomes), tuple(failed))
-
-
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
     """The paths that a hash in rejects.csv stands for. They may hold patients' ids: only for the terminal of who may see them."""
     keys = Keys(read_secret(workspace), name, site.patient_namespace or name)
-    root = incoming_root(workspace, name, site)
+    root = export_root(workspace, name, site)
     files = npz.read_headers(root, name, site)[0] if site.labels.match == BY_ARRAY else walk(root)
     return [found.name for found in files if keys.file(found.name) == file_hash]
 
@@ -120,6 +106,12 @@ def incoming_root(workspace: Workspace, name: str, site: Site) -> Path:
     if not root.exists():
         raise Refusal(Problem(f"incoming/{name}", "nothing", "a link to the hospital's export", "fewsite link"))
     return root
+
+
+def export_root(workspace: Workspace, name: str, site: Site) -> Path:
+    """Where a site's export lies, whether or not it was added and linked yet. Raises Refusal."""
+    linked = os.path.lexists(workspace.incoming(name))
+    return incoming_root(workspace, name, site) if linked else resolve_root(f"sites/{name}.yaml", site)
 
 
 def count_classes(site: Site, rows: Iterable[dict[str, object]]) -> dict[str, dict[str, int]]:
@@ -169,27 +161,27 @@ def _setting_problems(name: str, site: Site) -> list[Problem]:
 
 
 def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[Found], list[ImageFile | Reject], LabelTable]:
-    """A folder's or a zip's files, what each is, and the labels table among them. Raises Refusal."""
-    table = _read_table(root, name, site)
+    """An export's files, what each is, and the labels table among them. Raises Refusal."""
+    table = read_labels(table_content(root, name, site), f"{name} {site.labels.file}", site)
     files = walk(root)
     examined = list(track(in_order(examine_all, files, workers), f"{name}: reading headers", total=len(files)))
     return files, _join_parts(files, examined), table
 
 
-def _read_table(root: Path, name: str, site: Site) -> LabelTable:
-    """The labels table, from within the export: DVC watches nothing else, so a table elsewhere could change unseen."""
+def table_content(root: Path, name: str, site: Site) -> bytes:
+    """The labels table, from within the export: DVC watches nothing else, so a table elsewhere could change unseen. Raises Refusal."""
     where = f"{name} {site.labels.file}"
     root = root.resolve()
     path = root / site.labels.file
     if path.is_file() and path.resolve().is_relative_to(root):
-        return read_labels(path.read_bytes(), where, site)
+        return path.read_bytes()
     inside = [found for found in walk(root) if found.name == site.labels.file]
     if not inside:
         raise Refusal(Problem(where, "no such file in the export", "a CSV file under the site's root",
                               "correct labels.file, or make root a folder that holds the images and the table"))
     try:
         with opened(inside[0]) as stream:
-            return read_labels(read_all(stream), where, site)
+            return read_all(stream)
     except Rejected as rejected:
         raise Refusal(Problem(where, rejected.reason.replace("_", " "), "a CSV file", "send it again")) from None
 

@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from data_prep.convert import refuse_too_many
 from data_prep.deidentify import new_secret, read_secret
-from data_prep.records import COLUMNS
-from data_prep.rejects import REASONS, count_reasons
-from data_prep.scan import ScanResult, decode_sample, scan
-from data_prep.tasks import SUPPORT_SPLIT, make_tasks
+from data_prep.scan import scan
+from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
 from pipeline.params_file import edited
 from workspace.errors import Problem, refuse_if, together
@@ -26,12 +21,12 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     name = file.stem
     secret = read_secret(workspace) if workspace.secret_file.exists() or not check else new_secret()
     found = scan(workspace, name, site, params, root=root, secret=secret)
-    sample = decode_sample(found, SAMPLE)
-    refuse_too_many(found, [*found.rejects, *sample.rejects])
-    print(_counts(found, sample.decoded))
-    print(_shots(name, role, site, found, params))
+    account = take_account(found, SAMPLE)
+    print(shown(account))
+    account.refuse()
+    print(largest_k(account, role, params))
     if check:
-        print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}")
+        print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")
         return
     linked = link_site(workspace, name, root)
     if name in params.sites:
@@ -64,25 +59,3 @@ def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, P
 def _site_and_root(file: Path) -> tuple[Site, Path]:
     site = load_site_file(file)
     return site, resolve_root(str(file), site)
-
-
-def _counts(found: ScanResult, decoded: int) -> str:
-    images = [reject for reject in found.rejects if reject.image]
-    lines = [f"{found.name}: {found.files} files, {len(found.rejects) - len(images)} are no images, {len(images)} not used",
-             *(f"  {count:6} {reason}: {REASONS[reason].means}; do {REASONS[reason].do}"
-               for reason, count in count_reasons(images).items()),
-             f"  {len(found.plans)} records of {found.patients} patients; a sample of {decoded} was decoded",
-             *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in found.classes.items()),
-             f"  labels: {found.labelled.rows} rows, {found.labelled.matched} matched an image, "
-             f"{found.labelled.unlabelled_images} images have none"]
-    return "\n".join(lines)
-
-
-def _shots(name: str, role: Role, site: Site, found: ScanResult, params: Params) -> str:
-    """The largest k that the site's support patients allow. Pixels are not read yet, so identical pictures are not joined."""
-    records = pd.DataFrame([plan.row for plan in found.plans], columns=list(COLUMNS)).assign(pixel_hash=pd.NA)
-    tasks = make_tasks(name, role, site.task, list(site.classes), records, params.tasks, params.seed)
-    support = tasks.summary["splits"][SUPPORT_SPLIT[role]]
-    scarce = min(support, key=lambda label: support[label]["patients"])
-    return (f"  k can be up to {support[scarce]['patients']}: class {scarce} has fewest patients to draw supports from; "
-            f"params.yaml asks for {[k for k in params.tasks.shots if k in tasks.summary['shots']]} of {params.tasks.shots}")

@@ -17,15 +17,42 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 def add(
     file: Annotated[Path, typer.Argument(help="the hospital's YAML, such as sites/westside.yaml")],
     source: Annotated[bool, typer.Option("--source", help="train on it; by default it is a target, only reported on")] = False,
-    check: Annotated[bool, typer.Option("--check", help="validate and count, write nothing")] = False,
+    check: Annotated[bool, typer.Option("--check", help="a rehearsal: say what add would, write nothing")] = False,
 ) -> None:
-    """Check a hospital's export and register it.
+    """Read a hospital's headers and a sample of its pixels, and register it.
 
     Example: fewsite add sites/westside.yaml --check
     """
     from pipeline.add import add_site
 
     run_stage("fewsite add", lambda: add_site(Workspace(), file, "source" if source else "target", check))
+
+
+@app.command()
+def check(site: Annotated[str, typer.Argument(help="a site's name, as in sites/NAME.yaml; added or not")]) -> None:
+    """Decode a hospital's whole export and account for every file, before anything is converted.
+
+    Prints used, rejected and no images; each reason with its cure and first examples; labels, classes and the largest k.
+    Minutes where add takes seconds.
+
+    Example: fewsite check westside
+    """
+    from pipeline.check import check_site
+
+    run_stage("fewsite check", lambda: check_site(Workspace(), site))
+
+
+@app.command()
+def audit() -> None:
+    """Search every output for the identifiers of the hospitals' files, and print what was searched.
+
+    Exits with 0 where nothing was found, with 2 otherwise. Never prints a value.
+
+    Example: fewsite audit
+    """
+    from pipeline.audit import audit_workspace
+
+    run_stage("fewsite audit", lambda: audit_workspace(Workspace()))
 
 
 @app.command()
@@ -64,9 +91,9 @@ def link() -> None:
 @app.command()
 def locate(
     site: Annotated[str, typer.Argument(help="a site's name")],
-    file: Annotated[str, typer.Argument(help="the `file` of a row of rejects.csv")],
+    file: Annotated[str, typer.Argument(help="a hash from `fewsite check` or from the column `file` of rejects.csv")],
 ) -> None:
-    """Show on this screen, and nowhere else, which file a hash in rejects.csv stands for.
+    """Show on this screen, and nowhere else, which file a hash from check or rejects.csv stands for.
 
     Example: fewsite locate westside 3f0c9a...
     """

@@ -1,5 +1,7 @@
 """Adding, linking, removing and locating, on a folder of small pictures."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.convert import convert
 from pipeline.add import add_site
+from pipeline.check import check_site
 from pipeline.init import init_workspace
 from pipeline.link import link_sites
 from pipeline.locate import show_file
@@ -131,6 +135,52 @@ def test_what_is_wrong_is_refused_in_one_line_and_nothing_is_written(workspace, 
     assert files_of(workspace) == before
 
 
+def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(workspace, export, capsys):
+    (export / "ZZPHI_0.png").write_bytes(b"")
+    (export / "ZZPHI_1.png").write_bytes((export / "ZZPHI_1.png").read_bytes()[:-40])  # only decoding tells
+    (export / "labels.csv").write_text((export / "labels.csv").read_text() + "\nZZPHI_99.png,r,ZZPHI99")
+    check_site(workspace, "west")
+    said = capsys.readouterr().out
+    assert "west: 81 files = 78 used + 2 rejected + 1 no images" in said and "78 were decoded" in said and "ZZPHI" not in said
+    assert "labels: 81 rows, 79 matched an image and 2 none; 0 images have no row" in said
+    assert "39 records,    39 patients: long" in said and "as a target, k can be up to" in said
+    assert re.search(r" 1 empty_file: an empty file; do send the file again\n +such as [0-9a-f]{20}\n", said)
+    file_hash = re.search(r"truncated: .*\n +such as ([0-9a-f]{20})", said)[1]
+    show_file(workspace, "west", file_hash)  # though the site was not added
+    assert capsys.readouterr().out.strip() == "ZZPHI_1.png"
+
+
+def test_a_check_writes_nothing_but_the_secret_that_its_hashes_are_made_with(workspace):
+    before = files_of(workspace)
+    check_site(workspace, "west")
+    assert files_of(workspace).keys() - before.keys() == {".fewsite/secret"}
+    assert not workspace.studies("west").exists() and load_params(workspace).sites == {}
+
+
+def test_a_check_and_a_conversion_count_the_same(workspace, export, capsys):
+    (export / "ZZPHI_7.png").write_bytes((export / "ZZPHI_7.png").read_bytes()[:-40])
+    add(workspace)
+    convert(workspace, "west")
+    capsys.readouterr()
+    check_site(workspace, "west")
+    summary = json.loads((workspace.studies("west") / "summary.json").read_text())
+    assert (f"{summary['files']} files = {summary['used']} used + {summary['rejected']} rejected + "
+            f"{summary['not_images']} no images") in capsys.readouterr().out
+
+
+def test_a_check_prints_its_table_before_it_refuses_what_convert_would_refuse(workspace, export, capsys):
+    for at in range(20):
+        (export / f"ZZPHI_{at}.png").write_bytes(b"")
+    with pytest.raises(Refusal, match=r"incoming/west: found 20 of 80 image files rejected \(empty_file 20\); need at most 5.0%"):
+        check_site(workspace, "west")
+    assert "20 empty_file" in capsys.readouterr().out
+
+
+def test_a_check_of_a_site_without_a_file_is_refused(workspace):
+    with pytest.raises(Refusal, match="sites/east.yaml: found no such file"):
+        check_site(workspace, "east")
+
+
 def test_a_class_with_too_few_patients_is_refused_by_class_and_site(workspace, export):
     rows = (export / "labels.csv").read_text().splitlines()
     (export / "labels.csv").write_text("\n".join([rows[0], *(row for at, row in enumerate(rows[1:]) if at % 2 == 0 or at == 1)]))
@@ -162,8 +212,6 @@ def test_a_real_folder_in_the_place_of_a_link_is_left_alone(workspace):
 
 
 def test_a_hash_of_the_rejects_is_shown_as_its_path_on_the_screen(workspace, export, capsys):
-    from data_prep.convert import convert
-
     (export / "ZZPHI_0.png").write_bytes(b"")
     add(workspace)
     convert(workspace, "west")

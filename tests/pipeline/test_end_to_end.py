@@ -79,6 +79,11 @@ def test_every_site_has_a_page_and_the_overview_links_it(workspace):
         assert (workspace / "reports" / site / "index.html").stat().st_size > 10_000
 
 
+def test_an_audit_of_all_outputs_finds_no_identifier_of_any_hospital(workspace):
+    said = run(workspace, "fewsite", "audit")
+    assert "identifiers of 3 sites" in said and "nothing found" in said and "ZZPHI" not in said
+
+
 def test_files_are_used_rejected_or_no_images_and_never_lost(workspace):
     for site in HOSPITALS:
         summary = json.loads((workspace / "data" / "studies" / site / "summary.json").read_text())

@@ -1,0 +1,91 @@
+"""What an export holds and what becomes of each of its files: counts, each loss with its cure, and the largest k."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+import pandas as pd
+
+from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary
+from data_prep.decode import Decoded, Planned
+from data_prep.records import COLUMNS
+from data_prep.rejects import REASONS, Reject, one_a_file
+from data_prep.scan import ScanResult
+from data_prep.tasks import SUPPORT_SPLIT, make_tasks
+from workspace.settings import Params, Role
+
+EXAMPLES = 3  # files shown for each reason
+
+
+@dataclass(frozen=True)
+class Account:
+    """An export after its headers and the pixels of `decoded` records were read. `rows`: what convert would write."""
+
+    found: ScanResult
+    rows: list[Row]
+    rejects: list[Reject]
+    decoded: int
+
+    def refuse(self) -> None:
+        """Raise Refusal where convert would."""
+        refuse_too_many(self.found, self.rejects)
+        refuse_none(self.found, self.rows, self.rejects)
+
+
+def take_account(found: ScanResult, sample: int | None = None) -> Account:
+    """Decode as convert does, all records or the first `sample`: their keyed order is as good as random."""
+    kept: list[Planned] = []
+    rows: list[Row] = []
+    rejects = list(found.rejects)
+    for plan, outcome in read_pixels(found, found.plans[:sample]):
+        if isinstance(outcome, Decoded):
+            kept.append(plan)
+            rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+        else:
+            rejects += outcome
+    unread = [] if sample is None else found.plans[sample:]
+    used = {image.found.name for plan in [*kept, *unread] for image in plan.files}
+    return Account(found, rows + [plan.row for plan in unread], one_a_file(rejects, used), len(rows))
+
+
+def shown(account: Account, examples: int = 0) -> str:
+    """The account as lines. `examples`: how many files of each reason are named, by the hash that `fewsite locate` takes."""
+    totals = summary(account.found, account.rows, account.rejects)
+    labels = totals["labels"]
+    lines = [f"{account.found.name}: {totals['files']} files = {totals['used']} used + {totals['rejected']} rejected "
+             f"+ {totals['not_images']} no images"]
+    by_reason = defaultdict(list)
+    for reject in account.rejects:
+        by_reason[reject.reason].append(reject)
+    if by_reason:
+        lines.append("   files reason: what was found; what to do")
+    for reason, rejects in sorted(by_reason.items(), key=lambda item: (not REASONS[item[0]].image, -len(item[1]), item[0])):
+        lines.append(f"  {len(rejects):6} {reason}: {_what(rejects)}; do {REASONS[reason].do}")
+        if examples:
+            hashes = sorted(account.found.keys.file(reject.name) for reject in rejects)
+            lines.append(f"         such as {' '.join(hashes[:examples])}")
+    lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
+              f"{labels['unlabelled_images']} images have no row",
+              f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
+              *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items())]
+    return "\n".join(lines)
+
+
+def largest_k(account: Account, role: Role, params: Params) -> str:
+    """The largest k that the site's support patients allow, as a line. Raises Refusal where classes have too few patients.
+
+    Identical pictures tie patients together, as far as they were decoded.
+    """
+    found = account.found
+    records = pd.DataFrame(account.rows, columns=list(COLUMNS))
+    tasks = make_tasks(found.name, role, found.site.task, list(found.site.classes), records, params.tasks, params.seed)
+    support = tasks.summary["splits"][SUPPORT_SPLIT[role]]
+    scarce = min(support, key=lambda label: support[label]["patients"])
+    return (f"  as a {role}, k can be up to {support[scarce]['patients']}: class {scarce} has fewest patients to draw supports from; "
+            f"params.yaml asks for {[k for k in params.tasks.shots if k in tasks.summary['shots']]} of {params.tasks.shots}")
+
+
+def _what(rejects: list[Reject]) -> str:
+    """What was found: the reason in words, and where a reader said more, what it said most often."""
+    said = Counter(reject.found for reject in rejects if reject.found)
+    detail = f" (mostly {said.most_common(1)[0][0]})" if said else ""
+    return REASONS[rejects[0].reason].means + detail
