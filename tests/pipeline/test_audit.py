@@ -24,6 +24,7 @@ from pipeline.audit import audit_workspace
 from pipeline.search import PIECE, Searcher, spellings
 from tests.data_prep.made_dicom import as_bytes, grey, ramp, write
 from workspace.errors import Refusal
+from workspace.outputs import private_folder
 from workspace.paths import Workspace
 
 PARAMS = """sites: {west: target}
@@ -43,7 +44,7 @@ ELEMENTS = {
     "PatientMotherBirthName": "Dunstanvil^Ida", "ReferringPhysicianName": "Erchanger^Oda", "OperatorsName": "Frideswide^Bo",
     "PatientID": "QP-774120", "OtherPatientIDs": "QP-774121", "AccessionNumber": "88301472", "StudyID": "S88412",
     "AdmissionID": "ADM-5510", "DeviceSerialNumber": "SN-99817", "InstitutionName": "Hospital of St. Wilgefortis",
-    "InstitutionAddress": "Rotherhithe Row 7", "StationName": "WARDX-3", "PatientAddress": "Gropecunt Lane 12",
+    "InstitutionAddress": "Rotherhithe Row 7", "StationName": "WARDX-3", "PatientAddress": "Pudding Mill Row 12",
     "PatientTelephoneNumbers": "555-0187-42", "PatientComments": "asked for a copy by post", "StudyDescription": "thorax for Dr Erchanger",
     "SeriesDescription": "pa erect bed 14", "ProtocolName": "kept by Ottokar", "ImageComments": "wears a locket",
     "AdditionalPatientHistory": "fell from a horse", "PatientBirthDate": "19610203", "StudyDate": "20190615",
@@ -105,6 +106,8 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
     text.add_text("Comment", PLANTED["text of a picture"])
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "b.png", pnginfo=text)
     (export / "labels.csv").write_text("\n".join([*rows, f"{PLANTED['labels table']},AP"]))
+    private_folder(made)
+    made.secret_file.write_text("5e" * 32)  # under another one, a class may have no patient on one side
     convert(made, "west")
     make_tasks("west", "target")
     return made
@@ -242,7 +245,7 @@ def test_a_site_whose_export_is_missing_is_named_before_anything_is_searched(wor
     workspace.site_file("east").write_text(SITE.replace("incoming/west", "/nowhere/east"))
     workspace.params_file.write_text(PARAMS.replace("west: target", "west: target, east: target"))
     capsys.readouterr()
-    with pytest.raises(Refusal, match="sites/east.yaml root: found nothing at /nowhere/east; need a folder or a zip"):
+    with pytest.raises(Refusal, match="sites/east.yaml root: found nothing at /nowhere/east; need a folder, a zip"):
         audit_workspace(workspace)
     assert capsys.readouterr().out == ""
 
