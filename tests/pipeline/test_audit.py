@@ -107,7 +107,7 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "b.png", pnginfo=text)
     (export / "labels.csv").write_text("\n".join([*rows, f"{PLANTED['labels table']},AP"]))
     private_folder(made)
-    made.secret_file.write_text("5e" * 32)  # under another one, a class may have no patient on one side
+    made.secret_file.write_text("0123456789abcdef" * 4)  # under another one, a class may have no patient on one side
     convert(made, "west")
     make_tasks("west", "target")
     return made
