@@ -34,7 +34,7 @@ adapt:
   methods: [majority, source_only, nearest_centroid, linear_probe, fine_tuning, prototypical, maml]
   fine_tuning: {steps: 3}
   bootstrap: 100
-report: {method: maml}
+report: {method: maml, shots: 2}
 """
 SITE = "root: .\ntask: {task}\nlabels: {{file: l.csv, match: file, class: c}}\nclasses: {{x: [x], y: [y], z: [z]}}\n"
 CLASSES = ("x", "y", "z")
