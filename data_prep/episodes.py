@@ -11,6 +11,7 @@ from torch import Tensor
 from data_prep.images import Images
 from data_prep.meta_split import MetaSplit
 from workspace.errors import Problem, Refusal
+from workspace.settings import Episodic
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Episodes:
     query: Float[Tensor, "task query channel *space"]
     query_labels: Int[Tensor, "task query"]
     way: int
+    step: int = 0  # of training, for what is annealed over it
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,20 @@ class EpisodeRows:
     """The same as rows of Images, before any pixel is touched."""
 
     support: Int[np.ndarray, "task way shot"]
-    query: Int[np.ndarray, "task way query"]
+    query: Int[np.ndarray, "task query"]
+    query_labels: Int[np.ndarray, "task query"]
     names: tuple[str, ...]  # of the tasks, as sites name them
 
     def gather(self, images: Images) -> Episodes:
         """Fetch the pixels, two calls for the whole batch."""
         device = images.stored.device
+        tasks, way, shot = self.support.shape
 
-        def take(rows: np.ndarray) -> tuple[Tensor, Tensor]:
-            tasks, way, each = rows.shape
-            labels = torch.arange(way, device=device).repeat_interleave(each).expand(tasks, -1)
-            return images.gather(torch.from_numpy(rows.reshape(-1)).to(device)).unflatten(0, (tasks, -1)), labels
+        def take(rows: np.ndarray) -> Tensor:
+            return images.gather(torch.from_numpy(rows.reshape(-1)).to(device)).unflatten(0, (tasks, -1))
 
-        return Episodes(*take(self.support), *take(self.query), way=self.support.shape[1])
+        labels = torch.arange(way, device=device).repeat_interleave(shot).expand(tasks, -1)
+        return Episodes(take(self.support), labels, take(self.query), torch.from_numpy(self.query_labels).to(device), way)
 
 
 @dataclass(frozen=True)
@@ -95,19 +98,22 @@ def refuse_small_classes(pools: list[SitePool], shot: int) -> None:
         raise Refusal(*problems)
 
 
-def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, *, tasks: int, way: int, shot: int, query: int,
+def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chosen: Episodic, *, tasks: int,
                   cross_site: float = 0.0) -> EpisodeRows:
-    """Draw one batch of `tasks` episodes of the same way, each from a site chosen evenly among those with enough classes.
+    """Draw one batch of `tasks` episodes of the same way and shot, each from a site chosen evenly among those with enough classes.
 
-    The way is drawn evenly from 2 to `way` (as far as any site goes), classes and their order at random. Support and query
-    share no patient; one image a patient, and a class with fewer query patients than `query` repeats them. With chance
-    `cross_site`, an episode's query comes from another site of its task, on the classes that both have.
+    Way and shot are drawn evenly from their ranges (as far as any site goes), classes and their order at random. Support and
+    query share no patient; one image a patient, and a class with fewer query patients than wanted repeats them. Queries hold
+    each class equally, or, if natural, as the site's patients do. With chance `cross_site`, an episode's query comes from
+    another site of its task, on the classes that both have.
     """
     rng = np.random.default_rng([*seed, index])
-    most = min(way, max(len(pool.patients) for pool in pools))
-    ways = int(rng.integers(2, most + 1))
+    most = min(chosen.way, max(len(pool.patients) for pool in pools))
+    ways = int(rng.integers(min(chosen.min_way, most), most + 1))
+    shot = chosen.shot if chosen.min_shot is None else int(rng.integers(chosen.min_shot, chosen.shot + 1))
     support = np.empty((tasks, ways, shot), np.int64)
-    queries = np.empty((tasks, ways, query), np.int64)
+    query = np.empty((tasks, ways * chosen.query), np.int64)
+    labels = np.tile(np.repeat(np.arange(ways), chosen.query), (tasks, 1))
     able = [pool for pool in pools if len(pool.patients) >= ways]
     names = []
     for task in range(tasks):
@@ -115,13 +121,21 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, *, t
         names.append(pool.task)
         other = _partner(rng, pools, pool, ways) if rng.random() < cross_site else pool
         shared = [label for label in pool.patients if label in other.patients]
+        left = []
         for at, label in enumerate(rng.permutation(shared)[:ways]):
             order = rng.permutation(len(pool.patients[label]))
             support[task, at] = _one_image_each(rng, [pool.patients[label][i] for i in order[:shot]])
-            others = [pool.patients[label][i] for i in order[shot:]] if other is pool else \
-                [other.patients[label][i] for i in rng.permutation(len(other.patients[label]))]
-            queries[task, at] = _one_image_each(rng, [others[i % len(others)] for i in range(query)])
-    return EpisodeRows(support, queries, tuple(names))
+            left.append([pool.patients[label][i] for i in order[shot:]] if other is pool else
+                        [other.patients[label][i] for i in rng.permutation(len(other.patients[label]))])
+            if not chosen.natural_queries:
+                query[task, at * chosen.query : (at + 1) * chosen.query] = _one_image_each(
+                    rng, [left[at][i % len(left[at])] for i in range(chosen.query)])
+        if chosen.natural_queries:
+            everyone = [(at, rows) for at, patients in enumerate(left) for rows in patients]
+            drawn = [everyone[i] for i in rng.permutation(len(everyone))]
+            drawn = [drawn[i % len(drawn)] for i in range(query.shape[1])]
+            labels[task], query[task] = [at for at, _ in drawn], _one_image_each(rng, [rows for _, rows in drawn])
+    return EpisodeRows(support, query, labels, tuple(names))
 
 
 def _partner(rng: np.random.Generator, pools: list[SitePool], pool: SitePool, ways: int) -> SitePool:

@@ -6,21 +6,30 @@ import torch
 from torch import nn
 
 from models.checkpoint import load_card, load_weights
-from models.encoders import build_encoder, feature_count
+from models.encoders import build_encoder, feature_shape
+from models.learners.key_value import KeyValue
 from models.learners.maml import Maml
+from models.learners.mann import Mann
+from models.learners.matching import Matching
+from models.learners.meta_memory import MetaMemory
 from models.learners.prototypical import Prototypical
+from models.learners.relation import Relation
+from models.learners.siamese import Siamese
 from models.learners.supervised import Supervised
 from workspace.settings import Convert, Encoder, Learners, Learning
 
-EPISODIC = {"prototypical": Prototypical, "maml": Maml}
+EPISODIC = {"prototypical": Prototypical, "matching": Matching, "relation": Relation, "siamese": Siamese, "maml": Maml, "mann": Mann,
+            "key_value": KeyValue, "meta_memory": MetaMemory}
 SUPERVISED = "supervised"
 
 
 def build_learner(name: str, settings: Learning, encoder: Encoder, convert: Convert, tasks: dict[str, list[str]]) -> nn.Module:
     """A learner with fresh weights. `tasks`: task -> classes of the source sites, for the heads of the supervised model."""
-    body = build_encoder(encoder, convert.channels, convert.size)
-    features = feature_count(body, convert.channels, convert.size)
-    return Supervised(body, features, settings, tasks) if name == SUPERVISED else EPISODIC[name](body, features, settings)
+    learner = EPISODIC.get(name)
+    maps = learner is not None and learner.maps
+    body = build_encoder(encoder, convert.channels, convert.size, maps)
+    shape = feature_shape(body, convert.channels, convert.size)
+    return Supervised(body, *shape, settings, tasks) if learner is None else learner(body, shape if maps else shape[0], settings)
 
 
 def load_learner(folder: Path, device: torch.device) -> nn.Module:

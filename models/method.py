@@ -78,6 +78,8 @@ class Method(nn.Module, ABC):
 class Learner(Method):
     """A method that is meta-trained on episodes."""
 
+    maps = False  # True where it takes feature maps of the encoder, not one vector an image
+
     def __init__(self, settings: Episodic):
         super().__init__()
         self.settings = settings
@@ -85,18 +87,22 @@ class Learner(Method):
     def batch(self, source: Source, step: int) -> Episodes:
         """The episodes of one training step: a pure function of the run's seed and the step. Queries are not augmented."""
         chosen = self.settings
-        rows = draw_episodes(source.pools, source.seed, step, tasks=chosen.tasks, way=chosen.way, shot=chosen.shot,
-                             query=chosen.query, cross_site=chosen.cross_site)
+        rows = draw_episodes(source.pools, source.seed, step, chosen, tasks=chosen.tasks, cross_site=chosen.cross_site)
         episodes = rows.gather(source.images)
         varied = [source.augment.apply(name, support, source.step_seed(step) + at)
                   for at, (name, support) in enumerate(zip(rows.names, episodes.support, strict=True))]
-        return replace(episodes, support=torch.stack(varied))
+        return replace(episodes, support=torch.stack(varied), step=step)
 
     def logits(self, episodes: Episodes) -> Float[Tensor, "task query way"]:
         """Embed, adapt and predict a batch of tasks."""
+        support, query = self.embed_both(episodes)
+        return self.predict(self.adapt(Support(support, episodes.support_labels, episodes.way)), query)
+
+    def embed_both(self, episodes: Episodes) -> tuple[Float[Tensor, "task support *input"], Float[Tensor, "task query *input"]]:
+        """The support's and the query's inputs."""
         support, query = (self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
                           for images in (episodes.support, episodes.query))
-        return self.predict(self.adapt(Support(support, episodes.support_labels, episodes.way)), query)
+        return support, query
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
         """Mean cross-entropy of the queries."""
@@ -117,8 +123,7 @@ class Learner(Method):
         chosen, right = self.settings, []
         pools, _ = drop_small_classes(source.pools, chosen.shot)
         for index in range(chosen.validation_episodes):
-            episodes = draw_episodes(pools, source.seed, index, tasks=1, way=chosen.way, shot=chosen.shot,
-                                     query=chosen.query).gather(source.images)
+            episodes = draw_episodes(pools, source.seed, index, chosen, tasks=1).gather(source.images)
             with torch.no_grad():
                 right.append((self.logits(episodes).argmax(-1) == episodes.query_labels).float().mean())
         return float(torch.stack(right).mean())

@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 
-LEARNERS = ("supervised", "prototypical", "maml")
+LEARNERS = ("supervised", "prototypical", "matching", "relation", "siamese", "maml", "mann", "key_value", "meta_memory")
 BASELINES = ("majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning")  # all but the first need `supervised`
 SITE_NAME = r"^[a-z][a-z0-9_]*$"  # DVC turns 007 into 7 and shows names in dvc.lock, so they are plain pseudonyms
 SiteName = Annotated[str, Field(pattern=SITE_NAME)]
@@ -158,11 +158,20 @@ class Learning(Strict):
 
 
 class Episodic(Learning):
-    way: Annotated[int, Field(ge=2)] = 5  # most classes in an episode; each episode draws from 2 to this, as its site allows
+    way: Annotated[int, Field(ge=2)] = 5  # most classes in an episode; each episode draws from min_way to this, as its site allows
+    min_way: Annotated[int, Field(ge=2)] = 2  # fewest classes in an episode
     shot: Count = 5  # support patients a class, one image each
+    min_shot: Count | None = None  # fewest; each episode draws from this to shot. None: always shot
     query: Count = 10  # images a class
+    natural_queries: bool = False  # true: queries hold the classes as often as the site's patients do, not each alike
     tasks: Count = 1  # episodes in one step
     cross_site: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of episodes with support and query from different sites of a task
+
+    @model_validator(mode="after")
+    def _ranges_rise(self) -> "Episodic":
+        if self.min_way > self.way or (self.min_shot or 0) > self.shot:
+            raise ValueError("min_way at most way, and min_shot at most shot")
+        return self
 
 
 class Supervised(Learning):
@@ -179,12 +188,50 @@ class Maml(Episodic):
     inner_steps: Annotated[int, Field(ge=0)] = 3  # in training
     adapt_steps: Annotated[int, Field(ge=0)] = 10  # at a site
     first_order: bool = False  # true: leave the second derivatives out
+    first_order_steps: Annotated[int, Field(ge=0)] = 0  # training steps before the second derivatives come in
+    anil: bool = False  # true: adapt the head alone
+    learned_rates: bool = False  # true: an inner rate learned for each parameter tensor and step, from inner_rate on
+    multi_step_steps: Annotated[int, Field(ge=0)] = 0  # training steps over which the loss moves from every inner step to the last
+
+
+class Matching(Episodic):
+    full_context: bool = False  # true: embed each image in the context of the whole support
+    reads: Count = 5  # of the support by a query's LSTM, with full_context
+
+
+class Relation(Episodic):
+    hidden: Count = 8  # units of the relation module's dense layer
+
+
+class Siamese(Episodic):
+    pass
+
+
+class Mann(Episodic):
+    slots: Count = 128  # of the memory
+    cell: Count = 40  # numbers in a slot
+    heads: Count = 4  # that read and write
+    controller: Count = 200  # units of the LSTM
+
+
+class KeyValue(Episodic):
+    hops: Count = 2  # readings of the memory before the answer
+
+
+class MetaMemory(Episodic):
+    controller: Count = 64  # units of the LSTM that decides what is written and erased
 
 
 class Learners(Strict):
     supervised: Supervised = Supervised()
     prototypical: Prototypical = Prototypical()
+    matching: Matching = Matching()
+    relation: Relation = Relation()
+    siamese: Siamese = Siamese()
     maml: Maml = Maml()
+    mann: Mann = Mann()
+    key_value: KeyValue = KeyValue()
+    meta_memory: MetaMemory = MetaMemory()
 
 
 class FineTuning(Strict):

@@ -7,6 +7,7 @@ import pytest
 
 from data_prep.episodes import SitePool, draw_episodes, drop_small_classes, refuse_small_classes
 from workspace.errors import Refusal
+from workspace.settings import Episodic
 
 
 def pool(site: str, task: str, sizes: dict[str, int], start: int = 0, images: int = 2) -> SitePool:
@@ -20,7 +21,7 @@ def pool(site: str, task: str, sizes: dict[str, int], start: int = 0, images: in
 
 POOLS = [pool("north", "chest", {"a": 9, "b": 12, "c": 8}), pool("east", "chest", {"b": 9, "c": 9}, start=100),
          pool("blood", "cells", {"p": 10, "q": 9}, start=200)]
-SHAPE = {"tasks": 3, "way": 3, "shot": 4, "query": 6}
+SHAPE = {"chosen": Episodic(way=3, shot=4, query=6), "tasks": 3}
 
 
 def patient_of(rows: np.ndarray) -> np.ndarray:
@@ -43,7 +44,7 @@ def test_support_and_query_share_no_patient_and_a_support_holds_k_different_ones
 def test_every_row_of_a_class_belongs_to_one_class_of_one_site(index):
     rows = draw_episodes(POOLS, (0, 0), index, **SHAPE)
     for support, query in zip(rows.support, rows.query, strict=True):
-        owners = [{owner(row) for row in (*s, *q)} for s, q in zip(support, query, strict=True)]
+        owners = [{owner(row) for row in (*s, *q)} for s, q in zip(support, query.reshape(len(support), -1), strict=True)]
         assert all(len(own) == 1 for own in owners)
         assert len({next(iter(own)) for own in owners}) == len(owners)
 
@@ -73,22 +74,48 @@ def test_training_and_validation_streams_differ():
 
 def test_all_classes_of_a_site_still_give_fresh_supports_and_permuted_labels():
     only = [POOLS[0]]
-    full = [rows.support[0] for rows in (draw_episodes(only, (0, 0), i, tasks=1, way=3, shot=2, query=2) for i in range(60))
+    full = [rows.support[0] for rows in (draw_episodes(only, (0, 0), i, Episodic(way=3, shot=2, query=2), tasks=1) for i in range(60))
             if rows.support.shape[1] == 3]
     assert len({support.tobytes() for support in full}) == len(full)
     assert len({owner(support[0, 0])[1] for support in full}) == 3
 
 
 def test_ways_run_from_two_to_as_many_as_a_site_has():
-    ways = [draw_episodes(POOLS, (0, 0), i, tasks=1, way=5, shot=2, query=2).support.shape[1] for i in range(80)]
+    ways = [draw_episodes(POOLS, (0, 0), i, Episodic(way=5, shot=2, query=2), tasks=1).support.shape[1] for i in range(80)]
     assert set(ways) == {2, 3}
+
+
+def test_way_and_shot_are_drawn_from_their_ranges():
+    chosen = Episodic(way=3, min_way=3, shot=4, min_shot=2, query=2)
+    shapes = {draw_episodes(POOLS, (0, 0), i, chosen, tasks=1).support.shape for i in range(60)}
+    assert shapes == {(1, 3, 2), (1, 3, 3), (1, 3, 4)}
+    for wrong in ({"way": 2, "min_way": 3}, {"shot": 1, "min_shot": 2}):
+        with pytest.raises(ValueError, match="min_way at most way, and min_shot at most shot"):
+            Episodic(**wrong)
+
+
+def test_natural_queries_hold_the_classes_as_often_as_the_patients_that_are_left():
+    uneven = [pool("north", "chest", {"rare": 6, "common": 33})]
+    shares = []
+    for index in range(200):
+        rows = draw_episodes(uneven, (0, 0), index, Episodic(way=2, shot=3, query=5, natural_queries=True), tasks=1)
+        common = next(at for at in range(2) if owner_in(uneven, rows.support[0, at, 0]) == "common")
+        shares.append((rows.query_labels == common).mean())
+        for row, label in zip(rows.query[0], rows.query_labels[0], strict=True):
+            assert owner_in(uneven, row) == owner_in(uneven, rows.support[0, label, 0])
+        assert not set(patient_of(rows.support).ravel()) & set(patient_of(rows.query).ravel())
+    assert abs(np.mean(shares) - 30 / 33) < 0.02
+
+
+def owner_in(pools: list[SitePool], row: int) -> str:
+    return next(label for p in pools for label, patients in p.patients.items() if any(row in own for own in patients))
 
 
 def test_a_cross_site_episode_takes_its_query_from_another_site_of_the_same_task():
     crossed = 0
     for index in range(40):
-        rows = draw_episodes(POOLS, (0, 0), index, tasks=1, way=2, shot=2, query=2, cross_site=1.0)
-        for support, query in zip(rows.support[0], rows.query[0], strict=True):
+        rows = draw_episodes(POOLS, (0, 0), index, Episodic(way=2, shot=2, query=2), tasks=1, cross_site=1.0)
+        for support, query in zip(rows.support[0], rows.query[0].reshape(2, -1), strict=True):
             (site, label), (other, same) = owner(support[0]), owner(query[0])
             assert label == same
             crossed += site != other

@@ -12,7 +12,7 @@ from data_prep.meta_split import MetaSplit, SourceSite
 from data_prep.split import gather
 from data_prep.tasks import make_tasks, split_records
 from workspace.errors import Refusal
-from workspace.settings import Tasks
+from workspace.settings import Episodic, Tasks
 
 CHOSEN = Tasks(shots=[0, 1, 2], draws=4, min_query=1)
 
@@ -166,6 +166,6 @@ def test_no_episode_has_a_patient_on_both_sides_whatever_classes_and_sites_he_ha
     if not pools:
         return
     for index in range(5):
-        drawn = draw_episodes(pools, (seed, 0), index, tasks=2, way=2, shot=1, query=3, cross_site=0.5)
+        drawn = draw_episodes(pools, (seed, 0), index, Episodic(way=2, shot=1, query=3), tasks=2, cross_site=0.5)
         for support, query in zip(drawn.support, drawn.query, strict=True):
             assert not set(groups[support.ravel()]) & set(groups[query.ravel()])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from models.encoders import build_encoder, feature_count
+from models.encoders import build_encoder, feature_shape
 from workspace.errors import Refusal
 from workspace.settings import Encoder
 
@@ -14,7 +14,7 @@ NAMES = ["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"]
 def test_an_encoder_gives_one_vector_an_image_in_2d_and_3d(name, size):
     encoder = build_encoder(Encoder(name=name, width=16), 3, size).eval()
     features = encoder(torch.rand(2, 3, *size))
-    assert features.shape == (2, feature_count(encoder, 3, size))
+    assert features.shape == (2, feature_shape(encoder, 3, size))
     assert features.isfinite().all()
 
 
@@ -61,4 +61,4 @@ def test_a_second_derivative_passes_through_functional_calls(name):
 def test_images_that_are_too_small_for_the_layers_are_refused_before_training():
     encoder = build_encoder(Encoder(name="conv4", width=16), 1, [8, 8])
     with pytest.raises(Refusal, match=r"params.yaml encoder: found images of 8x8, too small"):
-        feature_count(encoder, 1, [8, 8])
+        feature_shape(encoder, 1, [8, 8])

@@ -1,0 +1,186 @@
+"""Any learner on Omniglot by its paper's protocol, within a budget of minutes or steps; prints one JSON object as its last line.
+
+    python benchmarks/omniglot.py DATA LEARNER --way 5 --shot 1 --minutes 10
+
+DATA: a folder with omniglot28.npz (images (character, drawing, 28, 28) uint8, classes: alphabet/character) and the Vinyals split
+in train.txt, val.txt and test.txt (alphabet/character/rotNNN). Every rotation of a character is a class of its own and every
+drawing a patient of its own. Nothing is chosen on the test characters: the weights are those that validated best.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data_prep.episodes import SitePool, draw_episodes
+from data_prep.images import Images
+from models.build import EPISODIC, build_learner
+from models.device import choose_device, repeatable
+from models.learners.mann import Mann, shuffled
+from models.method import TRAINING, VALIDATION, Source, Variation
+from models.train import train
+from workspace.settings import Adapt, Augment, Convert, Encoder, Episodic, Learners, Params, Report, Train
+
+SIDE, DRAWINGS = 28, 20
+EPISODES = 600  # of the test
+TEST = 2  # a stream of episodes apart from training's and validation's
+# accuracy in %, by (way, shot); each from its learner's paper
+PUBLISHED = {
+    "prototypical": {(5, 1): 98.8, (5, 5): 99.7, (20, 1): 96.0, (20, 5): 98.9},  # Snell et al. 2017, table 1
+    "matching": {(5, 1): 98.1, (5, 5): 98.9, (20, 1): 93.8, (20, 5): 98.5},  # Vinyals et al. 2016, table 1
+    "relation": {(5, 1): 99.6, (5, 5): 99.8, (20, 1): 97.6, (20, 5): 99.1},  # Sung et al. 2018, table 1
+    "siamese": {(5, 1): 97.3, (5, 5): 98.4, (20, 1): 88.1, (20, 5): 97.0},  # Koch et al. 2015, as Vinyals et al. 2016 measured it
+    "maml": {(5, 1): 98.7, (5, 5): 99.9, (20, 1): 95.8, (20, 5): 98.9},  # Finn et al. 2017, table 1
+    "mann": {(5, 1): 82.8, (5, 5): 94.9},  # Santoro et al. 2016, table 1: the second and the sixth presentation
+    "meta_memory": {(5, 1): 98.95, (20, 1): 97.0},  # Munkhdalai and Yu 2017, table 1: Meta Networks
+    "key_value": {},  # Miller et al. 2016 measured no images
+}
+# What a learner trains with: `way` and `query` by its paper where a short run bears it, else as fits a short run.
+TRAINED = {
+    "prototypical": {"way": 20, "query": 5}, "matching": {"way": 20, "query": 5}, "relation": {"way": 5, "query": 10, "tasks": 2},
+    "siamese": {"way": 20, "query": 5}, "key_value": {"way": 20, "query": 5}, "meta_memory": {"way": 10, "query": 5},
+    "maml": {"way": 5, "query": 5, "tasks": 4, "inner_rate": 0.4, "inner_steps": 1, "adapt_steps": 3},
+    "mann": {"way": 5, "query": 5, "tasks": 16},
+}
+PAPER = {
+    "prototypical": {"way": 60, "query": 5, "steps": 20000},
+    "maml": {"way": 5, "query": 15, "tasks": 32, "inner_rate": 0.4, "inner_steps": 1, "adapt_steps": 10, "steps": 60000},
+}
+
+
+def read_split(folder: Path, name: str) -> tuple[np.ndarray, SitePool]:
+    """The images (class * drawing, 1, side, side) of one split, ink bright, and the pool that says which rows are whose."""
+    with np.load(folder / "omniglot28.npz", allow_pickle=False) as file:
+        images, at = file["images"], {str(label): index for index, label in enumerate(file["classes"])}
+    lines = (folder / f"{name}.txt").read_text().split()
+    turned = [np.rot90(images[at[line.rpartition("/")[0]]], int(line[-3:]) // 90, axes=(1, 2)) for line in lines]
+    stored = np.stack(turned)
+    stored = stored if stored.mean() < 128 else 255 - stored
+    patients = {line: list(np.arange(DRAWINGS)[:, None] + DRAWINGS * index) for index, line in enumerate(lines)}
+    return np.ascontiguousarray(stored.reshape(-1, 1, SIDE, SIDE)), SitePool("omniglot", "omniglot", patients)
+
+
+def source(folder: Path, name: str, stream: int, seed: int, device: torch.device, augment: Augment) -> Source:
+    stored, pool = read_split(folder, name)
+    return Source([pool], Images(torch.from_numpy(stored).to(device), {"omniglot": 0}), (seed, stream), Variation(augment, {}))
+
+
+def seconds_a_step(model: Any, training: Source, steps: int = 8) -> float:
+    """Median time of a training step, on a copy's worth of steps before the run."""
+    times = []
+    for step in range(steps):
+        start = time.perf_counter()
+        model.train().loss(model.batch(training, step)).backward()
+        if training.images.stored.is_cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    model.zero_grad(set_to_none=True)
+    return statistics.median(times[2:])
+
+
+def test_accuracy(model: Any, test: Source, way: int, shot: int) -> np.ndarray:
+    """Accuracy of each test episode, 15 queries a class."""
+    chosen = Episodic(way=way, min_way=way, shot=shot, query=15)
+    right = []
+    for index in range(EPISODES):
+        episodes = draw_episodes(test.pools, test.seed, index, chosen, tasks=1).gather(test.images)
+        with torch.no_grad():
+            right.append(float((model.logits(episodes).argmax(-1) == episodes.query_labels).float().mean()))
+    return np.array(right)
+
+
+def by_presentation(model: Mann, test: Source, way: int, times: int = 10) -> list[float]:
+    """Accuracy at the 1st, 2nd, ... presentation of a class, in sequences of `times` images of each."""
+    chosen = Episodic(way=way, min_way=way, shot=1, query=times - 1)
+    right: list[list[bool]] = [[] for _ in range(times)]
+    generator_state = torch.random.get_rng_state()
+    torch.manual_seed(0)
+    for index in range(EPISODES // 10):
+        episodes = draw_episodes(test.pools, test.seed, index, chosen, tasks=10).gather(test.images)
+        with torch.no_grad():
+            inputs, labels = shuffled(torch.cat(model.embed_both(episodes), 1),
+                                      torch.cat([episodes.support_labels, episodes.query_labels], 1), model.settings.way)
+            said = model.sequence(inputs, labels).argmax(-1)
+        for answers, truth in zip(said.tolist(), labels.tolist(), strict=True):
+            seen: dict[int, int] = {}
+            for answer, label in zip(answers, truth, strict=True):
+                right[seen.get(label, 0)].append(answer == label)
+                seen[label] = seen.get(label, 0) + 1
+    torch.random.set_rng_state(generator_state)
+    return [float(np.mean(part)) for part in right]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("learner", choices=sorted(EPISODIC))
+    parser.add_argument("--way", type=int, default=5)
+    parser.add_argument("--shot", type=int, default=1)
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, help="of training")
+    budget.add_argument("--steps", type=int, help="of training")
+    budget.add_argument("--paper", action="store_true", help="the paper's own training, for a GPU")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting of the learner or, as encoder.NAME, of its encoder")
+    given = parser.parse_args()
+
+    own, encoder_own = {}, {"name": "conv4", "norm": "batch", "width": 64, "standardise": False}
+    for item in given.set:
+        name, value = item.split("=", 1)
+        (encoder_own if name.startswith("encoder.") else own)[name.removeprefix("encoder.")] = json.loads(value)
+    if given.learner == "maml" and encoder_own["norm"] == "batch":
+        encoder_own["norm"] = "group"
+    chosen = {**(PAPER if given.paper else TRAINED)[given.learner], "shot": given.shot, **own}
+    chosen.setdefault("min_way", chosen["way"])
+    if given.learner == "mann":
+        chosen["way"] = chosen["min_way"] = given.way  # its outputs are labels
+    settings = type(getattr(Learners(), given.learner))(**chosen)
+    device = choose_device(given.device)
+    repeatable(given.seed, given.threads)
+    augment = Augment(rotate=10, scale=0.1, shift=0.05, brightness=0, contrast=0, gamma=0, noise=0, blur=0)
+    training, validation, test = (source(given.data, name, stream, given.seed, device, augment)
+                                  for name, stream in (("train", TRAINING), ("val", VALIDATION), ("test", TEST)))
+    encoder, convert = Encoder(**encoder_own), Convert(size=[SIDE, SIDE])
+    model = build_learner(given.learner, settings, encoder, convert, {}).to(device)
+    if given.minutes:
+        steps = max(1, math.floor(60 * given.minutes / seconds_a_step(model, training)))
+        settings = settings.model_copy(update={"steps": steps, "validate_every": max(1, steps // 8)})
+    elif given.steps:
+        settings = settings.model_copy(update={"steps": given.steps, "validate_every": max(1, given.steps // 8)})
+    repeatable(given.seed, given.threads)
+    model = build_learner(given.learner, settings, encoder, convert, {}).to(device)
+    params = Params(sites={"omniglot": "source"}, convert=convert, train=Train(learners=[given.learner]),
+                    adapt=Adapt(methods=[given.learner]), report=Report(method=given.learner))
+    start = time.perf_counter()
+    state = train(model, training, replace(validation), params)
+    seconds = time.perf_counter() - start
+    model.load_state_dict(state.best)
+    model.eval()
+    accuracy = 100 * test_accuracy(model, test, given.way, given.shot)
+    result = {"benchmark": "omniglot", "learner": given.learner, "way": given.way, "shot": given.shot,
+              "accuracy": round(float(accuracy.mean()), 2), "half_interval_95": round(1.96 * float(accuracy.std(ddof=1)) / math.sqrt(EPISODES), 2),
+              "episodes": EPISODES, "published": PUBLISHED[given.learner].get((given.way, given.shot)),
+              "minutes": round(seconds / 60, 2), "steps": state.step, "validation": round(100 * state.best_validation, 2),
+              "settings": settings.model_dump(mode="json", exclude_defaults=True), "encoder": encoder.model_dump(mode="json"),
+              "device": torch.cuda.get_device_name() if device.type == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
+              "torch": torch.__version__, "seed": given.seed}
+    if isinstance(model, Mann):
+        result["by_presentation"] = [round(share, 3) for share in by_presentation(model, test, given.way)]
+    print(f"{given.learner}, {given.way}-way {given.shot}-shot: {result['accuracy']} +- {result['half_interval_95']} %, "
+          f"published {result['published'] or 'nothing'}")
+    print(json.dumps(result, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

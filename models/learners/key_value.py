@@ -1,0 +1,42 @@
+"""Key-value memory network: Miller et al. 2016, section 3, with a support image a slot."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from models.learners.matching import log_class_attention
+from models.method import Learner, Support
+from workspace.settings import KeyValue as Settings
+
+
+class KeyValue(Learner):
+    """Each support image is a slot: its key is what a query is compared with, its value what is read, and its label the answer.
+
+    The paper's values are words of a fixed vocabulary. Labels mean something within a task only, so a value here is a second
+    embedding of the image, which the hops read, beside the label, which the last addressing answers with.
+    """
+
+    def __init__(self, encoder: nn.Module, features: int, settings: Settings):
+        super().__init__(settings)
+        self.encoder = encoder
+        self.key = nn.Linear(features, features)  # A of the keys and of the question, which are images alike
+        self.value = nn.Linear(features, features)  # A of the values
+        self.hops = nn.ModuleList(nn.Linear(features, features, bias=False) for _ in range(settings.hops))  # R_j
+        self.scale = features**-0.5
+
+    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+        return self.encoder(images)
+
+    def adapt(self, support: Support) -> Support:
+        return support
+
+    def predict(self, adapted: Support, query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+        """Log probabilities: equations 1 and 2 for each hop, then the labels under the last addressing."""
+        keys, values = self.key(adapted.inputs), self.value(adapted.inputs)
+        question = self.key(query)
+        for hop in self.hops:
+            question = hop(question + self._scores(question, keys).softmax(-1) @ values)
+        return log_class_attention(self._scores(question, keys), adapted)
+
+    def _scores(self, question: Tensor, keys: Tensor) -> Float[Tensor, "task query support"]:
+        return question @ keys.transpose(1, 2) * self.scale

@@ -1,0 +1,119 @@
+"""Memory-augmented network: Santoro, Bartunov, Botvinick, Wierstra and Lillicrap 2016, sections 2 and 3.
+
+A Neural Turing Machine that is shown images one by one, each with the label of the one before, and writes where its memory is
+least used (LRUA). The controller sees the encoder's features, where the paper's sees pixels.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from data_prep.episodes import Episodes
+from models.learners.matching import order_of
+from models.method import Learner, Support
+from workspace.settings import Mann as Settings
+
+EMPTY = 1e-6  # of every cell at the start: a direction, so that cosines exist
+DECAY = 0.95  # of usage a step; the paper's gamma
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All that one step hands to the next. `label`: one-hot of the last image shown, which the next step is told; zero at first."""
+
+    cells: Float[Tensor, "task slot cell"]
+    reads: Float[Tensor, "task head slot"]  # the last step's read weights
+    usage: Float[Tensor, "task slot"]
+    read: Float[Tensor, "task head*cell"]
+    hidden: Float[Tensor, "task controller"]
+    state: Float[Tensor, "task controller"]
+    label: Float[Tensor, "task label"]
+
+    def repeat(self, times: int) -> "Memory":
+        """Each task's memory `times` over, one copy a query."""
+        return Memory(*(getattr(self, name).repeat_interleave(times, 0) for name in self.__dataclass_fields__))
+
+
+class Mann(Learner):
+    """Bind images to labels in an external memory as they are shown. Labels are outputs of their own: `way` bounds a site's classes."""
+
+    def __init__(self, encoder: nn.Module, features: int, settings: Settings):
+        super().__init__(settings)
+        heads, cell, labels = settings.heads, settings.cell, settings.way
+        self.encoder = encoder
+        self.controller = nn.LSTMCell(features + labels + heads * cell, settings.controller)
+        self.interface = nn.Linear(settings.controller, heads * (cell + 2))  # of each head: key, its strength, write gate
+        self.answer = nn.Linear(settings.controller + heads * cell, labels)
+
+    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+        return self.encoder(images)
+
+    def adapt(self, support: Support) -> tuple[Memory, int]:
+        """Show the support in an order of its own, whatever order it comes in. The last label waits for the next image."""
+        inputs, labels = order_of(support)
+        memory = self.blank(inputs)
+        for at in range(inputs.shape[1]):
+            _, memory = self.show(memory, inputs[:, at])
+            memory = self.tell(memory, labels[:, at])
+        return memory, support.way
+
+    def predict(self, adapted: tuple[Memory, int], query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+        """Each query is shown to a copy of its own of the memory, which is then dropped."""
+        memory, way = adapted
+        logits, _ = self.show(memory.repeat(query.shape[1]), query.flatten(0, 1))
+        return logits.unflatten(0, query.shape[:2])[..., :way]
+
+    def blank(self, inputs: Float[Tensor, "task image feature"]) -> Memory:
+        """An empty memory for each task."""
+        chosen, tasks = self.settings, len(inputs)
+
+        def zeros(*shape: int) -> Tensor:
+            return inputs.new_zeros(tasks, *shape)
+
+        return Memory(zeros(chosen.slots, chosen.cell) + EMPTY, zeros(chosen.heads, chosen.slots), zeros(chosen.slots),
+                      zeros(chosen.heads * chosen.cell), zeros(chosen.controller), zeros(chosen.controller), zeros(chosen.way))
+
+    def tell(self, memory: Memory, labels: Int[Tensor, "task"]) -> Memory:
+        """The label of the image that was just shown."""
+        return replace(memory, label=F.one_hot(labels, self.settings.way).to(memory.label.dtype))
+
+    def show(self, memory: Memory, inputs: Float[Tensor, "task feature"]) -> tuple[Float[Tensor, "task label"], Memory]:
+        """One step: write where the last one read or where least is lost (equations 5 to 8), then read (2 to 4) and answer."""
+        chosen = self.settings
+        hidden, state = self.controller(torch.cat([inputs, memory.label, memory.read], 1), (memory.hidden, memory.state))
+        keys, strength, gate = self.interface(hidden).unflatten(1, (chosen.heads, -1)).split([chosen.cell, 1, 1], -1)
+        least = F.one_hot(memory.usage.topk(chosen.heads, largest=False).indices, chosen.slots).to(keys.dtype)  # a slot for each head
+        writes = gate.sigmoid() * memory.reads + (1 - gate.sigmoid()) * least
+        cells = memory.cells * (1 - least.sum(1))[..., None] + writes.transpose(1, 2) @ keys.tanh()
+        alike = F.normalize(keys.tanh(), dim=-1) @ F.normalize(cells, dim=-1).transpose(1, 2)
+        reads = (alike * (1 + F.softplus(strength))).softmax(-1)
+        read = (reads @ cells).flatten(1)
+        usage = DECAY * memory.usage + (reads + writes).sum(1)
+        return self.answer(torch.cat([hidden, read], 1)), Memory(cells, reads, usage, read, hidden, state, memory.label)
+
+    def sequence(self, inputs: Float[Tensor, "task image feature"], labels: Int[Tensor, "task image"]) -> Float[Tensor, "task image label"]:
+        """Answers to images shown one after the other, each before its label is told."""
+        memory, answers = self.blank(inputs), []
+        for at in range(inputs.shape[1]):
+            logits, memory = self.show(memory, inputs[:, at])
+            memory = self.tell(memory, labels[:, at])
+            answers.append(logits)
+        return torch.stack(answers, 1)
+
+    def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
+        """Mean cross-entropy over sequences of all of an episode's images, in random order, under random labels (section 2)."""
+        inputs, labels = shuffled(torch.cat(self.embed_both(episodes), 1), torch.cat([episodes.support_labels, episodes.query_labels], 1),
+                                  self.settings.way)
+        return F.cross_entropy(self.sequence(inputs, labels).flatten(0, 1), labels.flatten())
+
+
+def shuffled(inputs: Float[Tensor, "task image feature"], labels: Int[Tensor, "task image"],
+             most: int) -> tuple[Float[Tensor, "task image feature"], Int[Tensor, "task image"]]:
+    """Each task in an order of its own, its labels renamed to any of 0..most-1: no output may get to mean a place in the episode."""
+    tasks, images = labels.shape
+    order = torch.rand(tasks, images).argsort(1).to(labels.device)
+    names = torch.rand(tasks, most).argsort(1).to(labels.device)
+    return inputs.gather(1, order[..., None].expand_as(inputs)), names.gather(1, labels.gather(1, order))

@@ -1,0 +1,55 @@
+"""Siamese network: Koch, Zemel and Salakhutdinov 2015, section 3.1, trained on the pairs of an episode."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from models.learners.prototypical import class_means
+from models.method import Learner, Support
+from data_prep.episodes import Episodes
+from workspace.settings import Siamese as Settings
+
+
+class Siamese(Learner):
+    """Tell whether two images are of one class, by a learned weighting of how far their embeddings lie apart, axis by axis.
+
+    With several shots a class's logit is the mean of its pairs' log odds.
+    """
+
+    def __init__(self, encoder: nn.Module, features: int, settings: Settings):
+        super().__init__(settings)
+        self.encoder = encoder
+        self.project = nn.Linear(features, features)
+        self.same = nn.Linear(features, 1)
+
+    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+        return self.project(self.encoder(images)).sigmoid()
+
+    def adapt(self, support: Support) -> Support:
+        return support
+
+    def predict(self, adapted: Support, query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+        odds = self.pair_odds(query, adapted.inputs)
+        return class_means(Support(odds.transpose(1, 2), adapted.labels, adapted.way)).transpose(1, 2)
+
+    def pair_odds(self, first: Float[Tensor, "task first feature"],
+                  second: Float[Tensor, "task second feature"]) -> Float[Tensor, "task first second"]:
+        """Log odds that two images are of one class; the same whichever comes first."""
+        return self.same((first[:, :, None] - second[:, None]).abs())[..., 0]
+
+    def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
+        """Cross-entropy of all pairs of a support and a query image, where like and unlike pairs weigh the same.
+
+        Support and query share no patient, so no pair is of an image with itself.
+        """
+        support, query = self.embed_both(episodes)
+        odds = self.pair_odds(query, support)
+        alike = episodes.query_labels[:, :, None] == episodes.support_labels[:, None]
+        return balanced_cross_entropy(odds, alike)
+
+
+def balanced_cross_entropy(odds: Float[Tensor, "*pair"], alike: Bool[Tensor, "*pair"]) -> Float[Tensor, ""]:
+    """Binary cross-entropy whose like pairs weigh as much in all as its unlike ones."""
+    each = F.binary_cross_entropy_with_logits(odds, alike.to(odds.dtype), reduction="none")
+    return (each[alike].mean() + each[~alike].mean()) / 2
