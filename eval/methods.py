@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import torch
 
+from models.baselines.cosine_head import CosineHead
 from models.baselines.fine_tuning import FineTuning
 from models.baselines.linear_probe import LinearProbe
 from models.baselines.majority import Majority
 from models.baselines.nearest_centroid import NearestCentroid
 from models.baselines.source_only import SourceOnly, head_rows
-from models.build import SUPERVISED, load_learner
+from models.build import SUPERVISED, load_learner, too_many_classes
 from models.learners.supervised import Supervised
 from models.method import Method
+from workspace.errors import refuse_if
 from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Adapt, Params
@@ -37,6 +39,7 @@ def candidates(workspace: Workspace, params: Params, task: str, classes: list[st
         for seed in params.train.seeds:
             trained = name if name in params.train.learners else SUPERVISED
             model = load_learner(workspace.run(trained, seed), device)
+            refuse_if(too_many_classes(model, {task: classes}))
             method = _baseline(name, model, task, classes, params.adapt) if trained == SUPERVISED else model
             if method is None:
                 say(f"adapt: source_only is left out, no source site knows every class of {task} here")
@@ -53,4 +56,6 @@ def _baseline(name: str, source: Supervised, task: str, classes: list[str], sett
         return NearestCentroid(source)
     if name == "linear_probe":
         return LinearProbe(source, settings.probe_c)
+    if name == "cosine_head":
+        return CosineHead(source, settings.cosine_head)
     return FineTuning(source, task, rows, settings.fine_tuning)

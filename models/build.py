@@ -16,6 +16,7 @@ from models.learners.prototypical import Prototypical
 from models.learners.relation import Relation
 from models.learners.siamese import Siamese
 from models.learners.supervised import Supervised
+from workspace.errors import Problem
 from workspace.settings import Convert, Encoder, Learners, Learning
 
 EPISODIC = {"prototypical": Prototypical, "matching": Matching, "relation": Relation, "siamese": Siamese, "maml": Maml, "mann": Mann,
@@ -30,6 +31,14 @@ def build_learner(name: str, settings: Learning, encoder: Encoder, convert: Conv
     body = build_encoder(encoder, convert.channels, convert.size, maps)
     shape = feature_shape(body, convert.channels, convert.size)
     return Supervised(body, *shape, settings, tasks) if learner is None else learner(body, shape if maps else shape[0], settings)
+
+
+def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Problem]:
+    """Tasks with more classes than a learner with outputs of its own for labels can tell apart."""
+    most = getattr(model, "most_classes", None)
+    return [] if most is None else [
+        Problem(f"task {task}", f"{len(classes)} classes", f"{most} at most for this learner", "raise its way under learners in params.yaml")
+        for task, classes in tasks.items() if len(classes) > most]
 
 
 def load_learner(folder: Path, device: torch.device) -> nn.Module:

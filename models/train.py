@@ -13,7 +13,7 @@ import torch
 from data_prep.episodes import refuse_small_classes, site_pools
 from data_prep.images import load_images
 from data_prep.meta_split import MetaSplit, read_meta_split
-from models.build import SUPERVISED, build_learner
+from models.build import SUPERVISED, build_learner, too_many_classes
 from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, save_model, save_state
 from models.device import choose_device, repeatable
 from models.method import TRAINING, VALIDATION, Source, Variation
@@ -95,6 +95,7 @@ def main(learner: str, seed: int) -> None:
     settings = getattr(params.learners, learner)
     encoder = settings.encoder or params.encoder
     model = build_learner(learner, settings, encoder, params.convert, meta.tasks).to(device)
+    refuse_if(too_many_classes(model, meta.tasks))
     refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
     left_out = model.check(validation)
     for line in left_out:

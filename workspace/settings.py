@@ -14,7 +14,7 @@ from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 
 LEARNERS = ("supervised", "prototypical", "matching", "relation", "siamese", "maml", "mann", "key_value", "meta_memory")
-BASELINES = ("majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning")  # all but the first need `supervised`
+BASELINES = ("majority", "source_only", "nearest_centroid", "linear_probe", "cosine_head", "fine_tuning")  # all but the first need `supervised`
 SITE_NAME = r"^[a-z][a-z0-9_]*$"  # DVC turns 007 into 7 and shows names in dvc.lock, so they are plain pseudonyms
 SiteName = Annotated[str, Field(pattern=SITE_NAME)]
 Role = Literal["source", "target"]
@@ -240,9 +240,16 @@ class FineTuning(Strict):
     batch: Count = 32  # images, at most
 
 
+class CosineHead(Strict):
+    steps: Count = 100  # on each support
+    rate: Annotated[float, Field(gt=0)] = 0.01  # Adam's
+    scale: Annotated[float, Field(gt=0)] = 10.0  # of the cosines before softmax
+
+
 class Adapt(Strict):
     methods: Names  # learners and baselines, each on the same draws
     fine_tuning: FineTuning = FineTuning()
+    cosine_head: CosineHead = CosineHead()
     probe_c: Annotated[float, Field(gt=0)] = 1.0  # inverse strength of the linear probe's L2 penalty; fixed, not tuned on a site
     bootstrap: Annotated[int, Field(ge=100)] = 1000  # resamplings of the query set's patients
     confidence: Fraction = 0.95  # of both intervals

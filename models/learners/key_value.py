@@ -22,6 +22,8 @@ class KeyValue(Learner):
         self.key = nn.Linear(features, features)  # A of the keys and of the question, which are images alike
         self.value = nn.Linear(features, features)  # A of the values
         self.hops = nn.ModuleList(nn.Linear(features, features, bias=False) for _ in range(settings.hops))  # R_j
+        for hop in self.hops:
+            nn.init.eye_(hop.weight)  # untrained hops leave the question in the space of the keys
         self.scale = features**-0.5
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:

@@ -48,6 +48,11 @@ class Mann(Learner):
         self.interface = nn.Linear(settings.controller, heads * (cell + 2))  # of each head: key, its strength, write gate
         self.answer = nn.Linear(settings.controller + heads * cell, labels)
 
+    @property
+    def most_classes(self) -> int:
+        """Labels are outputs, so there are no more than these."""
+        return self.settings.way
+
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
         return self.encoder(images)
 

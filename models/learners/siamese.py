@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from data_prep.episodes import Episodes
 from models.learners.prototypical import class_means
 from models.method import Learner, Support
-from data_prep.episodes import Episodes
 from workspace.settings import Siamese as Settings
 
 

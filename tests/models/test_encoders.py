@@ -14,7 +14,7 @@ NAMES = ["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"]
 def test_an_encoder_gives_one_vector_an_image_in_2d_and_3d(name, size):
     encoder = build_encoder(Encoder(name=name, width=16), 3, size).eval()
     features = encoder(torch.rand(2, 3, *size))
-    assert features.shape == (2, feature_shape(encoder, 3, size))
+    assert features.shape == (2, *feature_shape(encoder, 3, size))
     assert features.isfinite().all()
 
 

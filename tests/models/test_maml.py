@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from data_prep.episodes import Episodes
-from models.learners.maml import HEAD, Maml
+from models.learners.maml import HEAD, Maml, step_weights
 from models.method import Support
 from workspace.settings import Maml as Settings
 
@@ -106,3 +108,69 @@ def test_logits_permute_with_the_labels(training):
     plain = model.predict(model.adapt(Support(batch.support, batch.support_labels, batch.way)), batch.query)
     moved = model.predict(model.adapt(Support(batch.support, order[batch.support_labels], batch.way)), batch.query)
     torch.testing.assert_close(moved[..., order], plain)
+
+
+def test_learned_rates_are_followed_step_by_step_and_the_last_goes_on_at_a_site():
+    model = small(learned_rates=True).eval()
+    with torch.no_grad():
+        model.rates.zero_()
+        model.rates[:, 1] = 0.3
+    batch = episodes(tasks=1)
+    support = Support(batch.support, batch.support_labels, batch.way)
+    path = model._descend(support, 4, second_order=False)[0]
+    assert all(torch.equal(path[0][name], path[1][name]) for name in path[0])  # the first step's rates are 0
+    assert not torch.allclose(path[1][HEAD], path[2][HEAD])
+    assert not torch.allclose(path[3][HEAD], path[4][HEAD])  # beyond the two steps of training
+
+
+def test_learned_rates_get_their_gradient_from_the_outer_loss():
+    model = small(learned_rates=True).train()
+    gradient = loss_gradient(model)["rates"]
+    torch.testing.assert_close(gradient, finite_difference(model, "rates"), rtol=1e-6, atol=1e-8)
+
+
+def test_step_weights_sum_to_one_and_end_on_the_last_step():
+    for progress in (0.0, 0.3, 0.99, 1.0, 7.0):
+        assert sum(step_weights(4, progress)) == pytest.approx(1)
+    assert step_weights(4, 0.0) == [0.25] * 4
+    assert step_weights(4, 1.0) == [1.0]
+    assert step_weights(4, 0.5)[-1] > step_weights(4, 0.2)[-1]
+
+
+def test_the_multi_step_loss_is_the_mean_over_inner_steps_at_first_and_the_last_step_s_at_the_end():
+    model = small(multi_step_steps=10).train()
+    batch = episodes(tasks=1)
+    path = model._descend(Support(batch.support, batch.support_labels, batch.way), 2, second_order=True)[0]
+    each = [F.cross_entropy(model._forward(weights, batch.query[0]), batch.query_labels[0]) for weights in path[1:]]
+    torch.testing.assert_close(model.loss(batch), (each[0] + each[1]) / 2)
+    torch.testing.assert_close(model.loss(replace(batch, step=10)), each[1])
+
+
+def test_derivatives_are_annealed_from_first_to_second_order():
+    def gradient(step: int, **settings) -> torch.Tensor:
+        model = small(**settings).train()
+        model.loss(replace(episodes(), step=step)).backward()
+        return model.encoder[1].weight.grad
+
+    torch.testing.assert_close(gradient(4, first_order_steps=5), gradient(0, first_order=True))
+    torch.testing.assert_close(gradient(5, first_order_steps=5), gradient(0))
+
+
+def test_anil_adapts_the_head_alone_and_its_body_learns_from_the_outer_loss():
+    model = small(anil=True).train()
+    batch = episodes(tasks=1)
+    support = Support(model.embed(batch.support[0])[None], batch.support_labels, batch.way)
+    assert list(model.adapt(support).tasks[0]) == [HEAD]
+    for name, gradient in loss_gradient(model).items():
+        torch.testing.assert_close(gradient, finite_difference(model, name), rtol=1e-6, atol=1e-8, msg=name)
+
+
+def test_the_inner_loop_stays_in_float32_under_mixed_precision():
+    torch.manual_seed(0)
+    model = Maml(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 3, Settings(adapt_steps=2)).eval()
+    batch = episodes()
+    support = Support(batch.support.float(), batch.support_labels, batch.way)
+    plain = model.adapt(support).tasks[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = model.adapt(support).tasks[0]
+    assert all(torch.equal(mixed[name], plain[name]) for name in plain)

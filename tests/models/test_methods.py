@@ -3,15 +3,18 @@
 import pytest
 import torch
 
+from models.baselines.cosine_head import CosineHead
 from models.baselines.fine_tuning import FineTuning
 from models.baselines.linear_probe import LinearProbe
 from models.baselines.majority import Majority
 from models.baselines.nearest_centroid import NearestCentroid
 from models.baselines.source_only import SourceOnly, head_rows
 from models.build import build_learner
+from models.learners.maml import Maml as MamlLearner
 from models.learners.prototypical import class_means, nearness
 from models.method import Method, Support
-from workspace.settings import Convert, Encoder, Maml, Prototypical, Supervised
+from workspace.settings import Convert, Encoder, KeyValue, Maml, Mann, Matching, MetaMemory, Prototypical, Relation, Siamese, Supervised
+from workspace.settings import CosineHead as CosineHeadSettings
 from workspace.settings import FineTuning as FineTuningSettings
 
 SIZE = [16, 16]
@@ -31,11 +34,22 @@ def method(name: str, size: list[int] = SIZE) -> Method:
         "fine_tuning": lambda: FineTuning(source, "one", [0, 1, 2], FineTuningSettings(steps=3)),
         "imprinted": lambda: FineTuning(source, "other", None, FineTuningSettings(steps=3)),
         "prototypical": lambda: learner("prototypical", Prototypical(), size=size),
+        "matching": lambda: learner("matching", Matching(), size=size),
+        "full_context": lambda: learner("matching", Matching(full_context=True), size=size),
+        "relation": lambda: learner("relation", Relation(), size=size),
+        "siamese": lambda: learner("siamese", Siamese(), size=size),
         "maml": lambda: learner("maml", Maml(adapt_steps=2), size=size),
+        "anil": lambda: learner("maml", Maml(adapt_steps=2, anil=True), size=size),
+        "learned_rates": lambda: learner("maml", Maml(adapt_steps=2, inner_steps=1, learned_rates=True), size=size),
+        "mann": lambda: learner("mann", Mann(slots=16, cell=8, heads=2, controller=20), size=size),
+        "key_value": lambda: learner("key_value", KeyValue(), size=size),
+        "meta_memory": lambda: learner("meta_memory", MetaMemory(), size=size),
+        "cosine_head": lambda: CosineHead(source, CosineHeadSettings()),
     }[name]().eval()
 
 
-METHODS = ["majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning", "imprinted", "prototypical", "maml"]
+METHODS = ["majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning", "cosine_head", "imprinted", "prototypical",
+           "matching", "full_context", "relation", "siamese", "maml", "anil", "learned_rates", "mann", "key_value", "meta_memory"]
 TRAINED_ON_SUPPORT = [name for name in METHODS if name not in ("majority", "source_only")]
 
 
@@ -74,8 +88,8 @@ def test_predicting_twice_gives_the_same_and_changes_no_weight_or_buffer(name):
     assert all(torch.equal(value, before[key]) for key, value in chosen.state_dict().items())
 
 
-# fine-tuning from the source head starts with rows that mean certain classes, so it alone is not in this list
-@pytest.mark.parametrize("name", [name for name in TRAINED_ON_SUPPORT if name != "fine_tuning"])
+# not in this list: fine-tuning from the source head, whose rows mean certain classes, and MANN, whose outputs are labels
+@pytest.mark.parametrize("name", [name for name in TRAINED_ON_SUPPORT if name not in ("fine_tuning", "mann")])
 def test_logits_permute_with_the_labels(name):
     chosen, (support, labels, query) = method(name), task()
     order = torch.tensor([2, 0, 1])
@@ -83,7 +97,8 @@ def test_logits_permute_with_the_labels(name):
     torch.testing.assert_close(moved[:, order], plain, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["nearest_centroid", "linear_probe", "prototypical"])
+@pytest.mark.parametrize("name", ["nearest_centroid", "linear_probe", "cosine_head", "prototypical", "matching", "full_context", "relation", "siamese",
+                                  "mann", "key_value", "meta_memory"])
 def test_the_order_of_the_support_does_not_matter(name):
     chosen, (support, labels, query) = method(name), task()
     order = torch.tensor([4, 1, 5, 0, 3, 2])
@@ -104,13 +119,15 @@ def test_volumes_take_the_same_path_as_images(name):
     assert answer(chosen, support, labels, query).isfinite().all()
 
 
-@pytest.mark.parametrize("name", TRAINED_ON_SUPPORT)
+# not in this list: relation, Siamese and the memories, which know nothing of likeness before they are trained
+@pytest.mark.parametrize("name", [name for name in TRAINED_ON_SUPPORT if name not in ("relation", "siamese", "mann", "key_value", "meta_memory")])
 def test_easy_support_images_are_recognised(name):
     chosen, (support, labels, _) = method(name), task()
     if isinstance(chosen, FineTuning):
         chosen.settings = FineTuningSettings(steps=60, rate=3e-3)
-    elif name == "maml":
-        chosen.settings = Maml(adapt_steps=60, inner_rate=0.5)
+    elif isinstance(chosen, MamlLearner):
+        chosen.settings = chosen.settings.model_copy(update={"adapt_steps": 60, "inner_rate": 0.5})
+        chosen.rates = torch.nn.Parameter(torch.full((len(chosen._start(1)), 1), 0.5))
     assert (answer(chosen, support, labels, support).argmax(1) == labels).float().mean() > 0.8
 
 
@@ -156,7 +173,8 @@ def test_an_imprinted_head_answers_as_the_centred_cosine_to_each_class():
 
 def test_adapting_to_tasks_together_equals_adapting_to_each_alone():
     support, labels, query = task()
-    for name in ("prototypical", "maml", "linear_probe"):
+    for name in ("prototypical", "maml", "anil", "linear_probe", "cosine_head", "matching", "full_context", "relation", "siamese", "mann",
+                 "key_value", "meta_memory"):
         chosen = method(name)
         inputs = torch.stack([chosen.embed(support), chosen.embed(support.flip(-1) * 0.5)]).detach()
         asked = chosen.embed(query).detach()

@@ -10,14 +10,35 @@ from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_
 from models.method import Variation
 from models.train import train
 from workspace.errors import Refusal
-from workspace.settings import Adapt, Augment, Convert, Encoder, Maml, Params, Prototypical, Report, Supervised, Train
+from workspace.settings import (
+    Adapt,
+    Augment,
+    Convert,
+    Encoder,
+    KeyValue,
+    Maml,
+    Mann,
+    Matching,
+    MetaMemory,
+    Params,
+    Prototypical,
+    Relation,
+    Report,
+    Siamese,
+    Supervised,
+    Train,
+)
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
 PARAMS = Params(sites={"a": "source"}, convert=Convert(size=[16, 16]), train=Train(learners=["maml"], device="cpu", checkpoint_every=2),
                 adapt=Adapt(methods=["maml"]), report=Report(method="maml"))
 COMMON = {"steps": 6, "validate_every": 4, "validation_episodes": 4}
 SETTINGS = {"prototypical": Prototypical(shot=2, query=3, **COMMON), "supervised": Supervised(batch=16, **COMMON),
-            "maml": Maml(shot=2, query=3, tasks=2, inner_steps=1, adapt_steps=2, **COMMON)}
+            "maml": Maml(shot=2, query=3, tasks=2, inner_steps=2, adapt_steps=2, learned_rates=True, multi_step_steps=4, first_order_steps=2, **COMMON),
+            "matching": Matching(shot=2, query=3, full_context=True, **COMMON), "relation": Relation(shot=2, query=3, **COMMON),
+            "siamese": Siamese(shot=2, query=3, **COMMON), "key_value": KeyValue(shot=2, query=3, **COMMON),
+            "meta_memory": MetaMemory(shot=2, query=3, **COMMON),
+            "mann": Mann(shot=2, query=3, slots=16, cell=8, heads=2, controller=20, **COMMON)}
 
 
 def fresh(name: str, **changes):
@@ -62,9 +83,9 @@ def test_a_state_of_other_data_or_settings_is_not_resumed(tmp_path, sources):
     assert load_state(tmp_path / "missing", "mark", model, optimiser) is None
 
 
-@pytest.mark.parametrize("name", ["prototypical", "supervised"])
+@pytest.mark.parametrize("name", ["prototypical", "supervised", "matching", "relation", "siamese", "key_value", "meta_memory"])
 def test_training_learns_what_can_be_learned(name, sources):
-    model = fresh(name, steps=60, rate=3e-3, validate_every=20)
+    model = fresh(name, steps=80, rate=5e-3, validate_every=20)
     state = train(model, *sources, PARAMS)
     assert state.best_validation > 0.75
     assert state.curve[-1]["loss"] < state.curve[0]["loss"]

@@ -1,0 +1,43 @@
+"""Cosine head: the adaptation of Baseline++ (Chen, Liu, Kira, Wang and Huang 2019, section 3.2) on frozen source features.
+
+The source model here has linear heads, where the paper's has cosine heads too.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from models.learners.prototypical import class_means
+from models.learners.supervised import Supervised
+from models.method import Method, Support
+from workspace.settings import CosineHead as Settings
+
+
+class CosineHead(Method):
+    """A weight vector a class, trained by Adam on the whole support from the class means on; logits are scaled cosines."""
+
+    def __init__(self, source: Supervised, settings: Settings):
+        super().__init__()
+        self.source, self.settings = source, settings
+
+    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+        return F.normalize(self.source.encoder(images) - self.source.feature_mean, dim=1)
+
+    def adapt(self, support: Support) -> Float[Tensor, "task way feature"]:
+        inputs = support.inputs.detach()
+        with torch.enable_grad():
+            heads = class_means(Support(inputs, support.labels, support.way)).requires_grad_()
+            optimiser = torch.optim.Adam([heads], lr=self.settings.rate)
+            for _ in range(self.settings.steps):
+                losses = F.cross_entropy(self._logits(heads, inputs).transpose(1, 2), support.labels, reduction="none")
+                optimiser.zero_grad()
+                losses.mean(1).sum().backward()  # each task's own mean, so that tasks together learn as each would alone
+                optimiser.step()
+        return heads.detach()
+
+    def predict(self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]) -> Tensor:
+        return self._logits(adapted, query)
+
+    def _logits(self, heads: Tensor, inputs: Tensor) -> Float[Tensor, "task image way"]:
+        return self.settings.scale * inputs @ F.normalize(heads, dim=-1).transpose(1, 2)
