@@ -1,6 +1,7 @@
 """Key-value memory network: Miller et al. 2016, section 3, with a support image a slot."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -13,8 +14,11 @@ class KeyValue(Learner):
     """Each support image is a slot: its key is what a query is compared with, its value what is read, and its label the answer.
 
     The paper's values are words of a fixed vocabulary. Labels mean something within a task only, so a value here is a second
-    embedding of the image, which the hops read, beside the label, which the last addressing answers with.
+    embedding of the image, which the hops read, beside the label, which the last addressing answers with. Addressing is by cosine
+    with a learned scale: by plain products a class of short keys would never be found.
     """
+
+    FIRST_SCALE = 10.0
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
@@ -22,9 +26,9 @@ class KeyValue(Learner):
         self.key = nn.Linear(features, features)  # A of the keys and of the question, which are images alike
         self.value = nn.Linear(features, features)  # A of the values
         self.hops = nn.ModuleList(nn.Linear(features, features, bias=False) for _ in range(settings.hops))  # R_j
+        self.log_scale = nn.Parameter(torch.tensor(self.FIRST_SCALE).log())
         for hop in self.hops:
             nn.init.eye_(hop.weight)  # untrained hops leave the question in the space of the keys
-        self.scale = features**-0.5
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
         return self.encoder(images)
@@ -41,4 +45,4 @@ class KeyValue(Learner):
         return log_class_attention(self._scores(question, keys), adapted)
 
     def _scores(self, question: Tensor, keys: Tensor) -> Float[Tensor, "task query support"]:
-        return question @ keys.transpose(1, 2) * self.scale
+        return self.log_scale.exp() * F.normalize(question, dim=-1) @ F.normalize(keys, dim=-1).transpose(1, 2)

@@ -24,11 +24,15 @@ def meta_memory() -> MetaMemory:
 SUPPORT = Support(torch.rand(2, 5, 4, generator=torch.Generator().manual_seed(1)), torch.tensor([[0, 1, 2, 0, 1], [2, 2, 1, 0, 1]]), 3)
 
 
+def cosine(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return F.cosine_similarity(first[:, :, None], second[:, None], dim=-1)
+
+
 def test_one_hop_is_the_paper_s_addressing_and_reading():
     chosen, query = key_value(1), torch.rand(2, 3, 4)
     keys, values, question = chosen.key(SUPPORT.inputs), chosen.value(SUPPORT.inputs), chosen.key(query)
-    read = (question @ keys.transpose(1, 2) / 2).softmax(-1) @ values  # 2: the root of 4 features
-    last = (chosen.hops[0](question + read) @ keys.transpose(1, 2) / 2).softmax(-1)
+    read = (KeyValue.FIRST_SCALE * cosine(question, keys)).softmax(-1) @ values
+    last = (KeyValue.FIRST_SCALE * cosine(chosen.hops[0](question + read), keys)).softmax(-1)
     expected = last @ F.one_hot(SUPPORT.labels, 3).float()
     torch.testing.assert_close(chosen.predict(SUPPORT, query).exp(), expected)
 
