@@ -7,6 +7,7 @@ import pandas as pd
 
 from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary
 from data_prep.decode import Decoded, Planned
+from data_prep.labels import shown_lines
 from data_prep.records import COLUMNS
 from data_prep.rejects import REASONS, Reject, one_a_file
 from data_prep.scan import ScanResult
@@ -63,7 +64,9 @@ def shown(account: Account, examples: int = 0) -> str:
         if examples:
             hashes = sorted(account.found.keys.file(reject.name) for reject in rejects)
             lines.append(f"         such as {' '.join(hashes[:examples])}")
-    lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
+    unmatched = account.found.matched.unmatched
+    lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none"
+              f"{f' ({shown_lines(sorted(unmatched))})' if unmatched else ''}; "
               f"{labels['unlabelled_images']} images have no row",
               f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
               *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items())]
