@@ -64,6 +64,7 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
     for value, fitting in _fitting(table, inside).items():
         if len(fitting) > 1:
             ambiguous.append(table.rows[value].line)
+            continue
         for name in inside[fitting[0]]:
             values[name].append(value)
     pairs = {_lines(table.rows[fitting[0]], table.rows[value]) for fitting in values.values() for value in fitting[1:]

@@ -83,6 +83,11 @@ def test_an_empty_table_is_refused() -> None:
     assert "an empty file" in refusal("")
 
 
+def test_class_values_are_compared_as_written_without_the_spaces_around_them() -> None:
+    assert read("PatientID,view\nZ1, ap supine \n").rows["Z1"].label == "AP"
+    assert "1 values of view under neither classes nor ignore (line 2)" in refusal("PatientID,view\nZ1,ap\n")
+
+
 def test_a_row_without_a_value_contradicts_no_other() -> None:
     assert set(read("PatientID,view\n,AP\n,PA\nZ1,AP\n").rows) == {"Z1"}
 
