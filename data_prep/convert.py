@@ -1,6 +1,6 @@
 """The convert stage: one hospital's export -> data/studies/SITE, whole or not at all.
 
-Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv and summary.json.
+Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv, unmatched.csv and summary.json.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ import pandas as pd
 
 from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
+from data_prep.matching import write_unmatched
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, one_a_file, write_rejects
@@ -38,6 +39,7 @@ def convert(workspace: Workspace, name: str) -> None:
         refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
         write_rejects(rejects, found.keys, folder / "rejects.csv")
+        write_unmatched(found.matched.unmatched, folder / "unmatched.csv")
         told = summary(found, rows, rejects)
         write_whole(folder / "summary.json", to_json(told))
     images = [reject for reject in rejects if reject.image]
@@ -91,7 +93,7 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
 def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[str, object]:
     """What became of every file. files = used + rejected + not_images."""
     lost = [reject for reject in rejects if reject.image]
-    photometric = count(row["photometric"] for row in rows)
+    labels, photometric = found.matched, count(row["photometric"] for row in rows)
     kept = {row["record"] for row in rows}
     totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
     return {
@@ -103,8 +105,8 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
         "patients": len({row["patient"] for row in rows}),
         "classes": count_classes(found.site, rows),
         "rejects": count_reasons(rejects),
-        "labels": {"rows": found.labelled.rows, "matched": found.labelled.matched,
-                   "unmatched_rows": found.labelled.unmatched_rows, "unlabelled_images": found.labelled.unlabelled_images},
+        "labels": {"rows": labels.lines, "matched": labels.lines - len(labels.unmatched),
+                   "unmatched_rows": len(labels.unmatched), "unlabelled_images": found.unlabelled_images},
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
         "modalities": count(row["modality"] for row in rows),

@@ -89,7 +89,7 @@ def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
         if image.kind in (itk_image.NRRD, itk_image.META):
             pixels = itk_image.read_pixels(stream, image)
         else:
-            pixels = nifti.read_pixels(stream) if image.kind == "nifti" else raster.read_pixels(stream)
+            pixels = nifti.read_pixels(stream, image.frame) if image.kind == "nifti" else raster.read_pixels(stream)
     if image.kind in ("nifti", itk_image.NRRD, itk_image.META) and pixels.values.shape[: len(image.shape)] != image.shape:
         raise Rejected("file_changed")
     return [pixels]

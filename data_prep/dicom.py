@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
+from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
 from pydicom.uid import (
     UID,
@@ -75,12 +76,12 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
 
 
-def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile:
-    """What the header says, without decoding pixels. `bare`: the file has no preamble. Raises Rejected."""
+def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple[str, ...] = ()) -> ImageFile:
+    """What the header says, without decoding pixels. `bare`: the file has no preamble; `asked`: more identifiers. Raises Rejected."""
     with quiet():
-        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *IDENTIFYING, *NEEDED])
+        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *asked, *IDENTIFYING, *NEEDED])
         syntax = _transfer_syntax(data)
-        identifiers = {keyword: value for keyword in (*IDENTIFIERS, *DEVICE) if (value := _text(data, keyword))}
+        identifiers = {keyword: value for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
         try:
             _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
@@ -352,6 +353,15 @@ def _text(data: Dataset, keyword: str) -> str:
     except Exception:  # converting a malformed value may raise anything; to us it is missing
         return ""
     return "" if value is None else str(value).strip(" \0")
+
+
+def _identifier(data: Dataset, keyword: str) -> str:
+    """As _text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
+    try:
+        value = data.get(keyword)
+    except Exception:  # as in _text
+        return ""
+    return "\\".join(map(str, value)).strip(" \0") if isinstance(value, MultiValue) else _text(data, keyword)
 
 
 def _whole(data: Dataset, keyword: str) -> int | None:

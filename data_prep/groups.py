@@ -10,13 +10,14 @@ from scipy.sparse.csgraph import connected_components
 TIES = ("patient", "study", "series", "pixel_hash")
 
 
-def group_of(records: pd.DataFrame) -> pd.Series:
+def group_of(records: pd.DataFrame, ties: tuple[str, ...] = TIES) -> pd.Series:
     """Name for each record the group that it may not be parted from: the smallest patient key among all it is tied to.
 
-    Most groups are one patient. Two patient numbers with identical pixels are one group: probably one patient twice.
+    `ties`: the columns in which equal values tie two records, also by way of others. Most groups are one patient. Two patient
+    numbers with identical pixels are one group: probably one patient twice.
     """
     rows, nodes, offset = [], [], 0
-    for tie in TIES:
+    for tie in ties:
         codes, values = pd.factorize(records[tie], sort=True)
         known = codes >= 0
         rows.append(np.flatnonzero(known))

@@ -54,7 +54,8 @@ class ImageFile:
     identifiers: dict[str, str] = field(default_factory=dict)  # DICOM keyword -> value
     place: Place | None = None
     frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
-    frame: int | None = None  # which one of a multi-frame file's slices this is
+    volumes: int = 1  # that lie one behind the other in the file: the time points of a 4D NIfTI
+    frame: int | None = None  # which one of a multi-frame file's slices, or of its volumes, this is
     part: str = ""
     data: Found | None = None
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
@@ -69,7 +70,9 @@ class ImageFile:
 
     @property
     def slices(self) -> list["ImageFile"]:
-        """Itself, or each slice of a multi-frame file."""
+        """Itself, or each slice of a multi-frame file, or each volume of several."""
+        if self.volumes > 1:
+            return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:
             return [self]
         return [replace(self, shape=self.shape[1:], facts=replace(self.facts, spacing=spacing), place=place, frames=(), frame=frame)

@@ -91,7 +91,7 @@ def read_headers(root: Path, name: str, site: Site) -> tuple[list[Found], list[I
                        "every label's number under one of them, as text", "add them to the site's file")] if unknown else [])
     others = [found for member, found in members.items() if member not in {part + IMAGES for part in PARTS}]
     examined = [*images, *(Reject(found.name, KIND, "not_an_image") for found in others)]
-    return files + others, examined, LabelTable(BY_ARRAY, rows, len(rows), False)
+    return files + others, examined, LabelTable(BY_ARRAY, rows, dict(enumerate(rows)), False)
 
 
 def read_pixels(image: ImageFile) -> Pixels:

@@ -12,9 +12,11 @@ import numpy as np
 from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
 from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
+from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
-from data_prep.labels import BY_ARRAY, BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
+from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
+from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
@@ -24,22 +26,10 @@ from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
 from workspace.settings import Convert, Params, Site, resolve_root
+from workspace.siblings import two_keys
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
                  **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """How labels and images met."""
-
-    rows: int
-    matched: int
-    unlabelled_images: int
-
-    @property
-    def unmatched_rows(self) -> int:
-        return self.rows - self.matched
 
 
 @dataclass(frozen=True)
@@ -53,7 +43,8 @@ class ScanResult:
     files: int
     plans: tuple[Planned, ...]
     rejects: tuple[Reject, ...]
-    labelled: Labelled
+    matched: Matched
+    unlabelled_images: int
     idle_rules: list[int]  # numbers of the crop rules that apply to no image
 
     @cached_property
@@ -72,7 +63,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     `root`: where the export is; by default the workspace's incoming folder. `secret`: by default the workspace's, made on
     first use; with one of your own (deidentify.new_secret()) nothing is written.
     """
-    refuse_if(_setting_problems(name, site))
+    refuse_if([*_setting_problems(name, site), *two_keys(workspace, name, site, params)])
     root = root or incoming_root(workspace, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     if site.labels.match == BY_ARRAY:
@@ -82,14 +73,13 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     examined, idle_rules = burned_in.as_set(examined, site)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
-    rows, matched = _match(images, table, f"{name} {site.labels.file or BY_ARRAY}")
-    images, again = _drop_duplicates(images, rows)
+    matched = match_images(images, rejects, table, site.labels, f"{name} {site.labels.file or BY_ARRAY}")
+    images, again = _drop_duplicates(images, matched.rows)
     rejects += again
     plan = partial(_plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
-    plans, unplanned = plan(images, rows, rejects, _Maker(name, site, keys, table))
-    unlabelled = len({image.found.name for image in images} - rows.keys())
+    plans, unplanned = plan(images, matched.rows, rejects, _Maker(name, site, keys, table))
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
-                      tuple(rejects + unplanned), Labelled(table.lines, matched, unlabelled), idle_rules)
+                      tuple(rejects + unplanned), matched, len({image.found.name for image in images} - matched.rows.keys()), idle_rules)
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
@@ -124,12 +114,12 @@ def count_classes(site: Site, rows: Iterable[dict[str, object]]) -> dict[str, di
     return {name: {"records": len(patients[name]), "patients": len(set(patients[name]))} for name in site.classes}
 
 
-def examine_all(files: list[Found]) -> list[ImageFile | Reject]:
-    return [examine(found) for found in files]
+def examine_all(files: list[Found], asked: tuple[str, ...] = ()) -> list[ImageFile | Reject]:
+    return [examine(found, asked) for found in files]
 
 
-def examine(found: Found) -> ImageFile | Reject:
-    """One file's header, or why it is not used."""
+def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
+    """One file's header, or why it is not used. `asked`: keywords of more DICOM elements to read as identifiers."""
     kind = Kind.OTHER
     try:
         with opened(found) as stream:
@@ -137,9 +127,9 @@ def examine(found: Found) -> ImageFile | Reject:
             stream.seek(0)
             match kind:
                 case Kind.DICOM:
-                    return dicom.read_header(stream, found)
+                    return dicom.read_header(stream, found, asked=asked)
                 case Kind.BARE_DICOM:
-                    return dicom.read_header(stream, found, bare=True)
+                    return dicom.read_header(stream, found, bare=True, asked=asked)
                 case Kind.NIFTI:
                     return nifti.read_header(stream, found)
                 case Kind.NRRD | Kind.METAIMAGE:
@@ -156,19 +146,25 @@ def examine(found: Found) -> ImageFile | Reject:
 
 def _setting_problems(name: str, site: Site) -> list[Problem]:
     """What is wrong with a site's settings that only readers can tell."""
+    where, match = f"sites/{name}.yaml", site.labels.match
     modalities = {"modality": site.modality, **{f"crop.{at}.modality": rule.modality for at, rule in enumerate(site.crop)}}
-    checks = [("labels.match", site.labels.match, (BY_FILE, *KEYWORDS, BY_ARRAY)),
-              *((setting, value, (None, *sorted(MODALITIES))) for setting, value in modalities.items())]
-    where = f"sites/{name}.yaml"
-    return [Problem(f"{where} {setting}", str(value), f"one of {', '.join(filter(None, allowed))}", "correct the setting")
-            for setting, value, allowed in checks if value not in allowed]
+    problems = [Problem(f"{where} {setting}", value, f"one of {', '.join(sorted(MODALITIES))}", "correct the setting")
+                for setting, value in modalities.items() if value is not None and value not in MODALITIES]
+    if match not in (BY_FILE, BY_FOLDER, BY_ARRAY):
+        try:
+            keyword_of(match)
+        except ValueError as why:
+            need = f"{BY_FILE}, {BY_FOLDER}, {BY_ARRAY}, or a DICOM keyword or tag of text or a whole number"
+            problems.append(Problem(f"{where} labels.match", f"{match}, {why}", need, "correct the setting"))
+    return problems
 
 
 def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[Found], list[ImageFile | Reject], LabelTable]:
     """An export's files, what each is, and the labels table among them. Raises Refusal."""
     table = read_labels(table_content(root, name, site), f"{name} {site.labels.file}", site)
     files = walk(root)
-    examined = list(track(in_order(examine_all, files, workers), f"{name}: reading headers", total=len(files)))
+    examine_some = partial(examine_all, asked=asked_of(site.labels))
+    examined = list(track(in_order(examine_some, files, workers), f"{name}: reading headers", total=len(files)))
     return files, _join_parts(files, examined), table
 
 
@@ -188,22 +184,6 @@ def table_content(root: Path, name: str, site: Site) -> bytes:
             return read_all(stream)
     except Rejected as rejected:
         raise Refusal(Problem(where, rejected.reason.replace("_", " "), "a CSV file", "send it again")) from None
-
-
-def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict[str, Row], int]:
-    """File name -> its row, and how many rows of the table found an image. Raises Refusal if none did."""
-    if table.match == BY_ARRAY:
-        values = {image.found.name: image.found.name for image in images}
-    elif table.match == BY_FILE:
-        values = match_files(table, (image.found.name for image in images), where)
-    else:
-        values = {image.found.name: image.identifiers.get(table.match, "") for image in images}
-    rows = {name: table.rows[value] for name, value in values.items() if value and value in table.rows}
-    if not rows:
-        raise Refusal(Problem(where, f"{table.lines} rows and {len(images)} images that never match",
-                              f"rows that match images by {table.match}", "correct labels.match and labels.column"))
-    matched = {values[name] for name in rows}
-    return rows, len(matched)
 
 
 def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
@@ -261,7 +241,7 @@ def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
 
 def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: "_Maker",
                   each: bool) -> tuple[list[Planned], list[Reject]]:
-    """Every volume of a DICOM series is a record, and every NIfTI volume. `each`: also later echoes and time points."""
+    """Every volume of a DICOM series or another file is a record. `each`: also later echoes and time points."""
     plans = []
     slices = [single for image in images for single in image.slices]
     flat = [image for image in slices if image.place is None and len(image.shape) == 2]
@@ -293,7 +273,7 @@ def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Re
         except Rejected as rejected:
             rejects += reject_all(volume.slices, rejected.reason, rejected.found)
     for image in slices:
-        if len(image.shape) == 3:
+        if len(image.shape) == 3 and (each or not image.frame):
             try:
                 plans.append(make((image,), rows, image.facts))
             except Rejected as rejected:
@@ -341,13 +321,8 @@ class _Maker:
         return found[0]
 
     def _patient(self, image: ImageFile, row: Row) -> str:
-        """The value that tells patients apart: the table's column, a DICOM keyword, or the file itself where it is no DICOM."""
-        if self.table.patient_column:
-            value = row.patient
-        elif self.site.labels.patient or image.kind == "dicom":
-            value = image.identifiers.get(self.site.labels.patient or "PatientID")
-        else:
-            value = image.found.name
+        """Raises Rejected where nothing tells whose it is."""
+        value = patient_of(image, row, self.table, self.site.labels)
         if not value:
             raise Rejected("no_patient")
         return value

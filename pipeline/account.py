@@ -8,6 +8,8 @@ import pandas as pd
 from data_prep.burned_in import warnings
 from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary
 from data_prep.decode import Decoded, Planned
+from data_prep.labels import shown_lines
+from data_prep.matching import UNMATCHED
 from data_prep.records import COLUMNS
 from data_prep.rejects import REASONS, Reject, one_a_file
 from data_prep.scan import ScanResult
@@ -64,8 +66,13 @@ def shown(account: Account, examples: int = 0) -> str:
         if examples:
             hashes = sorted(account.found.keys.file(reject.name) for reject in rejects)
             lines.append(f"         such as {' '.join(hashes[:examples])}")
+    unmatched = defaultdict(list)
+    for line, reason in sorted(account.found.matched.unmatched.items()):
+        unmatched[reason].append(line)
     lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
               f"{labels['unlabelled_images']} images have no row",
+              *(f"  {len(at):6} {reason} ({shown_lines(at)}): {UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
+                for reason, at in sorted(unmatched.items())),
               f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
               *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items()),
               *(f"  {warning}" for warning in warnings(totals))]

@@ -11,6 +11,7 @@ from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Params, Role, Site, load_params, load_site_file, resolve_root
+from workspace.siblings import two_roles
 
 SAMPLE = 20  # records decoded to see that the codecs of this export are there
 
@@ -52,7 +53,7 @@ def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, P
     if file.stem in params.phantom.hospitals and root != workspace.incoming(file.stem).resolve():
         problems.append(Problem(f"params.yaml phantom.hospitals.{file.stem}", "a phantom of this name", "a name of its own for the hospital",
                                 f"rename {file.name}, or fewsite remove {file.stem}"))
-    refuse_if(problems)
+    refuse_if([*problems, *two_roles(workspace, file.stem, site, params, role)])
     return params, site, root
 
 

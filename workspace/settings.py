@@ -59,17 +59,18 @@ class Labels(Strict):
     """How a row of the labels table finds its image, and which columns to read."""
 
     file: str | None = None  # CSV, relative to the site's root; needed unless match is npz
-    match: str  # "file" (name or path under root), PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, or "npz": labels of its own
+    match: str  # "file" or "folder" (name or path under root), a DICOM keyword or tag (PatientID, "(0008,0050)"), or "npz": labels of its own
     column: str | None = None  # the column that holds the match value; by default the one named like `match`
     class_column: str | None = Field(None, alias="class")  # the column that holds the class; needed unless match is npz
-    patient: str | None = None  # a column, or a DICOM keyword; by default PatientID for DICOM, else every image is its own patient
+    patient: str | None = None  # a column, or a DICOM keyword or tag; by default PatientID for DICOM, else every image is its own patient
+    one_class_a: Literal["image", "study", "patient"] = "image"  # study, patient: a table that gives one of them two classes is refused
     age: str | None = None  # a column, years
     sex: str | None = None  # a column
 
     @model_validator(mode="after")
     def _are_in_a_table_or_beside_the_images(self) -> "Labels":
         columns = (self.column, self.patient, self.age, self.sex)
-        if self.match == "npz" and any((self.file, self.class_column, *columns)):
+        if self.match == "npz" and (any((self.file, self.class_column, *columns)) or self.one_class_a != "image"):
             raise ValueError("match alone, since an npz holds its own labels")
         if self.match != "npz" and not (self.file and self.class_column):
             raise ValueError("file and class, unless match is npz")
@@ -129,7 +130,7 @@ class Convert(Strict):
     channels: Literal[1, 3] = 1  # 1: grey; 3: colour, grey images repeated
     window: dict[str, Range] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
     percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
-    repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series: the first, or a record each
+    repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series or 4D NIfTI: the first, or a record each
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
 
 

@@ -8,6 +8,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
@@ -319,11 +320,26 @@ def test_a_volume_in_a_flat_study_and_conflicting_labels_are_rejected(tmp_path: 
     assert summary(made)["rejects"]["conflicting_labels"] == 9 and summary(made)["records"] == 1
 
 
+@pytest.mark.parametrize(("repeats", "records"), [("first", 2), ("each", 6)])
+def test_of_a_4d_nifti_the_first_volume_is_used_or_each(tmp_path: Path, repeats: str, records: int) -> None:
+    made = workspace(tmp_path, "{file: labels.csv, match: file, class: view}", size="[8, 8, 8]", extra="")
+    made.params_file.write_text(made.params_file.read_text().replace("[8, 8, 8]", f"[8, 8, 8], repeats: {repeats}"))
+    values = np.random.default_rng(0).integers(0, 99, (10, 12, 6, 5)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([-0.5, -0.7, 2, 1])), made.incoming("site") / "series.nii")
+    nibabel.save(nibabel.Nifti1Image(values[..., 0], np.diag([-0.5, -0.7, 2, 1])), made.incoming("site") / "one.nii.gz")
+    (made.incoming("site") / "labels.csv").write_text("file,view\nseries.nii,AP\none.nii.gz,PA\n")
+    stage.convert(made, "site")
+    told, studies = summary(made), read_studies(made.studies("site"))
+    assert (told["records"], told["patients"], told["used"], told["rejected"]) == (records, 2, 2, 0)
+    assert studies.records["record"].is_unique and set(studies.records["slices"]) == {6}
+    assert studies.records["pixel_hash"].nunique() == records - 1  # the first volume is the one that lies beside it
+
+
 def test_settings_that_mean_nothing_are_refused_together(tmp_path: Path) -> None:
-    made = workspace(tmp_path, "{file: labels.csv, match: PatientName, class: view}", extra="modality: ct")
+    made = workspace(tmp_path, "{file: labels.csv, match: PatientNames, class: view}", extra="modality: ct")
     with pytest.raises(Refusal) as caught:
         stage.convert(made, "site")
-    assert "labels.match: found PatientName; need one of file, PatientID" in str(caught.value)
+    assert "labels.match: found PatientNames, no keyword or tag of the DICOM dictionary; need file, folder, npz, or" in str(caught.value)
     assert "modality: found ct" in str(caught.value)
 
 

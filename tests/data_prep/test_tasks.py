@@ -143,6 +143,22 @@ def test_what_trains_is_tied_to_no_validation_set_of_another_source():
     assert held["record"] in set(meta.sites["north"].records["record"])
 
 
+def test_who_is_tied_to_a_patient_asked_at_another_site_does_not_train_there():
+    north = split_records(cohort(prefix="n"), "source", CHOSEN)
+    records = cohort(prefix="e")
+    records["pixel_hash"] = "e" + records["pixel_hash"]
+    asked = north.loc[north["split"] == "query", "patient"].iloc[0]
+    alone = split_records(records, "source", CHOSEN)
+    first, second = alone.loc[alone["split"] == "train", "patient"].unique()[:2]
+    records.loc[records["patient"] == first, "patient"] = asked  # the namespace of both sites is one
+    at = [records.index[records["patient"] == patient][0] for patient in (asked, second)]
+    records.loc[at, "pixel_hash"] = "same"  # one of his pictures is also under another number
+    east = split_records(records, "source", CHOSEN).assign(split="train")
+    about = {"task": "t", "classes": ["a", "b"], "secret": "s"}
+    kept = gather({"north": north, "east": east}, {"north": about, "east": about}).sites["east"].records
+    assert not {asked, second} & set(kept["patient"]) and len(kept) == len(east) - 4
+
+
 def test_sources_under_two_secrets_are_refused():
     sites = {name: split_records(cohort(prefix=name), "source", CHOSEN) for name in ("n", "e")}
     about = {"task": "t", "classes": ["a", "b"]}
