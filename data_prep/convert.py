@@ -1,9 +1,9 @@
 """The convert stage: one hospital's export -> data/studies/SITE, whole or not at all.
 
-Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv and summary.json.
+Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, index.parquet, rejects.csv and summary.json.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from data_prep.decode import Decoded, Planned, decoder
+from data_prep.index import write_index
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
-from data_prep.rejects import Reject, count_reasons, one_a_file, write_rejects
+from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write_rejects
 from data_prep.scan import ScanResult, count, count_classes, scan
 from workspace.errors import Problem, Refusal, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
@@ -31,13 +32,14 @@ def convert(workspace: Workspace, name: str) -> None:
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
     with whole_folder(workspace.studies(name)) as folder:
-        rows, rejects, used = write_pixels(found, folder / "pixels.npy")
-        rejects = one_a_file([*found.rejects, *rejects], used)
+        rows, new, used = write_pixels(found, folder / "pixels.npy")
+        rejects = one_a_file([*found.rejects, *new], used)
         refuse_too_many(found, rejects)
         refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
+        write_index(found.seen, kept(found.plans, rows), rejects, found.keys, folder / "index.parquet")
         write_rejects(rejects, found.keys, folder / "rejects.csv")
-        write_whole(folder / "summary.json", to_json(summary(found, rows, rejects)))
+        write_whole(folder / "summary.json", to_json(summary(found, rows, rejects, left_out([*found.left_out, *new], used))))
     images = [reject for reject in rejects if reject.image]
     say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
         f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
@@ -66,6 +68,12 @@ def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[P
     return zip(plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True)
 
 
+def kept(plans: Iterable[Planned], rows: list[Row]) -> list[Planned]:
+    """The plans that became records."""
+    records = {row["record"] for row in rows}
+    return [plan for plan in plans if plan.key in records]
+
+
 @contextmanager
 def growing_array(path: Path, item: tuple[int, ...]) -> Iterator[BinaryIO]:
     """A .npy file of uint8 to which items are appended; its header is filled in at the end, when their number is known."""
@@ -84,8 +92,8 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
-def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[str, object]:
-    """What became of every file. files = used + rejected + not_images."""
+def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]) -> dict[str, object]:
+    """What became of every file. files = used + rejected + not_images. `frames`: those left out of files that are used in part."""
     lost = [reject for reject in rejects if reject.image]
     photometric = count(row["photometric"] for row in rows)
     totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
@@ -98,6 +106,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
         "patients": len({row["patient"] for row in rows}),
         "classes": count_classes(found.site, rows),
         "rejects": count_reasons(rejects),
+        "left_out_frames": count_reasons(frames),
         "labels": {"rows": found.labelled.rows, "matched": found.labelled.matched,
                    "unmatched_rows": found.labelled.unmatched_rows, "unlabelled_images": found.labelled.unlabelled_images},
         "photometric": photometric,

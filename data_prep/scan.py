@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from data_prep import dicom, itk_image, nifti, npz, raster
 from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, UNKNOWN_MODALITY, Keys, read_secret
 from data_prep.image_file import Facts, ImageFile
+from data_prep.index import Seen, look_up
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
 from data_prep.parallel import in_order
-from data_prep.rejects import Reject, Rejected, one_a_file
+from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.walk import walk
@@ -54,6 +56,8 @@ class ScanResult:
     plans: tuple[Planned, ...]
     rejects: tuple[Reject, ...]
     labelled: Labelled
+    left_out: tuple[Reject, ...]  # frames of files that are used in part
+    seen: tuple[Seen, ...]
 
     @cached_property
     def classes(self) -> dict[str, dict[str, int]]:
@@ -81,13 +85,17 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
     rows, matched = _match(images, table, f"{name} {site.labels.file or BY_ARRAY}")
-    images, again = _drop_duplicates(images, rows)
+    images, again = drop_duplicates(images, rows)
     rejects += again
-    plan = partial(_plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
-    plans, unplanned = plan(images, rows, rejects, _Maker(name, site, keys, table))
+    make = _Maker(name, site, keys, table)
+    plan = partial(plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
+    plans, unplanned = plan(images, rows, rejects, make)
+    rejects += unplanned
+    used = {image.found.name for plan in plans for image in plan.files}
     unlabelled = len({image.found.name for image in images} - rows.keys())
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
-                      tuple(rejects + unplanned), Labelled(table.lines, matched, unlabelled))
+                      tuple(one_a_file(rejects, used)), Labelled(table.lines, matched, unlabelled),
+                      tuple(left_out(rejects, used)), tuple(look_up(examined, keys, lambda image: make.patient(image, rows))))
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
@@ -165,7 +173,7 @@ def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[F
     table = read_labels(table_content(root, name, site), f"{name} {site.labels.file}", site)
     files = walk(root)
     examined = list(track(in_order(examine_all, files, workers), f"{name}: reading headers", total=len(files)))
-    return files, _join_parts(files, examined), table
+    return files, join_parts(files, examined), table
 
 
 def table_content(root: Path, name: str, site: Site) -> bytes:
@@ -202,7 +210,7 @@ def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict
     return rows, len(matched)
 
 
-def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
+def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
     """Give each header its data file, which shares its fate and is no file of its own.
 
     A header is rejected where that file is missing, is another header's or is itself an image.
@@ -224,7 +232,7 @@ def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[
     return [item for name, items in joined if name not in taken for item in items]
 
 
-def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
+def drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
     """One file for each SOP Instance UID: one with a label, then the largest, since a copy may be cut short, then the first by name."""
     best: dict[str, ImageFile] = {}
 
@@ -241,8 +249,16 @@ def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[lis
     return kept, reject_all(again, "duplicate_instance")
 
 
+class Maker(Protocol):
+    """Makes the record of files that belong together. Raises Rejected where that takes what they lack, such as a label."""
+
+    def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row | None: ...
+
+    def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned: ...
+
+
 def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject],
-                 make: "_Maker") -> tuple[list[Planned], list[Reject]]:
+                 make: Maker) -> tuple[list[Planned], list[Reject]]:
     """Every image file is a record."""
     plans, rejects = [], []
     for image in images:
@@ -255,9 +271,12 @@ def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
     return plans, rejects
 
 
-def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: "_Maker",
-                  each: bool) -> tuple[list[Planned], list[Reject]]:
-    """Every volume of a DICOM series is a record, and every NIfTI volume. `each`: also later echoes and time points."""
+def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: Maker,
+                 each: bool) -> tuple[list[Planned], list[Reject]]:
+    """Every volume of a DICOM series is a record, and every NIfTI volume. `each`: also later echoes and time points.
+
+    A multi-frame file has a reject for each of its frames that are not used.
+    """
     plans = []
     slices = [single for image in images for single in image.slices]
     flat = [image for image in slices if image.place is None and len(image.shape) == 2]
@@ -294,7 +313,22 @@ def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Re
                 plans.append(make((image,), rows, image.facts))
             except Rejected as rejected:
                 rejects += reject_all([image], rejected.reason, rejected.found)
-    return plans, one_a_file(rejects, {image.found.name for plan in plans for image in plan.files})
+    return plans, rejects
+
+
+def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Volume | None) -> dict[str, object]:
+    """The fields of a record that no label is needed for; identifiers as keyed hashes."""
+    first = files[0]
+    return {
+        "record": keys.record("\n".join(sorted(image.source for image in files))),
+        "study": keys.study(first.identifiers.get("StudyInstanceUID") or first.source),
+        "series": keys.series(first.identifiers.get("SeriesInstanceUID") or first.source),
+        "age": facts.age, "sex": facts.sex, "study_year": facts.study_year,
+        "modality": facts.modality, "manufacturer": facts.manufacturer, "model": facts.model,
+        "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
+        "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
+        "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
+    }
 
 
 @dataclass(frozen=True)
@@ -309,21 +343,13 @@ class _Maker:
     def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned:
         """Raises Rejected where the label or the patient cannot be told."""
         row = self.label(files, rows)
-        first = files[0]
-        key = self.keys.record("\n".join(sorted(image.source for image in files)))
-        modality = self.site.modality if facts.modality == UNKNOWN_MODALITY and self.site.modality else facts.modality
-        return Planned(key, files, {
-            "record": key, "site": self.name, "task": self.site.task,
-            "patient": self.keys.patient(self._patient(first, row)),
-            "study": self.keys.study(first.identifiers.get("StudyInstanceUID") or first.source),
-            "series": self.keys.series(first.identifiers.get("SeriesInstanceUID") or first.source),
-            "label": row.label,
+        told = describe(self.keys, files, facts, volume)
+        return Planned(told["record"], files, told | {
+            "site": self.name, "task": self.site.task, "label": row.label,
+            "patient": self.keys.patient(self._patient(files[0], row)),
             "age": facts.age if row.age is None else row.age,
             "sex": facts.sex if row.sex is None else row.sex,
-            "study_year": facts.study_year, "modality": modality, "manufacturer": facts.manufacturer, "model": facts.model,
-            "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
-            "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
-            "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
+            "modality": self.site.modality if facts.modality == UNKNOWN_MODALITY and self.site.modality else facts.modality,
         }, volume.affine if volume else None)
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
@@ -337,7 +363,15 @@ class _Maker:
             raise Rejected("label_ignored")
         return found[0]
 
-    def _patient(self, image: ImageFile, row: Row) -> str:
+    def patient(self, image: ImageFile, rows: dict[str, Row]) -> str | None:
+        """The patient's key, of an image that may have no row; None where it cannot be told."""
+        row = rows.get(image.found.name)
+        try:
+            return None if row is None and self.table.patient_column else self.keys.patient(self._patient(image, row))
+        except Rejected:
+            return None
+
+    def _patient(self, image: ImageFile, row: Row | None) -> str:
         """The value that tells patients apart: the table's column, a DICOM keyword, or the file itself where it is no DICOM."""
         if self.table.patient_column:
             value = row.patient

@@ -132,9 +132,10 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
 
 
 def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> list[Reject]:
-    """One reject a file, data files with their headers."""
+    """One reject a file or frame, data files with their headers."""
     return [Reject(file.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
-                   image.identifiers.get("SOPInstanceUID", "")) for image in images for file in (image.found, image.data) if file]
+                   image.identifiers.get("SOPInstanceUID", ""), frame=image.frame)
+            for image in images for file in (image.found, image.data) if file]
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
