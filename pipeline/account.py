@@ -56,9 +56,7 @@ def shown(account: Account, examples: int = 0) -> str:
     labels = totals["labels"]
     lines = [f"{account.found.name}: {totals['files']} files = {totals['used']} used + {totals['rejected']} rejected "
              f"+ {totals['not_images']} no images"]
-    lines += losses(account.rejects, account.found.keys, examples)
-    if account.frames:
-        lines.append(f"  {len(account.frames):6} frames left out of files that are used in part: {', '.join(count_reasons(account.frames))}")
+    lines += losses(account.rejects, account.frames, account.found.keys, examples)
     lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
               f"{labels['unlabelled_images']} images have no row",
               f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
@@ -66,8 +64,8 @@ def shown(account: Account, examples: int = 0) -> str:
     return "\n".join(lines)
 
 
-def losses(rejects: list[Reject], keys: Keys, examples: int) -> list[str]:
-    """A line for each reason, with its cure and its first `examples`."""
+def losses(rejects: list[Reject], frames: list[Reject], keys: Keys, examples: int) -> list[str]:
+    """A line for each reason, with its cure and its first `examples`. `frames`: those left out of files that are used in part."""
     by_reason = defaultdict(list)
     for reject in rejects:
         by_reason[reject.reason].append(reject)
@@ -76,6 +74,8 @@ def losses(rejects: list[Reject], keys: Keys, examples: int) -> list[str]:
         lines.append(f"  {len(found):6} {reason}: {_what(found)}; do {REASONS[reason].do}")
         if examples:
             lines.append(f"         such as {' '.join(sorted(keys.file(reject.name) for reject in found)[:examples])}")
+    if frames:
+        lines.append(f"  {len(frames):6} frames left out of files that are used in part: {', '.join(count_reasons(frames))}")
     return lines
 
 
