@@ -3,10 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
+from data_prep.as_nifti import FLAGS, name_of, write_nifti
 from data_prep.decode import Planned
 from data_prep.deidentify import Keys, new_secret, read_secret
 from data_prep.dicomdir import is_dicomdir
-from data_prep.native import FLAGS, Native, native_name, read_native, write_native
 from data_prep.rejects import Reject, left_out, one_a_file, write_rejects
 from data_prep.unlabelled import files_under, path_keys, plan_all
 from pipeline.account import losses
@@ -46,12 +46,11 @@ def _write(plans: list[Planned], keys: Keys, folder: Path) -> tuple[list[tuple[P
     """What each plan that was written says of itself, and the rejects of the others."""
     written, rejects = [], []
     for plan in track(plans, "writing NIfTI", total=len(plans)):
-        native = read_native(plan)
-        if isinstance(native, Native):
-            write_native(native, native_name(plan, keys), folder)
-            written.append((plan, native.told))
+        outcome = write_nifti(plan, name_of(plan, keys), folder)
+        if isinstance(outcome, dict):
+            written.append((plan, outcome))
         else:
-            rejects += native
+            rejects += outcome
     return written, rejects
 
 

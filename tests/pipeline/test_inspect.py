@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from data_prep.native import MEASURED, TOLD
+from data_prep.as_nifti import TOLD
 from data_prep.rejects import REASONS
 from data_prep.unlabelled import NO_VOLUME
 from pipeline.inspect import inspect_path
@@ -230,7 +230,7 @@ def test_nothing_of_a_patient_is_in_any_output_or_message(tmp_path: Path, capfd:
         assert file.suffix != ".gz" or content[3:8] == b"\0" * 5  # no file name and no time in gzip's own header
     for content in contents:
         assert not re.search(rb"ZZPHI|1\.2\.3|7\.7|19500101|20190615|Inc|html|" + str(tmp_path).encode(), content)
-    assert {name for _, told in found for name in told} == {*TOLD, *MEASURED}
+    assert {name for _, told in found for name in told} == {*TOLD, "shape", "spacing", "affine", "flags", "padding_voxels"}
 
 
 def test_the_account_holds_and_rejects_say_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """One record as NIfTI on the grid of its files: nothing resampled, nothing windowed, and a flag for whatever a header does not say."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
@@ -19,14 +18,12 @@ RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])  # NIfTI's RGB24
 NIFTI1_LIMIT = 2**15 - 1  # voxels along an axis
 UNKNOWN_PIXEL = (1.0, 1.0)  # mm
 SCANNER, ALIGNED = 1, 2  # NIfTI's form codes: the scanner's coordinates, or any others
-AT_RISK = frozenset({"SC", "US", "XA"})  # their devices like to write names into the pixels
+AT_RISK = frozenset({"ES", "IVUS", "RF", "SC", "US", "XA"})  # modalities whose devices like to write names into the pixels
 
-# What the JSON beside an image holds, and nothing else. Identifiers are keyed hashes.
+# What of a header gets into the JSON beside an image. Identifiers are keyed hashes.
 TOLD = ("record", "patient", "study", "series", "age", "sex", "study_year", "modality", "manufacturer", "model",
         "transfer_syntax", "photometric", "slices",  # as in records.parquet
         "number")  # of the record in its series, from 1: stacks, and in each its echoes, image types and time points in their order
-MEASURED = ("shape", "spacing", "affine", "flags", "padding_voxels")  # of the NIfTI file's axes; spacing in mm, missing where not known
-
 FLAGS = {
     "inverted": "the lowest value is white (MONOCHROME1); values are as they are in the file",
     "padding": "voxels that the file calls padding; their values are as they are in the file, padding_voxels counts them",
@@ -39,48 +36,46 @@ FLAGS = {
 }
 
 
-@dataclass(frozen=True)
-class Native:
-    """A record as it is written. `told`: the content of the JSON."""
-
-    image: nibabel.Nifti1Image
-    told: dict[str, object]
-
-
-def native_name(plan: Planned, keys: Keys) -> str:
+def name_of(plan: Planned, keys: Keys) -> str:
     """The keyed hash of the record's first file, with the first frame's number where a file may make several records."""
     first = plan.files[0]
     frames = [image.frame for image in plan.files if image.frame is not None and image.found == first.found]
     return keys.file(first.found.name) + (f"_frame{min(frames) + 1}" if frames else "")
 
 
-def read_native(plan: Planned) -> Native | list[Reject]:
-    """Decode a record; or the rejects of all of its files."""
+def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | list[Reject]:
+    """Write NAME.nii.gz and NAME.json, and give what the JSON holds; or the rejects of all of the record's files."""
     pixels = read(plan, windowed=False)
     if not isinstance(pixels, Pixels):
         return pixels
-    first = plan.files[0]
-    known = plan.affine if plan.affine is not None else first.affine
-    pixel = first.facts.spacing or UNKNOWN_PIXEL
-    if known is None:
-        known = slice_affine(first, pixel)
-    affine = LPS_TO_RAS @ np.diag([pixel[1], pixel[0], 1.0, 1.0]) if known is None else known
-    voxels = _voxels(pixels, affine, bottom_up=first.affine is not None)
+    affine, placed = _grid(plan)
+    voxels = _voxels(pixels, affine, bottom_up=plan.files[0].affine is not None)
     image = (nibabel.Nifti1Image if max(voxels.shape) <= NIFTI1_LIMIT else nibabel.Nifti2Image)(voxels, affine)
-    code = SCANNER if first.kind == "dicom" and known is not None else ALIGNED
+    code = SCANNER if placed and plan.files[0].kind == "dicom" else ALIGNED
     image.set_sform(affine, code)
     image.set_qform(affine, code)
     image.header.set_xyzt_units("mm")
-    spacing = voxel_sizes(affine) if pixels.values.ndim == 3 and not pixels.photograph else first.facts.spacing and first.facts.spacing[::-1]
-    return Native(image, {name: plan.row[name] for name in TOLD} | dict(zip(MEASURED, (
-        list(voxels.shape), None if spacing is None else [round(float(size), 6) for size in spacing], affine.tolist(),
-        _flags(plan, pixels, placed=known is not None), 0 if pixels.valid is None else int((~pixels.valid).sum())), strict=True)))
+    nibabel.save(image, folder / f"{name}.nii.gz")
+    axes = 3 if voxels.shape[2] > 1 else 2  # a single image's thickness is not known
+    told = {name: plan.row[name] for name in TOLD} | {
+        "shape": list(voxels.shape),
+        "spacing": None if plan.row["spacing"] is None else [round(float(size), 6) for size in voxel_sizes(affine)[:axes]],  # mm
+        "affine": affine.tolist(),
+        "flags": _flags(plan, pixels, placed),
+        "padding_voxels": 0 if pixels.valid is None else int((~pixels.valid).sum()),
+    }
+    (folder / f"{name}.json").write_text(to_json(told))
+    return told
 
 
-def write_native(native: Native, name: str, folder: Path) -> None:
-    """NAME.nii.gz and NAME.json."""
-    nibabel.save(native.image, folder / f"{name}.nii.gz")
-    (folder / f"{name}.json").write_text(to_json(native.told))
+def _grid(plan: Planned) -> tuple[np.ndarray, bool]:
+    """(column, row, slice) -> mm, RAS, and whether the files say it: what they do not say is made up as FLAGS tells."""
+    first = plan.files[0]
+    pixel = first.facts.spacing or UNKNOWN_PIXEL
+    for affine in (plan.affine, first.affine, slice_affine(first, pixel)):
+        if affine is not None:
+            return affine, True
+    return LPS_TO_RAS @ np.diag([pixel[1], pixel[0], 1.0, 1.0]), False
 
 
 def _voxels(pixels: Pixels, affine: np.ndarray, bottom_up: bool) -> np.ndarray:
