@@ -31,12 +31,12 @@ def inspect_path(workspace: Workspace, path: Path, out: Path) -> None:
     plans, rejects = plan_all(files, keys)
     with whole_folder(out.resolve()) as folder:
         written, new = _write(plans, keys, folder)
-        used = {image.found.name for plan, _ in written for image in plan.files}
+        used = {file.name for plan, _ in written for image in plan.files for file in (image.found, image.data) if file}
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")
     images = sum(reject.image for reject in rejects)
-    print(f"PATH: {len(files)} files = {len(files) - len(rejects)} used + {images} rejected + {len(rejects) - images} no images")
+    print(f"PATH: {len(files)} files = {len(used)} used + {images} rejected + {len(rejects) - images} no images")
     print("\n".join([*losses(rejects, frames, keys, 0), *_shown([told for _, told in written]), "  why a file was rejected: rejects.csv in DIR",
                      "  the path that a file's name or a hash of rejects.csv stands for: fewsite locate PATH HASH" if here else
                      "  no hash leads back to a file: the secret is gone; run in a workspace, and fewsite locate PATH HASH shows the path"]))
