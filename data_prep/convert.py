@@ -1,9 +1,10 @@
 """The convert stage: one hospital's export -> data/studies/SITE, whole or not at all.
 
-Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv, unmatched.csv and summary.json.
+Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, index.parquet, rejects.csv, unmatched.csv and
+summary.json.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -13,10 +14,11 @@ import pandas as pd
 
 from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
+from data_prep.index import write_index
 from data_prep.matching import write_unmatched
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
-from data_prep.rejects import Reject, count_reasons, one_a_file, write_rejects
+from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write_rejects
 from data_prep.scan import ScanResult, count, count_classes, scan
 from workspace.errors import Problem, Refusal, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
@@ -33,14 +35,15 @@ def convert(workspace: Workspace, name: str) -> None:
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
     with whole_folder(workspace.studies(name)) as folder:
-        rows, rejects, used = write_pixels(found, folder / "pixels.npy")
-        rejects = one_a_file([*found.rejects, *rejects], used)
+        rows, new, used = write_pixels(found, folder / "pixels.npy")
+        rejects = one_a_file([*found.rejects, *new], used)
         refuse_too_many(found, rejects)
         refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
+        write_index(found.seen, kept(found.plans, rows), rejects, found.keys, folder / "index.parquet")
         write_rejects(rejects, found.keys, folder / "rejects.csv")
         write_unmatched(found.matched.unmatched, folder / "unmatched.csv")
-        told = summary(found, rows, rejects)
+        told = summary(found, rows, rejects, left_out([*found.left_out, *new], used))
         write_whole(folder / "summary.json", to_json(told))
     images = [reject for reject in rejects if reject.image]
     say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
@@ -72,6 +75,12 @@ def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[P
     return zip(plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True)
 
 
+def kept(plans: Iterable[Planned], rows: list[Row]) -> list[Planned]:
+    """The plans that became records."""
+    records = {row["record"] for row in rows}
+    return [plan for plan in plans if plan.key in records]
+
+
 @contextmanager
 def growing_array(path: Path, item: tuple[int, ...]) -> Iterator[BinaryIO]:
     """A .npy file of uint8 to which items are appended; its header is filled in at the end, when their number is known."""
@@ -90,11 +99,10 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
-def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[str, object]:
-    """What became of every file. files = used + rejected + not_images."""
+def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]) -> dict[str, object]:
+    """What became of every file. files = used + rejected + not_images. `frames`: those left out of files that are used in part."""
     lost = [reject for reject in rejects if reject.image]
     labels, photometric = found.matched, count(row["photometric"] for row in rows)
-    kept = {row["record"] for row in rows}
     totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
     return {
         "site": found.name,
@@ -105,13 +113,14 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
         "patients": len({row["patient"] for row in rows}),
         "classes": count_classes(found.site, rows),
         "rejects": count_reasons(rejects),
+        "left_out_frames": count_reasons(frames),
         "labels": {"rows": labels.lines, "matched": labels.lines - len(labels.unmatched),
                    "unmatched_rows": len(labels.unmatched), "unlabelled_images": found.unlabelled_images},
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
         "modalities": count(row["modality"] for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
-        "burned_in": {**burned_in.count(plan for plan in found.plans if plan.key in kept), "idle_rules": found.idle_rules},
+        "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
         "secret": found.keys.fingerprint,
     }
 

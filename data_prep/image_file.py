@@ -61,6 +61,7 @@ class ImageFile:
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
+    affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
 
     @property
     def source(self) -> str:
@@ -84,11 +85,13 @@ class Pixels:
     """Decoded values. Grey: (*space) float32 in physical units where the file has them; photograph: (rows, columns, 3) uint8.
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
+    `rescaled`: false where a DICOM file does not say what its stored values mean.
     """
 
     values: np.ndarray
     valid: np.ndarray | None = None
     inverted: bool = False
+    rescaled: bool = True
 
     @property
     def photograph(self) -> bool:

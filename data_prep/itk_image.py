@@ -88,7 +88,7 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         if len(header.shape) == 3:
             affine = _affine(header)
             facts = Facts(header.kind.upper(), photometric, spacing=common_spacing(affine))
-            return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, part=part)
+            return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, part=part, affine=affine)
         facts = Facts(header.kind.upper(), photometric, spacing=_flat_spacing(header))
         return ImageFile(found, header.kind, header.shape[::-1], facts, part=part)
     except Rejected as rejected:

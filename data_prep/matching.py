@@ -78,7 +78,7 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
     return dict(values)
 
 
-def patient_of(image: ImageFile, row: Row, table: LabelTable, labels: Labels) -> str | None:
+def patient_of(image: ImageFile, row: Row | None, table: LabelTable, labels: Labels) -> str | None:
     """The value that tells patients apart: the table's column, a DICOM element, or the file itself where it is no DICOM."""
     if table.patient_column:
         return row.patient

@@ -36,9 +36,10 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         if len(shape) == 3:
             affine = _affine(header)
             facts = Facts(SYNTAX, "MONOCHROME2", spacing=common_spacing(affine))
-            return ImageFile(found, "nifti", common_shape(shape, affine), facts, volumes=_volumes(header))
+            return ImageFile(found, "nifti", common_shape(shape, affine), facts, volumes=_volumes(header), affine=affine)
         photometric = "RGB" if int(header["datatype"]) in COLOUR_TYPES else "MONOCHROME2"
-        return ImageFile(found, "nifti", shape[::-1], Facts(SYNTAX, photometric, spacing=_flat_spacing(header)))
+        facts = Facts(SYNTAX, photometric, spacing=_flat_spacing(header))
+        return ImageFile(found, "nifti", shape[::-1], facts, affine=_flat_affine(header))
 
 
 def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
@@ -158,6 +159,14 @@ def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
     affine[:3] *= _unit(header)
     check_affine(affine)
     return affine
+
+
+def _flat_affine(header: nibabel.Nifti1Header) -> np.ndarray | None:
+    """A single plane's own affine, where it has a usable one. Only what shows the file as it is may use it: see `_upright`."""
+    try:
+        return _affine(header)
+    except Rejected:
+        return None
 
 
 def _flat_spacing(header: nibabel.Nifti1Header) -> tuple[float, float] | None:

@@ -29,6 +29,12 @@ def to_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return nibabel.apply_orientation(volume, _turns(affine)).transpose(2, 1, 0)
 
 
+def from_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Undo `to_common`: the volume as (columns, rows, slices) of `affine`."""
+    back = nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt(COMMON), nibabel.io_orientation(affine))
+    return nibabel.apply_orientation(volume.transpose(2, 1, 0), back)
+
+
 def common_spacing(affine: np.ndarray) -> tuple[float, ...]:
     """Voxel size in mm of slices, rows and columns, in the common order."""
     return tuple(float(size) for size in _reordered(np.linalg.norm(affine[:3, :3], axis=0), affine))

@@ -122,6 +122,7 @@ class Reject:
     series: str = ""  # UID
     instance: str = ""  # UID
     part: str = ""  # the file that holds a header's voxels
+    frame: int | None = None  # of a multi-frame file, where it is not about all of it
 
     @property
     def image(self) -> bool:
@@ -144,6 +145,11 @@ def one_a_file(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
         if reject.name not in used:
             first.setdefault(reject.name, reject)
     return list(first.values())
+
+
+def left_out(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
+    """Those of single frames of a file in `used`: it is used in part, so that rejects.csv does not name it."""
+    return [reject for reject in rejects if reject.frame is not None and reject.name in used]
 
 
 def write_rejects(rejects: Iterable[Reject], keys: Keys, path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
 from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
+from data_prep.index import Seen, look_up
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
-from data_prep.rejects import Reject, Rejected, one_a_file
+from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.walk import walk
@@ -46,6 +48,8 @@ class ScanResult:
     matched: Matched
     unlabelled_images: int
     idle_rules: list[int]  # numbers of the crop rules that apply to no image
+    left_out: tuple[Reject, ...]  # frames of files that are used in part
+    seen: tuple[Seen, ...]
 
     @cached_property
     def classes(self) -> dict[str, dict[str, int]]:
@@ -74,12 +78,17 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
     matched = match_images(images, rejects, table, site.labels, f"{name} {site.labels.file or BY_ARRAY}")
-    images, again = _drop_duplicates(images, matched.rows)
+    images, again = drop_duplicates(images, matched.rows)
     rejects += again
-    plan = partial(_plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
-    plans, unplanned = plan(images, matched.rows, rejects, _Maker(name, site, keys, table))
+    make = _Maker(name, site, keys, table)
+    plan = partial(plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
+    plans, unplanned = plan(images, matched.rows, rejects, make)
+    rejects += unplanned
+    used = {image.found.name for plan in plans for image in plan.files}
+    unlabelled = len({image.found.name for image in images} - matched.rows.keys())
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
-                      tuple(rejects + unplanned), matched, len({image.found.name for image in images} - matched.rows.keys()), idle_rules)
+                      tuple(one_a_file(rejects, used)), matched, unlabelled, idle_rules, tuple(left_out(rejects, used)),
+                      tuple(look_up(examined, keys, lambda image: make.patient(image, matched.rows))))
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
@@ -165,7 +174,7 @@ def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[F
     files = walk(root)
     examine_some = partial(examine_all, asked=asked_of(site.labels))
     examined = list(track(in_order(examine_some, files, workers), f"{name}: reading headers", total=len(files)))
-    return files, _join_parts(files, examined), table
+    return files, join_parts(files, examined), table
 
 
 def table_content(root: Path, name: str, site: Site) -> bytes:
@@ -186,7 +195,7 @@ def table_content(root: Path, name: str, site: Site) -> bytes:
         raise Refusal(Problem(where, rejected.reason.replace("_", " "), "a CSV file", "send it again")) from None
 
 
-def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
+def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
     """Give each header its data file, which shares its fate and is no file of its own.
 
     A header is rejected where that file is missing, is another header's or is itself an image.
@@ -208,7 +217,7 @@ def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[
     return [item for name, items in joined if name not in taken for item in items]
 
 
-def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
+def drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
     """One file for each SOP Instance UID: one with a label, then the largest, since a copy may be cut short, then the first by name."""
     best: dict[str, ImageFile] = {}
 
@@ -225,8 +234,16 @@ def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[lis
     return kept, reject_all(again, "duplicate_instance")
 
 
+class Maker(Protocol):
+    """Makes the record of files that belong together. Raises Rejected where that takes what they lack, such as a label."""
+
+    def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row | None: ...
+
+    def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned: ...
+
+
 def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject],
-                 make: "_Maker") -> tuple[list[Planned], list[Reject]]:
+                 make: Maker) -> tuple[list[Planned], list[Reject]]:
     """Every image file is a record."""
     plans, rejects = [], []
     for image in images:
@@ -239,9 +256,12 @@ def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
     return plans, rejects
 
 
-def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: "_Maker",
-                  each: bool) -> tuple[list[Planned], list[Reject]]:
-    """Every volume of a DICOM series or another file is a record. `each`: also later echoes and time points."""
+def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: Maker,
+                 each: bool) -> tuple[list[Planned], list[Reject]]:
+    """Every volume of a DICOM series or another file is a record. `each`: also later echoes and time points.
+
+    A multi-frame file has a reject for each of its frames that are not used.
+    """
     plans = []
     slices = [single for image in images for single in image.slices]
     flat = [image for image in slices if image.place is None and len(image.shape) == 2]
@@ -278,7 +298,22 @@ def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Re
                 plans.append(make((image,), rows, image.facts))
             except Rejected as rejected:
                 rejects += reject_all([image], rejected.reason, rejected.found)
-    return plans, one_a_file(rejects, {image.found.name for plan in plans for image in plan.files})
+    return plans, rejects
+
+
+def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Volume | None) -> dict[str, object]:
+    """The fields of a record that no label is needed for; identifiers as keyed hashes."""
+    first = files[0]
+    return {
+        "record": keys.record("\n".join(sorted(image.source for image in files))),
+        "study": keys.study(first.identifiers.get("StudyInstanceUID") or first.source),
+        "series": keys.series(first.identifiers.get("SeriesInstanceUID") or first.source),
+        "age": facts.age, "sex": facts.sex, "study_year": facts.study_year,
+        "modality": facts.modality, "manufacturer": facts.manufacturer, "model": facts.model,
+        "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
+        "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
+        "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
+    }
 
 
 @dataclass(frozen=True)
@@ -293,20 +328,12 @@ class _Maker:
     def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned:
         """Raises Rejected where the label or the patient cannot be told."""
         row = self.label(files, rows)
-        first = files[0]
-        key = self.keys.record("\n".join(sorted(image.source for image in files)))
-        return Planned(key, files, {
-            "record": key, "site": self.name, "task": self.site.task,
-            "patient": self.keys.patient(self._patient(first, row)),
-            "study": self.keys.study(first.identifiers.get("StudyInstanceUID") or first.source),
-            "series": self.keys.series(first.identifiers.get("SeriesInstanceUID") or first.source),
-            "label": row.label,
+        told = describe(self.keys, files, facts, volume)
+        return Planned(told["record"], files, told | {
+            "site": self.name, "task": self.site.task, "label": row.label,
+            "patient": self.keys.patient(self._patient(files[0], row)),
             "age": facts.age if row.age is None else row.age,
             "sex": facts.sex if row.sex is None else row.sex,
-            "study_year": facts.study_year, "modality": facts.modality, "manufacturer": facts.manufacturer, "model": facts.model,
-            "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
-            "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
-            "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
         }, volume.affine if volume else None)
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
@@ -320,7 +347,15 @@ class _Maker:
             raise Rejected("label_ignored")
         return found[0]
 
-    def _patient(self, image: ImageFile, row: Row) -> str:
+    def patient(self, image: ImageFile, rows: dict[str, Row]) -> str | None:
+        """The patient's key, of an image that may have no row; None where it cannot be told."""
+        row = rows.get(image.found.name)
+        try:
+            return None if row is None and self.table.patient_column else self.keys.patient(self._patient(image, row))
+        except Rejected:
+            return None
+
+    def _patient(self, image: ImageFile, row: Row | None) -> str:
         """Raises Rejected where nothing tells whose it is."""
         value = patient_of(image, row, self.table, self.site.labels)
         if not value:

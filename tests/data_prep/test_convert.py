@@ -18,6 +18,7 @@ from pydicom.data import get_testdata_file
 from data_prep import convert as stage
 from data_prep.decode import Decoded
 from data_prep.deidentify import new_secret
+from data_prep.index import COLUMNS as INDEX
 from data_prep.parallel import in_order
 from data_prep.records import COLUMNS, read_studies
 from data_prep.rejects import REASONS
@@ -98,12 +99,30 @@ def test_records_and_pixels_keep_their_contract(tmp_path: Path) -> None:
     assert studies.records["manufacturer"].isna().all()
 
 
+def test_the_index_holds_a_row_for_every_file_and_agrees_with_the_other_outputs(tmp_path: Path) -> None:
+    made = messy(tmp_path)
+    stage.convert(made, "site")
+    index, told = pd.read_parquet(made.studies("site") / "index.parquet"), summary(made)
+    assert list(index.columns) == list(INDEX) and index["file"].is_monotonic_increasing and index["file"].is_unique
+    assert index["outcome"].value_counts().to_dict() == {"used": told["used"], "rejected": told["rejected"], "no_image": told["not_images"]}
+    assert len(index) == told["files"]
+    rejects = pd.read_csv(made.studies("site") / "rejects.csv")
+    lost = index[index["outcome"] != "used"]
+    assert lost[["file", "kind", "reason"]].to_numpy().tolist() == rejects[["file", "kind", "reason"]].to_numpy().tolist()
+    used = index[index["outcome"] == "used"].merge(read_studies(made.studies("site")).records, on="record")
+    assert len(used) == told["records"] and (used["place"] == 0).all() and (used["records"] == 1).all()
+    assert all((used[f"{name}_x"] == used[f"{name}_y"]).all() for name in ("patient", "study", "series"))
+    unlabelled = index[index["reason"] == "no_label"].iloc[0]
+    assert unlabelled["patient"] not in set(used["patient_x"]) and unlabelled["series"] in set(used["series_x"])
+    assert index.set_index("reason").loc["truncated", "series"] == unlabelled["series"]
+
+
 def test_nothing_of_a_patient_is_in_any_output_or_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     made = messy(tmp_path)
     stage.convert(made, "site")
     printed = "".join(capfd.readouterr()).encode()
-    records = pd.read_parquet(made.studies("site") / "records.parquet").to_csv().encode()
-    for content in [printed, records, *(path.read_bytes() for path in made.studies("site").iterdir())]:
+    tables = [pd.read_parquet(made.studies("site") / name).to_csv().encode() for name in ("records.parquet", "index.parquet")]
+    for content in [printed, *tables, *(path.read_bytes() for path in made.studies("site").iterdir())]:
         for secret in (b"ZZPHI", b"1.2.3.", b"20190615", b"script", str(tmp_path).encode()):
             assert secret not in content
 
@@ -264,6 +283,8 @@ def test_series_become_volumes_and_broken_ones_are_rejected_whole(tmp_path: Path
     told = summary(made)
     assert told["rejects"] == {"missing_slice": 8, "not_a_volume": 1, "not_an_image": 1, "sibling_rejected": 5, "truncated": 1}
     assert (told["records"], told["used"], told["files"]) == (2, 16, 32)
+    index = pd.read_parquet(made.studies("site") / "index.parquet")
+    assert [sorted(places) for _, places in index.groupby("record")["place"]] in ([[*range(7)], [*range(9)]], [[*range(9)], [*range(7)]])
     studies = read_studies(made.studies("site"))
     assert studies.pixels.shape == (2, 1, 8, 8, 8)
     assert sorted(studies.records["slices"]) == [7, 9] and set(studies.records["spacing"]) == {"2x0.7x0.5"}
@@ -290,6 +311,11 @@ def test_of_echoes_and_time_points_the_first_is_used_or_each(tmp_path: Path, rep
     told, studies = summary(made), read_studies(made.studies("site"))
     assert (told["records"], told["rejects"].get("later_repeat", 0)) == (records, later)
     assert told["files"] == told["used"] + told["rejected"] + told["not_images"] == 15
+    assert told["left_out_frames"] == ({"later_repeat": 6} if repeats == "first" else {})  # of the file of two echoes
+    index = pd.read_parquet(made.studies("site") / "index.parquet")
+    assert sorted(index["records"]) == ([0] * 7 + [1] * 8 if repeats == "first" else [0] + [1] * 13 + [2])
+    held = index[index["records"] == 1].groupby("record")["place"].apply(sorted)
+    assert sum(list(places) == list(range(6)) for places in held) == (1 if repeats == "first" else 2)  # of the series of two time points
     assert sorted(set(studies.records["slices"])) == [6, 12] and studies.records["record"].is_unique
 
 
