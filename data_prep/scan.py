@@ -23,7 +23,7 @@ from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
-from workspace.settings import Convert, Params, Site, resolve_root
+from workspace.settings import OTHERS, Convert, Params, Site, resolve_root
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
                  **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
@@ -71,7 +71,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     `root`: where the export is; by default the workspace's incoming folder. `secret`: by default the workspace's, made on
     first use; with one of your own (deidentify.new_secret()) nothing is written.
     """
-    refuse_if(_setting_problems(name, site))
+    refuse_if(_setting_problems(name, site, params.convert))
     root = root or incoming_root(workspace, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     if site.labels.match == BY_ARRAY:
@@ -152,11 +152,13 @@ def examine(found: Found) -> ImageFile | Reject:
         return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
 
 
-def _setting_problems(name: str, site: Site) -> list[Problem]:
-    """What is wrong with a site's settings that only readers can tell."""
-    checks = [("labels.match", site.labels.match, (BY_FILE, *KEYWORDS, BY_ARRAY)), ("modality", site.modality, (None, *sorted(MODALITIES)))]
-    where = f"sites/{name}.yaml"
-    return [Problem(f"{where} {setting}", str(value), f"one of {', '.join(filter(None, allowed))}", "correct the setting")
+def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
+    """What is wrong with settings that only readers can tell."""
+    where, modalities = f"sites/{name}.yaml", sorted(MODALITIES)
+    checks = [(f"{where} labels.match", site.labels.match, (BY_FILE, *KEYWORDS, BY_ARRAY)),
+              (f"{where} modality", site.modality, (None, *modalities)),
+              *(("params.yaml convert.intensity", key, (OTHERS, *modalities)) for key in convert.intensity)]
+    return [Problem(setting, str(value), f"one of {', '.join(filter(None, allowed))}", "correct the setting")
             for setting, value, allowed in checks if value not in allowed]
 
 
@@ -324,7 +326,7 @@ class _Maker:
             "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
             "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
             "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
-        }, volume.affine if volume else None)
+        }, volume.affine if volume else None, facts.spacing)
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
         """The one row of a record's files. Raises Rejected."""

@@ -325,6 +325,9 @@ def test_settings_that_mean_nothing_are_refused_together(tmp_path: Path) -> None
         stage.convert(made, "site")
     assert "labels.match: found PatientName; need one of file, PatientID" in str(caught.value)
     assert "modality: found ct" in str(caught.value)
+    made.params_file.write_text(made.params_file.read_text().replace("workers", "intensity: {Mr: {zscore: 3}}, workers"))
+    with pytest.raises(Refusal, match="params.yaml convert.intensity: found Mr; need one of default, AR"):
+        stage.convert(made, "site")
 
 
 def test_every_reason_says_what_it_means_and_what_to_do() -> None:
