@@ -17,8 +17,9 @@ def stretched(volume: np.ndarray, size: Sequence[int]) -> np.ndarray:
     return _resampled(volume, size, [old / new for old, new in zip(volume.shape, size, strict=True)])
 
 
-def spaced(volume: np.ndarray, size: Sequence[int], spacing: Sequence[float] | None, wanted: Sequence[float]) -> np.ndarray:
-    """(*size) float32 with voxels of `wanted` mm, cropped, or filled up with 0, evenly on both sides. Raises Rejected.
+def spaced(volume: np.ndarray, size: Sequence[int], spacing: Sequence[float] | None, wanted: Sequence[float],
+           outside: float) -> np.ndarray:
+    """(*size) float32 with voxels of `wanted` mm, cropped, or filled up with `outside`, evenly on both sides. Raises Rejected.
 
     `spacing`: mm, of the voxels of `volume`, along its own axes: one that lies askew in the patient stays so.
     """
@@ -26,11 +27,11 @@ def spaced(volume: np.ndarray, size: Sequence[int], spacing: Sequence[float] | N
         raise Rejected("unknown_spacing")
     if any(count * have < want for count, have, want in zip(volume.shape, spacing, wanted, strict=True)):
         raise Rejected("unknown_spacing", "a volume thinner than one voxel of convert.spacing")
-    return _resampled(volume, size, [want / have for have, want in zip(spacing, wanted, strict=True)])
+    return _resampled(volume, size, [want / have for have, want in zip(spacing, wanted, strict=True)], outside)
 
 
-def _resampled(volume: np.ndarray, size: Sequence[int], steps: Sequence[float]) -> np.ndarray:
-    """(*size) about the centre of `volume`; 0 where it does not reach. `steps`: its voxels in one of the result, by axis.
+def _resampled(volume: np.ndarray, size: Sequence[int], steps: Sequence[float], outside: float = 0.0) -> np.ndarray:
+    """(*size) about the centre of `volume`; `outside` where it does not reach. `steps`: its voxels in one of the result, by axis.
 
     A voxel stands for all of its extent, so the outermost half voxels are part of the volume.
     """
@@ -40,4 +41,4 @@ def _resampled(volume: np.ndarray, size: Sequence[int], steps: Sequence[float]) 
     inside = [new - 2 * start for new, start in zip(size, first, strict=True)]
     offsets = [(old - 1) / 2 - step * (new - 1) / 2 for old, new, step in zip(volume.shape, inside, steps, strict=True)]
     shown = affine_transform(smooth, np.array(steps), offsets, tuple(inside), order=1, mode="nearest")
-    return np.pad(shown, [(start, start) for start in first])
+    return np.pad(shown, [(start, start) for start in first], constant_values=outside)

@@ -22,7 +22,15 @@ def standardise(pixels: Pixels, convert: Convert, modality: str, spacing: Sequen
         image = Image.fromarray(pixels.values).convert("L" if convert.channels == 1 else "RGB")
         resized = np.asarray(image.resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR))
         return np.ascontiguousarray(resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1))
-    grey = _resize(_to_grey(pixels, convert.intensity_of(modality)), convert, spacing)
+    how = convert.intensity_of(modality)
+    grey = _to_grey(pixels, how)
+    if grey.ndim == 2:
+        # Pillow's filter widens with the reduction, so that it averages.
+        grey = np.asarray(Image.fromarray(grey).resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR))
+    elif convert.spacing:
+        grey = spaced(grey, convert.size, spacing, convert.spacing, _dark(grey, how))
+    else:
+        grey = stretched(grey, convert.size)
     rounded = np.clip(np.rint(grey), 0, FULL).astype(np.uint8)
     return np.repeat(rounded[None], convert.channels, axis=0)
 
@@ -37,14 +45,10 @@ def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
         low, high = known.min(), known.max()
     grey = np.clip((values - low) * (FULL / max(high - low, np.finfo(np.float32).tiny)), 0, FULL).astype(np.float32)
     if pixels.valid is not None:
-        grey[~pixels.valid] = 0
+        grey[~pixels.valid] = _dark(grey[pixels.valid], how)
     return grey
 
 
-def _resize(image: np.ndarray, convert: Convert, spacing: Sequence[float] | None) -> np.ndarray:
-    """Stretch to convert.size, or bring a volume to convert.spacing, in one interpolation that averages where it shrinks."""
-    size = convert.size
-    if image.ndim == 2:
-        # Pillow's filter widens with the reduction, so that it averages.
-        return np.asarray(Image.fromarray(image).resize(tuple(size[::-1]), Image.Resampling.BILINEAR))
-    return spaced(image, size, spacing, convert.spacing) if convert.spacing else stretched(image, size)
+def _dark(grey: np.ndarray, how: Intensity) -> float:
+    """The grey of what lies outside an image: a window's lower end, else the image's own darkest, which a z-score may leave above 0."""
+    return 0.0 if how.window else float(grey.min())

@@ -43,6 +43,19 @@ def check(site: Annotated[str, typer.Argument(help="a site's name, as in sites/N
 
 
 @app.command()
+def fit() -> None:
+    """Suggest spacing, size and CT window for volumes, from the source sites alone.
+
+    Reads all headers of the sources and some of their CT volumes; opens no target and writes nothing.
+
+    Example: fewsite fit
+    """
+    from pipeline.fit import fit as fit_volumes
+
+    run_stage("fewsite fit", lambda: fit_volumes(Workspace()))
+
+
+@app.command()
 def audit() -> None:
     """Search every output for the identifiers of the hospitals' files, and print what was searched.
 

@@ -57,9 +57,20 @@ def test_padding_is_no_tissue() -> None:
     valid = np.ones(values.shape, bool)
     valid[:, :8] = False
     padded = np.where(valid, values, -2000).astype(np.float32)
-    convert = Convert(size=[24, 64, 64], intensity={"MR": ROBUST})
-    assert not standardise(Pixels(padded, valid), convert, "MR")[0, :, :8].any()
     assert ends(padded[valid], ROBUST, 1) == ends(values[valid], ROBUST, 1)
+
+
+@pytest.mark.parametrize(("how", "background", "outside"), [
+    (Intensity(percentiles=(0, 100)), 0, 0), (ROBUST, 42, 42), (Intensity(window=(-100, 900)), 26, 0)], ids=["percentiles", "z-score", "window"])
+def test_padding_and_what_lies_outside_are_as_dark_as_the_background_or_a_windows_lower_end(
+        how: Intensity, background: int, outside: int) -> None:
+    values = np.full((10, 10, 10), 2, np.float32)
+    values[2:8, 2:8, 2:8] = np.where(np.arange(6) < 3, 200, 400)  # quartiles 200 and 400: at 3 deviations from -145 to 745
+    valid = np.ones(values.shape, bool)
+    valid[0] = False
+    padded = Pixels(np.where(valid, values, -2000).astype(np.float32), valid)
+    shown = standardise(padded, Convert(size=[14, 10, 10], spacing=[1, 1, 1], intensity={"MR": how}), "MR", (1.0, 1.0, 1.0))[0]
+    assert set(shown[:3].ravel()) == {outside} and set(shown[3, :2].ravel()) == {background}
 
 
 @pytest.mark.parametrize("how", [{"zscore": 3}, {"percentiles": [1, 99]}, {"zscore": 3, "n4": True}])
@@ -88,8 +99,9 @@ def test_without_a_bias_field_n4_leaves_the_tissue_alone() -> None:
 def test_n4_brings_a_biased_volume_near_the_unbiased_one_and_gives_the_same_bytes_again() -> None:
     values, inside = head()
     biased = Pixels((values * np.exp(field(values.shape, 0.3))).astype(np.float32))
-    as_it_is, corrected, again = (standardise(biased, Convert(size=[24, 64, 64], intensity={"MR": how}), "MR")[0] for how in (ROBUST, N4, N4))
-    truth = standardise(Pixels(values), Convert(size=[24, 64, 64], intensity={"MR": ROBUST}), "MR")[0].astype(int)
+    plain, with_n4 = (Convert(size=[24, 64, 64], intensity={"MR": how}) for how in (ROBUST, N4))
+    truth = standardise(Pixels(values), plain, "MR")[0].astype(int)
+    as_it_is, corrected, again = (standardise(biased, convert, "MR")[0] for convert in (plain, with_n4, with_n4))
     assert np.array_equal(corrected, again)
     assert np.abs(corrected - truth)[inside].mean() < 0.3 * np.abs(as_it_is - truth)[inside].mean()
 

@@ -44,9 +44,9 @@ def ellipsoid(directions: np.ndarray, axes: np.ndarray = AXIAL) -> tuple[np.ndar
 
 
 def series(values: np.ndarray, affine: np.ndarray) -> list[Dataset]:
-    directions = affine[:3, :3] / NATIVE
+    cosines = [float(f"{cosine:.10g}") for cosine in (affine[:3, :2] / NATIVE[:2]).T.ravel()]
     return [grey(values[..., place].T, SeriesInstanceUID="1.2.10", SOPInstanceUID=f"1.2.10.{place + 1}", InstanceNumber=1,
-                 PixelSpacing=[NATIVE[1], NATIVE[0]], ImageOrientationPatient=[float(f"{cosine:.10g}") for cosine in directions[:, :2].T.ravel()],
+                 PixelSpacing=[NATIVE[1], NATIVE[0]], ImageOrientationPatient=cosines,
                  ImagePositionPatient=[float(f"{mm:.10g}") for mm in affine[:3] @ [0, 0, place, 1]]) for place in range(values.shape[2])]
 
 
@@ -120,42 +120,42 @@ def ball(shape: tuple[int, int, int] = (9, 12, 10)) -> np.ndarray:
 
 def test_a_volume_of_the_wanted_spacing_is_cropped_or_filled_up_about_its_centre_and_not_interpolated() -> None:
     volume, step = ball(), (2.0, 0.7, 0.5)
-    assert np.array_equal(spaced(volume, volume.shape, step, step), volume)
-    assert np.allclose(spaced(volume, (5, 8, 8), step, step), volume[2:7, 2:10, 1:9], atol=1e-4)
-    filled = spaced(volume, (11, 16, 20), step, step)
+    assert np.array_equal(spaced(volume, volume.shape, step, step, 0), volume)
+    assert np.allclose(spaced(volume, (5, 8, 8), step, step, 0), volume[2:7, 2:10, 1:9], atol=1e-4)
+    filled = spaced(volume, (11, 16, 20), step, step, 0)
     assert np.allclose(filled, np.pad(volume, [(1, 1), (2, 2), (5, 5)]), atol=1e-4)
-    mixed = spaced(volume, (5, 16, 10), step, step)
+    mixed = spaced(volume, (5, 16, 10), step, step, 0)
     assert np.allclose(mixed, np.pad(volume[2:7], [(0, 0), (2, 2), (0, 0)]), atol=1e-4)
 
 
-def test_outside_the_volume_all_is_dark_and_up_to_its_edge_nothing_is() -> None:
-    result = spaced(np.full((6, 8, 8), 200, np.float32), (40, 64, 64), (5.0, 2.0, 2.0), (1.0, 0.5, 0.5))
-    assert np.array_equal(np.unique(result), [0, 200])
-    assert [np.ptp(places) + 1 for places in np.nonzero(result)] == [30, 32, 32]  # all of its 30 x 16 x 16 mm
+def test_outside_the_volume_all_is_of_one_value_and_up_to_its_edge_nothing_is() -> None:
+    result = spaced(np.full((6, 8, 8), 200, np.float32), (40, 64, 64), (5.0, 2.0, 2.0), (1.0, 0.5, 0.5), 7)
+    assert np.array_equal(np.unique(result), [7, 200])
+    assert [np.ptp(places) + 1 for places in np.nonzero(result > 7)] == [30, 32, 32]  # all of its 30 x 16 x 16 mm
 
 
 def test_a_ramp_has_its_value_at_every_millimetre() -> None:
     heights = (np.arange(20) - 9.5) * 3.0  # mm from the centre
     volume = np.broadcast_to(100 + heights[:, None, None], (20, 8, 8)).astype(np.float32)
-    result = spaced(volume, (32, 8, 8), (3.0, 1.0, 1.0), (1.25, 1.0, 1.0))
+    result = spaced(volume, (32, 8, 8), (3.0, 1.0, 1.0), (1.25, 1.0, 1.0), 0)
     assert result[:, 4, 4] == pytest.approx(100 + (np.arange(32) - 15.5) * 1.25, abs=1e-3)
 
 
 def test_stretching_is_the_spacing_at_which_the_volume_fills_the_size() -> None:
     volume = ball((9, 30, 20))
-    assert np.array_equal(stretched(volume, (8, 8, 8)), spaced(volume, (8, 8, 8), (8.0, 8, 8), (9.0, 30, 20)))
+    assert np.array_equal(stretched(volume, (8, 8, 8)), spaced(volume, (8, 8, 8), (8.0, 8, 8), (9.0, 30, 20), 0))
 
 
 def test_shrinking_averages_what_a_voxel_covers() -> None:
     board = (np.indices((32, 32, 32)).sum(0) % 2 * 255).astype(np.float32)
-    assert np.abs(spaced(board, (8, 8, 8), (1.0, 1, 1), (3.0, 3, 3))[1:-1, 1:-1, 1:-1] - 127.5).max() < 10
+    assert np.abs(spaced(board, (8, 8, 8), (1.0, 1, 1), (3.0, 3, 3), 0)[1:-1, 1:-1, 1:-1] - 127.5).max() < 10
 
 
 def test_a_volume_without_a_spacing_or_thinner_than_a_voxel_is_rejected() -> None:
     with pytest.raises(Rejected, match="unknown_spacing"):
-        spaced(ball(), (8, 8, 8), None, (1.0, 1, 1))
+        spaced(ball(), (8, 8, 8), None, (1.0, 1, 1), 0)
     with pytest.raises(Rejected, match="unknown_spacing") as caught:
-        spaced(ball(), (8, 8, 8), (2e-3, 7e-4, 5e-4), (1.0, 1, 1))
+        spaced(ball(), (8, 8, 8), (2e-3, 7e-4, 5e-4), (1.0, 1, 1), 0)
     assert caught.value.found == "a volume thinner than one voxel of convert.spacing"
 
 
