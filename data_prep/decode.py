@@ -20,9 +20,8 @@ from workspace.settings import Convert
 
 @dataclass(frozen=True)
 class Planned:
-    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, a DICOM volume's affine.
-
-    `spacing`: mm, in the order of the pixels.
+    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, a DICOM volume's affine,
+    and the spacing in mm, in the order of the pixels.
     """
 
     key: str

@@ -3,6 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 
+from data_prep.rejects import Rejected
 from workspace.settings import Intensity
 
 IQR_OF_NORMAL = 1.349  # standard deviations between the quartiles of a normal distribution
@@ -30,7 +31,10 @@ def tissue(values: np.ndarray) -> np.ndarray:
 
 
 def without_bias(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    """`values` divided by the smooth field that N4 fits to their tissue (Tustison et al. 2010). `valid`: false in padding."""
+    """`values` divided by the smooth field that N4 fits to their tissue (Tustison et al. 2010). Raises Rejected.
+
+    `valid`: false in padding; None where there is none.
+    """
     known = np.ones(values.shape, bool) if valid is None else valid
     inside = np.zeros(values.shape, np.uint8)
     inside[known] = tissue(values[known]) & (values[known] > 0)  # the field is fitted to logarithms
@@ -39,5 +43,9 @@ def without_bias(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
     fit = sitk.N4BiasFieldCorrectionImageFilter()
     fit.SetMaximumNumberOfIterations(N4_ITERATIONS)
     fit.SetNumberOfThreads(1)  # convert's processes share the cores already
-    fit.Execute(sitk.Shrink(image, thinning), sitk.Shrink(mask, thinning))
-    return values / np.exp(sitk.GetArrayFromImage(fit.GetLogBiasFieldAsImage(image)))
+    try:
+        fit.Execute(sitk.Shrink(image, thinning), sitk.Shrink(mask, thinning))
+        logarithm = sitk.GetArrayFromImage(fit.GetLogBiasFieldAsImage(image))
+    except RuntimeError:  # ITK's only kind, such as for an image of one row
+        raise Rejected("unsupported_pixels", "an image in which no bias field can be fitted") from None
+    return values / np.exp(logarithm)

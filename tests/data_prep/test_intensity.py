@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from data_prep.image_file import Pixels
 from data_prep.intensity import ends, tissue, without_bias
+from data_prep.rejects import Rejected
 from data_prep.standardise import standardise
 from workspace.settings import Convert, Intensity
 
@@ -114,3 +115,8 @@ def test_n4_takes_the_thinnest_volumes_and_images(shape: tuple[int, ...]) -> Non
     valid[..., :2] = False
     corrected = without_bias(np.where(valid, values, -2000).astype(np.float32), valid)
     assert corrected.shape == values.shape and np.isfinite(corrected).all()
+
+
+def test_an_image_that_n4_cannot_take_is_rejected() -> None:
+    with pytest.raises(Rejected, match="unsupported_pixels"):
+        without_bias(np.random.default_rng(0).uniform(1, 9, (1, 30)).astype(np.float32), None)
