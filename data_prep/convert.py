@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
+from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
@@ -37,10 +38,13 @@ def convert(workspace: Workspace, name: str) -> None:
         refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
         write_rejects(rejects, found.keys, folder / "rejects.csv")
-        write_whole(folder / "summary.json", to_json(summary(found, rows, rejects)))
+        told = summary(found, rows, rejects)
+        write_whole(folder / "summary.json", to_json(told))
     images = [reject for reject in rejects if reject.image]
     say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
         f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
+    for warning in burned_in.warnings(told):
+        say(warning)
 
 
 def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject], set[str]]:
@@ -88,6 +92,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
     """What became of every file. files = used + rejected + not_images."""
     lost = [reject for reject in rejects if reject.image]
     photometric = count(row["photometric"] for row in rows)
+    kept = {row["record"] for row in rows}
     totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
     return {
         "site": found.name,
@@ -104,6 +109,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
         "inverted": photometric.get("MONOCHROME1", 0),
         "modalities": count(row["modality"] for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
+        "burned_in": {**burned_in.count(plan for plan in found.plans if plan.key in kept), "idle_rules": found.idle_rules},
         "secret": found.keys.fingerprint,
     }
 

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from data_prep import dicom, itk_image, nifti, npz, raster
+from data_prep.crop import cut
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
 from data_prep.rejects import Reject, Rejected
@@ -72,7 +73,7 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
     for name, images in by_file.items():
         try:
             for image, pixels in zip(images, _read(images, windowed), strict=True):
-                of_slice[name, image.frame] = pixels
+                of_slice[name, image.frame] = cut(pixels, image)
         except Rejected as rejected:
             others = [image for image in plan.files if image.found.name != name]
             return reject_all(images, rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")

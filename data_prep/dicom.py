@@ -4,6 +4,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -29,7 +30,7 @@ from pydicom.uid import (
 
 from data_prep import frames
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
-from data_prep.image_file import Facts, ImageFile, Pixels, Place
+from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
@@ -56,14 +57,15 @@ MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
 IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+DEVICE = ("Manufacturer", "ManufacturerModelName")
 # Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with one of these is dropped.
 IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName",
                "PatientBirthDate", "PatientAddress", "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "StudyDate",
                "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "DeviceSerialNumber",
                "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
                "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
-NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", "Manufacturer", "ManufacturerModelName", "ImageType",
-          "BurnedInAnnotation", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
+NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "ImageType",
+          "BurnedInAnnotation", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED)
@@ -78,7 +80,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile
     with quiet():
         data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *IDENTIFYING, *NEEDED])
         syntax = _transfer_syntax(data)
-        identifiers = {keyword: value for keyword in IDENTIFIERS if (value := _text(data, keyword))}
+        identifiers = {keyword: value for keyword in (*IDENTIFIERS, *DEVICE) if (value := _text(data, keyword))}
         try:
             _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
@@ -94,9 +96,11 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile
                            identifiers.get("SOPInstanceUID", "")) from None
         places = [(_place(header), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1])
+        image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
+                          clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
         if len(headers) == 1:
-            return ImageFile(found, "dicom", shape, facts, identifiers, places[0][0])
-        return ImageFile(found, "dicom", (len(headers), *_frame_shape(data, shape, len(headers))), facts, identifiers, frames=tuple(places))
+            return image
+        return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
 
 
 def read_pixels(stream: BinaryIO, expected: ImageFile | None = None, windowed: bool = False) -> Pixels:
@@ -307,6 +311,22 @@ def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Fac
 def _spacing(data: Dataset) -> tuple[float, ...] | None:
     return next((found for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
                  if (found := _numbers(data, keyword, 2)) and min(found) > 0), None)
+
+
+def _regions(data: Dataset) -> Rectangle | None:
+    """What all ultrasound regions span (PS3.3 C.8.5.5); None where there is none or one says no place.
+
+    Makers differ in whether Max is the last pixel of a region or the next one: it is left out, so that no pixel beside one is kept.
+    """
+    try:
+        corners = [[int(region[f"RegionLocation{corner}"].value) for corner in ("MinY0", "MinX0", "MaxY1", "MaxX1")]
+                   for region in data.SequenceOfUltrasoundRegions]
+    except Exception:  # as in _text
+        return None
+    if not corners:
+        return None
+    tops, lefts, bottoms, rights = zip(*corners, strict=True)
+    return min(tops), min(lefts), max(bottoms) - min(tops), max(rights) - min(lefts)
 
 
 def _place(data: Dataset) -> Place:

@@ -6,6 +6,8 @@ import numpy as np
 
 from data_prep.sources import Found
 
+Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -42,6 +44,7 @@ class ImageFile:
     """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written.
 
     `part`: the name of the file that holds its voxels, where the header is a file of its own; `data`: that file.
+    `keep`: all that is used of each slice, None for the whole; `shape` is of the whole, `place` of what is kept.
     """
 
     found: Found
@@ -54,6 +57,9 @@ class ImageFile:
     frame: int | None = None  # which one of a multi-frame file's slices this is
     part: str = ""
     data: Found | None = None
+    clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
+    regions: Rectangle | None = None  # what the ultrasound regions of its header span
+    keep: Rectangle | None = None
 
     @property
     def source(self) -> str:

@@ -18,7 +18,7 @@ COLUMNS = {
     "study": "string",  # keyed hash
     "series": "string",  # keyed hash
     "label": "string",  # canonical class
-    "age": "Float32",  # years, capped at 90; missing where unknown
+    "age": "Float32",  # completed years, capped at 90; missing where unknown
     "sex": "string",  # F, M or O; missing where unknown
     "study_year": "Int16",
     "modality": "string",  # DICOM (0008,0060); OT where the file does not say

@@ -61,6 +61,9 @@ REASONS = {
     # identity
     "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
                                    "clean it and set Burned In Annotation to NO"),
+    "may_show_text": Reason("an image of a modality that often shows a patient's data, which no crop rule covers",
+                            "set crop in the site's file, or clean it and set Burned In Annotation to NO"),
+    "crop_does_not_fit": Reason("an image without the rectangle that its crop rule keeps", "correct crop in the site's file"),
     "no_instance_uid": Reason("no SOP Instance UID", "send the original"),
     "duplicate_instance": Reason("an image that is there already", "nothing; one copy is used"),
     "no_patient": Reason("no value that says which patient it is of", "name a column as labels.patient"),

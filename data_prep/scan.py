@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import dicom, itk_image, nifti, npz, raster
+from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
 from data_prep.decode import Planned
-from data_prep.deidentify import MODALITIES, UNKNOWN_MODALITY, Keys, read_secret
+from data_prep.deidentify import MODALITIES, Keys, read_secret
 from data_prep.image_file import Facts, ImageFile
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
@@ -54,6 +54,7 @@ class ScanResult:
     plans: tuple[Planned, ...]
     rejects: tuple[Reject, ...]
     labelled: Labelled
+    idle_rules: list[int]  # numbers of the crop rules that apply to no image
 
     @cached_property
     def classes(self) -> dict[str, dict[str, int]]:
@@ -78,6 +79,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
         files, examined, table = npz.read_headers(root, name, site)
     else:
         files, examined, table = _read_files(root, name, site, params.convert.workers)
+    examined, idle_rules = burned_in.as_set(examined, site)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
     rows, matched = _match(images, table, f"{name} {site.labels.file or BY_ARRAY}")
@@ -87,7 +89,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     plans, unplanned = plan(images, rows, rejects, _Maker(name, site, keys, table))
     unlabelled = len({image.found.name for image in images} - rows.keys())
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
-                      tuple(rejects + unplanned), Labelled(table.lines, matched, unlabelled))
+                      tuple(rejects + unplanned), Labelled(table.lines, matched, unlabelled), idle_rules)
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
@@ -154,10 +156,11 @@ def examine(found: Found) -> ImageFile | Reject:
 
 def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
     """What is wrong with settings that only readers can tell."""
-    where, modalities = f"sites/{name}.yaml", sorted(MODALITIES)
+    where, known = f"sites/{name}.yaml", sorted(MODALITIES)
+    modalities = {"modality": site.modality, **{f"crop.{at}.modality": rule.modality for at, rule in enumerate(site.crop)}}
     checks = [(f"{where} labels.match", site.labels.match, (BY_FILE, *KEYWORDS, BY_ARRAY)),
-              (f"{where} modality", site.modality, (None, *modalities)),
-              *(("params.yaml convert.intensity", key, (OTHERS, *modalities)) for key in convert.intensity)]
+              *((f"{where} {setting}", value, (None, *known)) for setting, value in modalities.items()),
+              *(("params.yaml convert.intensity", key, (OTHERS, *known)) for key in convert.intensity)]
     return [Problem(setting, str(value), f"one of {', '.join(filter(None, allowed))}", "correct the setting")
             for setting, value, allowed in checks if value not in allowed]
 
@@ -313,7 +316,6 @@ class _Maker:
         row = self.label(files, rows)
         first = files[0]
         key = self.keys.record("\n".join(sorted(image.source for image in files)))
-        modality = self.site.modality if facts.modality == UNKNOWN_MODALITY and self.site.modality else facts.modality
         return Planned(key, files, {
             "record": key, "site": self.name, "task": self.site.task,
             "patient": self.keys.patient(self._patient(first, row)),
@@ -322,7 +324,7 @@ class _Maker:
             "label": row.label,
             "age": facts.age if row.age is None else row.age,
             "sex": facts.sex if row.sex is None else row.sex,
-            "study_year": facts.study_year, "modality": modality, "manufacturer": facts.manufacturer, "model": facts.model,
+            "study_year": facts.study_year, "modality": facts.modality, "manufacturer": facts.manufacturer, "model": facts.model,
             "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
             "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
             "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,

@@ -37,7 +37,7 @@ class Volume:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        rows, columns = self.files[0].shape
+        rows, columns = self.files[0].keep[2:] if self.files[0].keep else self.files[0].shape
         return common_shape((columns, rows, len(self.files)), self.affine)
 
     @property
@@ -101,8 +101,9 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
     first = slices[0]
     if any(image.place.position is None or image.place.orientation is None for image in slices):
         raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
-    if len({image.shape for image in slices}) > 1:
-        raise Rejected("mixed_matrix", f"{len({image.shape for image in slices})} matrix sizes")
+    shapes = {image.keep[2:] if image.keep else image.shape for image in slices}
+    if len(shapes) > 1:
+        raise Rejected("mixed_matrix", f"{len(shapes)} matrix sizes")
     if any(image.facts.spacing is None for image in slices):
         raise Rejected("no_spacing")
     spacings = np.array([image.facts.spacing for image in slices])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from data_prep.burned_in import warnings
 from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary
 from data_prep.decode import Decoded, Planned
 from data_prep.records import COLUMNS
@@ -66,7 +67,8 @@ def shown(account: Account, examples: int = 0) -> str:
     lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
               f"{labels['unlabelled_images']} images have no row",
               f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
-              *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items())]
+              *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items()),
+              *(f"  {warning}" for warning in warnings(totals))]
     return "\n".join(lines)
 
 

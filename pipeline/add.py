@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_prep.deidentify import new_secret, read_secret
+from data_prep.deidentify import read_secret
 from data_prep.scan import scan
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
@@ -19,7 +19,7 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     """Validate and register a site; with `check`, write nothing at all. Raises Refusal with all problems that can be told at once."""
     params, site, root = _read(workspace, file, role)
     name = file.stem
-    secret = read_secret(workspace) if workspace.secret_file.exists() or not check else new_secret()
+    secret = read_secret(workspace, keep=not check)
     found = scan(workspace, name, site, params, root=root, secret=secret)
     account = take_account(found, SAMPLE)
     print(shown(account))

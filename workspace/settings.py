@@ -35,6 +35,14 @@ def _rising(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
+def _rectangle(value: Any) -> Any:
+    whole = isinstance(value, list) and len(value) == 4 and all(type(number) is int for number in value)
+    if value != "regions" and not (whole and min(value[:2]) >= 0 and min(value[2:]) >= 1):
+        raise ValueError("[top, left, rows, columns] in pixels, or regions")
+    return value
+
+
+Keep = Annotated[tuple[int, int, int, int] | Literal["regions"], BeforeValidator(_rectangle)]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Range = Annotated[tuple[float, float], AfterValidator(_rising)]
@@ -68,6 +76,25 @@ class Labels(Strict):
         return self
 
 
+class Crop(Strict):
+    """What is kept of a device's images. It applies to those of which every value that is set here is true."""
+
+    modality: str | None = None  # as the header says, such as US; of files that do not say, the site's
+    manufacturer: str | None = None  # as the header says, letter for letter
+    model: str | None = None  # as the header says, letter for letter
+    rows: Count | None = None  # of the whole image
+    columns: Count | None = None  # of the whole image
+    keep: Keep  # [top, left, rows, columns] in pixels, from 0; or regions: what the ultrasound regions of the header span
+
+    @model_validator(mode="after")
+    def _keeps_what_is_there(self) -> "Crop":
+        if self.keep != "regions":
+            top, left, rows, columns = self.keep
+            if (self.rows and top + rows > self.rows) or (self.columns and left + columns > self.columns):
+                raise ValueError("keep within rows and columns")
+        return self
+
+
 class Site(Strict):
     """One hospital's export."""
 
@@ -79,6 +106,8 @@ class Site(Strict):
     max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
     patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
     modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the intensity
+    crop: list[Crop] = []  # what is kept of images with text at their edges; the first rule that applies (see below)
+    at_risk: Literal["warn", "refuse"] = "warn"  # images of modalities that often show a patient's data, if no crop applies and the header does not say they are clean
 
     @model_validator(mode="after")
     def _classes_are_apart(self) -> "Site":

@@ -168,6 +168,18 @@ def test_a_check_and_a_conversion_count_the_same(workspace, export, capsys):
             f"{summary['not_images']} no images") in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_lost_secret_is_refused_before_anything_is_written(workspace, check):
+    add(workspace)
+    convert(workspace, "west")
+    workspace.secret_file.unlink()
+    before = files_of(workspace)
+    for again in (lambda: add(workspace, check=check), lambda: convert(workspace, "west"), lambda: check_site(workspace, "west")):
+        with pytest.raises(Refusal, match="fewsite/secret: found none, though data/ holds keys made under one"):
+            again()
+    assert files_of(workspace) == before
+
+
 def test_a_check_prints_its_table_before_it_refuses_what_convert_would_refuse(workspace, export, capsys):
     for at in range(20):
         (export / f"ZZPHI_{at}.png").write_bytes(b"")

@@ -108,6 +108,7 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
     (export / "labels.csv").write_text("\n".join([*rows, f"{PLANTED['labels table']},AP"]))
     private_folder(made)
     made.secret_file.write_text("0123456789abcdef" * 4)  # under another one, a class may have no patient on one side
+    made.secret_file.chmod(0o600)
     convert(made, "west")
     make_tasks("west", "target")
     return made

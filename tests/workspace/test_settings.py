@@ -101,6 +101,19 @@ def test_a_value_with_two_meanings_or_a_single_class_is_refused(tmp_path, classe
         load_site_file(tmp_path / "west.yaml")
 
 
+@pytest.mark.parametrize(("rule", "said"), [
+    ("keep: [0, 0, 0, 5]", r"crop.0.keep: found \[0, 0, 0, 5\]; need \[top, left, rows, columns\] in pixels, or regions"),
+    ("keep: [-1, 0, 5, 5]", r"need \[top, left, rows, columns\]"), ("keep: [0, 0, 5]", r"need \[top, left, rows, columns\]"),
+    ("keep: region", r"crop.0.keep: found 'region'; need \[top, left, rows, columns\]"), ("modality: US", r"crop.0.keep: found nothing"),
+    ("rows: 480, keep: [40, 0, 441, 640]", "need keep within rows and columns"), ("columns: 640, keep: [0, 1, 9, 640]", "within rows and"),
+    ("keeps: regions, keep: regions", "crop.0.keeps: found an unknown setting; need one of .*; do write keep"),
+])
+def test_a_crop_rule_that_cannot_be_right_is_refused(tmp_path, rule, said):
+    (tmp_path / "west.yaml").write_text(f"{SITE}crop: [{{{rule}}}]\n")
+    with pytest.raises(Refusal, match=said):
+        load_site_file(tmp_path / "west.yaml")
+
+
 def test_a_site_file_with_a_name_that_dvc_would_change_is_refused(tmp_path):
     (tmp_path / "007.yaml").write_text(SITE)
     with pytest.raises(Refusal, match="found a name that is no site name"):
