@@ -134,6 +134,12 @@ def test_outside_the_volume_all_is_of_one_value_and_up_to_its_edge_nothing_is() 
     assert [np.ptp(places) + 1 for places in np.nonzero(result > 7)] == [30, 32, 32]  # all of its 30 x 16 x 16 mm
 
 
+def test_a_voxel_belongs_to_the_volume_if_its_centre_does_and_one_edge_never_shows_in_the_other() -> None:
+    volume = np.broadcast_to(np.array([10.0, 50, 50, 50, 50, 250])[:, None, None], (6, 8, 8)).astype(np.float32)
+    result = spaced(volume, (10, 8, 8), (1.0, 1, 1), (0.8, 1, 1), 0)[:, 4, 4]  # 6 mm are 7.5 voxels: 8 centres lie inside
+    assert result[:2].tolist() == [0, 10] and result[-2:].tolist() == [250, 0] and (result[1:-1] > 0).all()
+
+
 def test_a_ramp_has_its_value_at_every_millimetre() -> None:
     heights = (np.arange(20) - 9.5) * 3.0  # mm from the centre
     volume = np.broadcast_to(100 + heights[:, None, None], (20, 8, 8)).astype(np.float32)
