@@ -21,12 +21,15 @@ from workspace.settings import Convert
 
 @dataclass(frozen=True)
 class Planned:
-    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, and a DICOM volume's affine."""
+    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, a DICOM volume's affine,
+    and the spacing in mm, in the order of the pixels.
+    """
 
     key: str
     files: tuple[ImageFile, ...]
     row: dict[str, object]
     affine: np.ndarray | None = None
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,15 @@ def decoder(convert: Convert) -> Callable[[list[Planned]], list[Decoded | list[R
 def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
     """Read, check and standardise one record's pixels."""
     modality = str(plan.row["modality"])
-    pixels = read(plan, windowed=modality in convert.window)
+    pixels = read(plan, windowed=convert.intensity_of(modality).window is not None)
     if not isinstance(pixels, Pixels):
         return pixels
-    array = standardise(pixels, convert, modality)
+    try:
+        array = standardise(pixels, convert, modality, plan.spacing)
+        if np.ptp(array) == 0:
+            raise Rejected("constant_image", "one grey level, as convert.intensity and convert.spacing take it")
+    except Rejected as rejected:
+        return reject_all(plan.files, rejected.reason, rejected.found)
     return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
 
 

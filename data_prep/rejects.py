@@ -82,6 +82,8 @@ REASONS = {
     "mixed_values": Reason("a series whose slices differ in how their values are meant", SEND_SERIES),
     "no_position": Reason("a slice without position or orientation", SEND_SERIES),
     "no_spacing": Reason("a volume without a usable pixel spacing", SEND_SERIES),
+    "unknown_spacing": Reason("a volume that does not say how large its voxels are, or says what cannot be, where convert.spacing is set",
+                              "send it in a format that states it, or leave convert.spacing out"),
     "bad_orientation": Reason("an orientation that is no pair of unit vectors at right angles", SEND_SERIES),
     "missing_slice": Reason("a volume with a gap, or with fewer slices than it says", SEND_SERIES),
     "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),

@@ -27,7 +27,7 @@ from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
-from workspace.settings import Convert, Params, Site, resolve_root
+from workspace.settings import OTHERS, Convert, Params, Site, resolve_root
 from workspace.siblings import two_keys
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
@@ -67,7 +67,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     `root`: where the export is; by default the workspace's incoming folder. `secret`: by default the workspace's, made on
     first use; with one of your own (deidentify.new_secret()) nothing is written.
     """
-    refuse_if([*_setting_problems(name, site), *two_keys(workspace, name, site, params)])
+    refuse_if([*_setting_problems(name, site, params.convert), *two_keys(workspace, name, site, params)])
     root = root or incoming_root(workspace, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     if site.labels.match == BY_ARRAY:
@@ -153,11 +153,12 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
         return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
 
 
-def _setting_problems(name: str, site: Site) -> list[Problem]:
-    """What is wrong with a site's settings that only readers can tell."""
+def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
+    """What is wrong with settings that only readers can tell."""
     where, match = f"sites/{name}.yaml", site.labels.match
-    modalities = {"modality": site.modality, **{f"crop.{at}.modality": rule.modality for at, rule in enumerate(site.crop)}}
-    problems = [Problem(f"{where} {setting}", value, f"one of {', '.join(sorted(MODALITIES))}", "correct the setting")
+    modalities = {f"{where} modality": site.modality, **{f"{where} crop.{at}.modality": rule.modality for at, rule in enumerate(site.crop)},
+                  **{f"params.yaml convert.intensity.{key}": key for key in convert.intensity if key != OTHERS}}
+    problems = [Problem(setting, value, f"one of {', '.join(sorted(MODALITIES))}", "correct the setting")
                 for setting, value in modalities.items() if value is not None and value not in MODALITIES]
     if match not in (BY_FILE, BY_FOLDER, BY_ARRAY):
         try:
@@ -334,7 +335,7 @@ class _Maker:
             "patient": self.keys.patient(self._patient(files[0], row)),
             "age": facts.age if row.age is None else row.age,
             "sex": facts.sex if row.sex is None else row.sex,
-        }, volume.affine if volume else None)
+        }, volume.affine if volume else None, facts.spacing)
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
         """The one row of a record's files. Raises Rejected."""

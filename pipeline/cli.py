@@ -59,6 +59,19 @@ def inspect(
 
 
 @app.command()
+def fit() -> None:
+    """Suggest spacing, size and CT window for volumes, from the source sites alone.
+
+    Reads all headers of the sources and some of their CT volumes; opens no target and writes nothing.
+
+    Example: fewsite fit
+    """
+    from pipeline.fit import fit as fit_volumes
+
+    run_stage("fewsite fit", lambda: fit_volumes(Workspace()))
+
+
+@app.command()
 def audit() -> None:
     """Search every output for the identifiers of the hospitals' files, and print what was searched.
 

@@ -106,7 +106,7 @@ class Site(Strict):
     ignore: list[str] = []  # values left out on purpose; a value under neither is refused
     max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
     patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
-    modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the window
+    modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the intensity
     crop: list[Crop] = []  # what is kept of images with text at their edges; the first rule that applies (see below)
     at_risk: Literal["warn", "refuse"] = "warn"  # images of modalities that often show a patient's data, if no crop applies and the header does not say they are clean
 
@@ -125,13 +125,42 @@ class Site(Strict):
 # --- params.yaml ---
 
 
+class Intensity(Strict):
+    """Which values become black and white: one of the first three."""
+
+    window: Range | None = None  # lowest and highest value kept, in the file's own units: HU for CT
+    percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] | None = None  # of the image
+    zscore: Annotated[float, Field(gt=0, le=10)] | None = None  # robust standard deviations that are kept either side of the tissue's median
+    n4: bool = False  # take the bias field of an MR coil out first; seconds a volume
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> "Intensity":
+        if sum(way is not None for way in (self.window, self.percentiles, self.zscore)) != 1:
+            raise ValueError("one of window, percentiles and zscore")
+        if self.n4 and self.window:
+            raise ValueError("n4 with percentiles or zscore, since it changes the units that a window is in")
+        return self
+
+
+OTHERS = "default"  # the key of the modalities that have no entry of their own
+INTENSITY = {"CT": {"window": (-1000.0, 400.0)}, OTHERS: {"percentiles": (0.5, 99.5)}}
+
+
+def _beside_the_usual(given: Any) -> Any:
+    """What is not written for a modality has its default: an entry for MR leaves CT in HU."""
+    return INTENSITY | given if isinstance(given, dict) else given
+
+
 class Convert(Strict):
     size: Annotated[list[Annotated[int, Field(ge=8, le=512)]], Field(min_length=2, max_length=3)]  # rows, columns or slices, rows, columns
+    spacing: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=3, max_length=3)] | None = None  # mm, of slices, rows, columns; none: stretch each volume to size
     channels: Literal[1, 3] = 1  # 1: grey; 3: colour, grey images repeated
-    window: dict[str, Range] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
-    percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
+    intensity: Annotated[dict[str, Intensity], BeforeValidator(_beside_the_usual)] = Field(INTENSITY, validate_default=True)  # modality or default -> see intensity; photographs stay as they are
     repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series or 4D NIfTI: the first, or a record each
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
+
+    def intensity_of(self, modality: str) -> Intensity:
+        return self.intensity.get(modality, self.intensity[OTHERS])
 
 
 class Tasks(Strict):
@@ -326,6 +355,12 @@ def _contradictions(file: str, params: Params) -> list[Problem]:
     if params.tasks.source_query + params.tasks.source_validation >= 1:
         problems.append(Problem(f"{file} tasks", "source_query and source_validation of 1 or more together", "patients left to train on",
                                 "lower one"))
+    if params.convert.spacing and len(params.convert.size) == 2:
+        problems.append(Problem(f"{file} convert.spacing", "a spacing of volumes beside the size of images", "three numbers in convert.size",
+                                "add the slices to size, or leave spacing out"))
+    if wrong := sorted(modality for modality, how in params.convert.intensity.items() if how.n4 and modality != "MR"):
+        problems.append(Problem(f"{file} convert.intensity", f"n4 for {', '.join(wrong)}", "n4 for MR alone, where coils make a bias field",
+                                "remove it"))
     encoder = params.learners.maml.encoder or params.encoder
     if "maml" in learners and encoder.norm == "batch":
         problems.append(Problem(f"{file} learners.maml.encoder.norm", "'batch', whose running statistics no inner step can own",

@@ -367,6 +367,9 @@ def test_settings_that_mean_nothing_are_refused_together(tmp_path: Path) -> None
         stage.convert(made, "site")
     assert "labels.match: found PatientNames, no keyword or tag of the DICOM dictionary; need file, folder, npz, or" in str(caught.value)
     assert "modality: found ct" in str(caught.value)
+    made.params_file.write_text(made.params_file.read_text().replace("workers", "intensity: {Mr: {zscore: 3}}, workers"))
+    with pytest.raises(Refusal, match="params.yaml convert.intensity.Mr: found Mr; need one of AR, BI"):
+        stage.convert(made, "site")
 
 
 def test_every_reason_says_what_it_means_and_what_to_do() -> None:

@@ -7,7 +7,7 @@ from data_prep.image_file import Pixels
 from data_prep.standardise import standardise
 from workspace.settings import Convert
 
-WINDOW = Convert(size=[8, 8], window={"CT": (-1000.0, 400.0)})
+WINDOW = Convert(size=[8, 8])
 
 
 def flat(size: list[int], channels: int = 1, **options: object) -> Convert:
@@ -78,5 +78,5 @@ def test_a_volume_keeps_the_place_of_what_it_shows() -> None:
 
 def test_a_volume_of_the_right_size_is_not_resampled() -> None:
     values = np.random.default_rng(0).integers(0, 256, (8, 9, 10)).astype(np.float32)
-    out = standardise(Pixels(values), flat([8, 9, 10], window={"CT": (0, 255)}), "CT")
+    out = standardise(Pixels(values), flat([8, 9, 10], intensity={"CT": {"window": (0, 255)}}), "CT")
     assert np.array_equal(out[0], values)
