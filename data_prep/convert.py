@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from data_prep.decode import Decoded, Planned, decoder
+from data_prep.duplicates import count_duplicates
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, one_a_file, write_rejects
@@ -52,7 +53,7 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
         for plan, outcome in read_pixels(found, found.plans):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
-                rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+                rows.append(plan.row | outcome.hashes)
                 used |= {image.found.name for image in plan.files}
             else:
                 rejects += outcome
@@ -97,6 +98,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
         "records": len(rows),
         "patients": len({row["patient"] for row in rows}),
         "classes": count_classes(found.site, rows),
+        "duplicates": count_duplicates(pd.DataFrame(rows, columns=list(COLUMNS))),
         "rejects": count_reasons(rejects),
         "labels": {"rows": found.labelled.rows, "matched": found.labelled.matched,
                    "unmatched_rows": found.labelled.unmatched_rows, "unlabelled_images": found.labelled.unlabelled_images},

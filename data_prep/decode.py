@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from data_prep import dicom, itk_image, nifti, npz, raster
+from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
 from data_prep.rejects import Reject, Rejected
@@ -20,7 +21,7 @@ from workspace.settings import Convert
 
 @dataclass(frozen=True)
 class Planned:
-    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, and a DICOM volume's affine."""
+    """A record to be: its files (a volume's slices in order), its row without the pixels' hashes, and a DICOM volume's affine."""
 
     key: str
     files: tuple[ImageFile, ...]
@@ -30,10 +31,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Decoded:
-    """(channel, *space) uint8 and the SHA-256 of its bytes."""
+    """(channel, *space) uint8, the SHA-256 of its bytes and the perceptual hash of what they show."""
 
     array: np.ndarray
     pixel_hash: str
+    perceptual_hash: str
+
+    @property
+    def hashes(self) -> dict[str, object]:
+        """Their columns of a record's row."""
+        return {"pixel_hash": self.pixel_hash, "perceptual_hash": self.perceptual_hash}
 
 
 def decode_all(plans: list[Planned], convert: Convert) -> list[Decoded | list[Reject]]:
@@ -52,7 +59,7 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
     if not isinstance(pixels, Pixels):
         return pixels
     array = standardise(pixels, convert, modality)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
+    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), perceptual_hash(array))
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
