@@ -7,7 +7,7 @@ from scipy.fft import dctn
 
 KEPT = {2: (24, 24), 3: (4, 12, 12)}  # lowest frequencies an axis, by the number of axes: 576 coefficients, a bit each
 BITS = 576
-NEAR = 80  # bits that near duplicates may differ in; chosen on source sites, docs/how-it-works.md has the figures
+NEAR = 80  # bits that near duplicates may differ in; docs/how-it-works.md has the figures that chose it
 ROUNDING = 6  # decimals: what is 0 but for the machine's arithmetic has no sign
 BLOCK = 512  # hashes compared with all others at once
 
