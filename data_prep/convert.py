@@ -14,6 +14,7 @@ import pandas as pd
 
 from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
+from data_prep.duplicates import count_duplicates
 from data_prep.index import write_index
 from data_prep.matching import write_unmatched
 from data_prep.parallel import CHUNK, in_order
@@ -61,7 +62,7 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
         for plan, outcome in read_pixels(found, found.plans):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
-                rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+                rows.append(plan.row | outcome.hashes)
                 used |= {image.found.name for image in plan.files}
             else:
                 rejects += outcome
@@ -112,6 +113,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
         "records": len(rows),
         "patients": len({row["patient"] for row in rows}),
         "classes": count_classes(found.site, rows),
+        "duplicates": count_duplicates(pd.DataFrame(rows, columns=list(COLUMNS))),
         "rejects": count_reasons(rejects),
         "left_out_frames": count_reasons(frames),
         "labels": {"rows": labels.lines, "matched": labels.lines - len(labels.unmatched),

@@ -10,6 +10,7 @@ import numpy as np
 
 from data_prep import dicom, itk_image, nifti, npz, raster
 from data_prep.crop import cut
+from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
 from data_prep.rejects import Reject, Rejected
@@ -21,7 +22,7 @@ from workspace.settings import Convert
 
 @dataclass(frozen=True)
 class Planned:
-    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, a DICOM volume's affine,
+    """A record to be: its files (a volume's slices in order), its row without the pixels' hashes, a DICOM volume's affine,
     and the spacing in mm, in the order of the pixels.
     """
 
@@ -34,10 +35,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Decoded:
-    """(channel, *space) uint8 and the SHA-256 of its bytes."""
+    """(channel, *space) uint8, the SHA-256 of its bytes and the perceptual hash of what they show."""
 
     array: np.ndarray
     pixel_hash: str
+    perceptual_hash: str
+
+    @property
+    def hashes(self) -> dict[str, object]:
+        """Their columns of a record's row."""
+        return {"pixel_hash": self.pixel_hash, "perceptual_hash": self.perceptual_hash}
 
 
 def decode_all(plans: list[Planned], convert: Convert) -> list[Decoded | list[Reject]]:
@@ -61,7 +68,7 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
             raise Rejected("constant_image", "one grey level, as convert.intensity and convert.spacing take it")
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
+    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), perceptual_hash(array))
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:

@@ -29,6 +29,7 @@ COLUMNS = {
     "photometric": "string",  # DICOM (0028,0004)
     "slices": "Int32",  # source files or frames in the record: 1 for an image
     "pixel_hash": "string",  # SHA-256 of the record's row in pixels.npy
+    "perceptual_hash": "string",  # 576 bits in hex, alike for pictures that look alike; empty where the array is too small for one
 }
 
 

@@ -6,6 +6,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data_prep.groups import group_of
@@ -16,7 +17,8 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import load_params
 
-ACROSS = ("patient", "group", "pixel_hash")  # what ties records of any two sites
+ACROSS = ("patient", "group", "pixel_hash")  # what ties records of any two sites, besides nearly identical pictures
+LEFT_OUT = ("tied_to_query", "tied_to_validation")  # why a record neither trains nor validates
 
 
 def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) -> MetaSplit:
@@ -32,11 +34,13 @@ def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) ->
     everyone = pd.concat(splits)  # by site and row
     split, group = everyone["split"], group_of(everyone, ACROSS)
     asked, validating = (group.isin(group[split == part]) for part in ("query", "validation"))
-    free = ~asked & ~((split == "train") & validating)
+    why = np.select([split == "query", asked, (split == "train") & validating], ["", *LEFT_OUT], "kept")
     sites = {}
     for site, table in sorted(splits.items()):
-        kept = table.assign(group=group[site])[free[site]].sort_values("record")
-        sites[site] = SourceSite(tasks[site]["task"], tuple(tasks[site]["classes"]), kept[list(COLUMNS)])
+        of_site = why[everyone.index.get_level_values(0) == site]
+        kept = table.assign(group=group[site])[of_site == "kept"].sort_values("record")
+        left_out = {reason: int((of_site == reason).sum()) for reason in LEFT_OUT}
+        sites[site] = SourceSite(tasks[site]["task"], tuple(tasks[site]["classes"]), kept[list(COLUMNS)], left_out)
     return MetaSplit(sites, secrets[0])
 
 
@@ -55,6 +59,9 @@ def main() -> None:
     for site, source in meta.sites.items():
         counts = source.records["split"].value_counts()
         say(f"split: {site} ({source.task}) trains on {counts.get('train', 0)} records, validates on {counts.get('validation', 0)}")
+        if any(source.left_out.values()):
+            say(f"split: {site}: left out of training: " + ", ".join(
+                f"{number} {reason.replace('_', ' ')} set" for reason, number in source.left_out.items()))
 
 
 if __name__ == "__main__":

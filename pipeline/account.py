@@ -44,7 +44,7 @@ def take_account(found: ScanResult, sample: int | None = None) -> Account:
     for plan, outcome in read_pixels(found, found.plans[:sample]):
         if isinstance(outcome, Decoded):
             kept.append(plan)
-            rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+            rows.append(plan.row | outcome.hashes)
         else:
             rejects += outcome
     unread = [] if sample is None else found.plans[sample:]
@@ -56,7 +56,7 @@ def take_account(found: ScanResult, sample: int | None = None) -> Account:
 def shown(account: Account, examples: int = 0) -> str:
     """The account as lines. `examples`: how many files of each reason are named, by the hash that `fewsite locate` takes."""
     totals = summary(account.found, account.rows, account.rejects, account.frames)
-    labels = totals["labels"]
+    labels, shared = totals["labels"], totals["duplicates"]
     lines = [f"{account.found.name}: {totals['files']} files = {totals['used']} used + {totals['rejected']} rejected "
              f"+ {totals['not_images']} no images"]
     lines += losses(account.rejects, account.frames, account.found.keys, examples)
@@ -68,6 +68,8 @@ def shown(account: Account, examples: int = 0) -> str:
               *(f"  {len(at):6} {reason} ({shown_lines(at)}): {UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
                 for reason, at in sorted(unmatched.items())),
               f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
+              f"  pictures of two patients: {shared['identical_pairs']} pairs of identical and {shared['near_pairs']} of nearly identical "
+              f"ones, tying {shared['patients']} patients",
               *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items()),
               *(f"  {warning}" for warning in warnings(totals))]
     return "\n".join(lines)
@@ -91,7 +93,7 @@ def losses(rejects: list[Reject], frames: list[Reject], keys: Keys, examples: in
 def largest_k(account: Account, role: Role, params: Params) -> str:
     """The largest k that the site's support patients allow, as a line. Raises Refusal where classes have too few patients.
 
-    Identical pictures tie patients together, as far as they were decoded.
+    Identical and nearly identical pictures tie patients together, as far as they were decoded.
     """
     found = account.found
     records = pd.DataFrame(account.rows, columns=list(COLUMNS))

@@ -21,7 +21,7 @@ def table(patients: list[int], studies: list[int], pixels: list[int], labels: li
     rows = range(len(patients))
     return pd.DataFrame({"record": [f"{prefix}r{i:04}" for i in rows], "patient": [f"{prefix}p{x}" for x in patients],
                          "study": [f"{prefix}s{x}" for x in studies], "series": [f"{prefix}e{i}" for i in rows],
-                         "pixel_hash": [f"h{x}" for x in pixels], "label": ["ab"[x] for x in labels]})
+                         "pixel_hash": [f"h{x}" for x in pixels], "perceptual_hash": "", "label": ["ab"[x] for x in labels]})
 
 
 def cohort(count: int = 40, prefix: str = "") -> pd.DataFrame:

@@ -152,6 +152,14 @@ def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(w
     assert capsys.readouterr().out.strip() == "ZZPHI_1.png"
 
 
+def test_a_check_counts_the_pictures_that_two_patients_share(workspace, export, capsys):
+    with Image.open(export / "ZZPHI_2.png") as picture:
+        picture.save(export / "ZZPHI_4.png")
+        picture.point(lambda value: value * 0.9).save(export / "ZZPHI_6.png")
+    check_site(workspace, "west")
+    assert "pictures of two patients: 1 pairs of identical and 2 of nearly identical ones, tying 3 patients" in capsys.readouterr().out
+
+
 def test_a_check_writes_nothing_but_the_secret_that_its_hashes_are_made_with(workspace):
     before = files_of(workspace)
     check_site(workspace, "west")
