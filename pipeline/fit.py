@@ -45,6 +45,7 @@ def fit(workspace: Workspace) -> None:
         problems.append(Problem(f"{workspace.params_file} convert.size", "the size of images", "three numbers, which may be any for now",
                                 "nothing for images: they have no common spacing"))
     refuse_if(problems)
+    params = params.model_copy(update={"sites": dict.fromkeys(sources, "source")})  # what scan does not know of, it cannot open
     plans = dict(zip(sources, together(*(lambda name=name: _plans(workspace, name, params) for name in sources)), strict=True))
     refuse_if([] if any(plans.values()) else [Problem("fewsite fit", "no volume with a spacing", "one at least at the source sites",
                                                       "fewsite check NAME, which says what is there")])
