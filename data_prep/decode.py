@@ -96,8 +96,12 @@ def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
 
 def _check_content(pixels: Pixels) -> None:
     known = pixels.values if pixels.valid is None else pixels.values[pixels.valid]
-    if known.size == 0 or np.ptp(known) == 0:
+    with np.errstate(over="ignore"):
+        span = np.ptp(known) if known.size else 0
+    if span == 0:
         raise Rejected("constant_image")
+    if not np.isfinite(span):
+        raise Rejected("not_finite", "values too far apart for float32")
 
 
 def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:

@@ -28,6 +28,7 @@ from pydicom.uid import (
 )
 
 from data_prep import frames
+from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place
 from data_prep.quiet import quiet
@@ -43,8 +44,7 @@ DECODERS = {
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
     **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
 }
-JPEG_FAMILY = frozenset(DECODERS) - {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
-                                     DeflatedExplicitVRLittleEndian, RLELossless}
+ENCAPSULATED = frozenset(syntax for syntax, decoder in DECODERS.items() if decoder)
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
 FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
 HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
@@ -121,7 +121,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile | None], windowed: 
         read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
         if expected and (read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers)):
             raise Rejected("file_changed")
-        _check_end_of_image(data, syntax)
+        _check_frames(data, syntax, shape)
         caught.clear()
         try:
             pixels = _decode(data, syntax, headers, indices, windowed)
@@ -208,18 +208,22 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> None:
     raise Rejected("truncated", "encapsulated pixel data without its end")
 
 
-def _check_end_of_image(data: Dataset, syntax: str) -> None:
+def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
+    """Raise Rejected where compressed frames end early or are of another size than the header's."""
     if "PixelData" not in data and not any(tag in data for tag in PIXEL_TAGS):
         raise Rejected("truncated", "no pixel data")
-    if syntax not in JPEG_FAMILY:
+    if syntax not in ENCAPSULATED:
         return
+    pixel_bytes = (_whole(data, "SamplesPerPixel") or 1) * max((_whole(data, "BitsAllocated") or 8) // 8, 1)
     try:
-        whole = [frame.rstrip(FILLING).endswith(END_OF_IMAGE)
-                 for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1)]
+        for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1):
+            if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
+                raise Rejected("truncated", "a compressed image without its end marker")
+            check_frame(frame, syntax, *shape, pixel_bytes)
+    except Rejected:
+        raise
     except Exception as error:  # the fragments themselves may be damaged
         raise Rejected("not_decodable", type(error).__name__) from None
-    if not all(whole):
-        raise Rejected("truncated", "a compressed image without its end marker")
 
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int], windowed: bool) -> list[Pixels]:

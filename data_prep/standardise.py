@@ -8,6 +8,7 @@ from data_prep.image_file import Pixels
 from workspace.settings import Convert
 
 FULL = 255.0
+LEAST_RANGE = 1e-36  # FULL divided by less is no float32
 BLUR_A_REDUCTION = 0.5  # standard deviation in voxels for each voxel that a reduction merges beyond one, as scikit-image's resize
 
 
@@ -30,7 +31,8 @@ def _to_grey(pixels: Pixels, window: tuple[float, float] | None, percentiles: tu
     low, high = sorted(sign * end for end in window) if window else np.percentile(known, percentiles)
     if high <= low:  # nearly all of the image is one value: its whole range is what there is to show
         low, high = known.min(), known.max()
-    grey = np.clip((values - low) * (FULL / max(high - low, np.finfo(np.float32).tiny)), 0, FULL).astype(np.float32)
+    with np.errstate(over="ignore"):
+        grey = np.clip((values - low) * (FULL / max(high - low, LEAST_RANGE)), 0, FULL).astype(np.float32)
     if pixels.valid is not None:
         grey[~pixels.valid] = 0
     return grey
