@@ -41,6 +41,10 @@ def convert(workspace: Workspace, name: str) -> None:
     images = [reject for reject in rejects if reject.image]
     say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
         f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
+    doubtful = sum(bool(row["doubtful"]) for row in rows)
+    if doubtful:
+        say(f"{name}: {doubtful} records have values outside the range that their files state: damage may have changed them; "
+            "summary.json lists them as doubtful")
 
 
 def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject], set[str]]:
@@ -52,7 +56,7 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
         for plan, outcome in read_pixels(found, found.plans):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
-                rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+                rows.append(plan.row | {"pixel_hash": outcome.pixel_hash, "doubtful": outcome.doubtful})
                 used |= {image.found.name for image in plan.files}
             else:
                 rejects += outcome
@@ -102,6 +106,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
                    "unmatched_rows": found.labelled.unmatched_rows, "unlabelled_images": found.labelled.unlabelled_images},
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
+        "doubtful": [row["record"] for row in rows if row.get("doubtful")],
         "modalities": count(row["modality"] for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
         "secret": found.keys.fingerprint,

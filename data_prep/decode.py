@@ -34,6 +34,7 @@ class Decoded:
 
     array: np.ndarray
     pixel_hash: str
+    doubtful: bool = False  # as of its Pixels
 
 
 def decode_all(plans: list[Planned], convert: Convert) -> list[Decoded | list[Reject]]:
@@ -52,7 +53,7 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
     if not isinstance(pixels, Pixels):
         return pixels
     array = standardise(pixels, convert, modality)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
+    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), pixels.doubtful)
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
@@ -109,7 +110,8 @@ def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
     if any(pixels.photograph for pixels in slices):
         raise Rejected("unsupported_pixels", "a volume in colour")
     values = to_common(np.stack([pixels.values.T for pixels in slices], axis=-1), affine)
+    doubtful = any(pixels.doubtful for pixels in slices)
     if all(pixels.valid is None for pixels in slices):
-        return Pixels(values, inverted=slices[0].inverted)
+        return Pixels(values, inverted=slices[0].inverted, doubtful=doubtful)
     valid = [np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices]
-    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted)
+    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted, doubtful)

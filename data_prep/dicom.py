@@ -16,12 +16,16 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEG2000TransferSyntaxes,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     JPEGLSTransferSyntaxes,
     RLELossless,
     UID_dictionary,
@@ -49,6 +53,7 @@ END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
 FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
 HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
 
+LOSSLESS = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -244,7 +249,7 @@ def _pixels(data: Dataset, header: Dataset, stored: np.ndarray, windowed: bool) 
         return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
-    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1")
+    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1", _outside_stated_range(data, stored))
 
 
 def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
@@ -272,6 +277,15 @@ def _valid(data: Dataset, stored: np.ndarray) -> np.ndarray | None:
     ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
     valid = (stored < ends.min()) | (stored > ends.max())
     return None if valid.all() else valid
+
+
+def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
+    """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel Value (PS3.3 C.7.6.3)."""
+    low, high = _whole(data, "SmallestImagePixelValue"), _whole(data, "LargestImagePixelValue")
+    if data.file_meta.TransferSyntaxUID not in LOSSLESS or low is None or high is None:
+        return False
+    low, high = np.array([low, high], np.int64).astype(stored.dtype)  # as with padding
+    return bool(low < high and (stored.min() < low or stored.max() > high))
 
 
 def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:

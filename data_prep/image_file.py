@@ -75,11 +75,13 @@ class Pixels:
     """Decoded values. Grey: (*space) float32 in physical units where the file has them; photograph: (rows, columns, 3) uint8.
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
+    `doubtful`: some lie outside the range that the file states, though its compression loses nothing, so it may be damaged.
     """
 
     values: np.ndarray
     valid: np.ndarray | None = None
     inverted: bool = False
+    doubtful: bool = False
 
     @property
     def photograph(self) -> bool:
