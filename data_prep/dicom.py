@@ -249,7 +249,8 @@ def _pixels(data: Dataset, header: Dataset, stored: np.ndarray, windowed: bool) 
         return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
-    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1", _outside_stated_range(data, stored))
+    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1",
+                  _outside_stated_range(data, stored))
 
 
 def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:

@@ -21,6 +21,7 @@ from data_prep.archives import MAX_FILES
 from data_prep.dicom import MAX_PIXELS
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.labels import BY_ARRAY, LabelTable, Row
+from data_prep.quiet import quiet
 from data_prep.rejects import Reject, Rejected
 from data_prep.sources import Found, open_file
 from data_prep.walk import walk
@@ -159,10 +160,11 @@ def _read_header(found: Found) -> _Array:
 def _array(stream: BinaryIO) -> _Array:
     """The header, which is a Python literal: it is parsed and not run. Raises ValueError."""
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(stream)
-    if version not in read:
-        raise ValueError
-    shape, fortran, dtype = read[version](stream)
+    try:
+        with quiet():
+            shape, fortran, dtype = read[np.lib.format.read_magic(stream)](stream)
+    except Exception as error:  # NumPy raises several kinds on malformed headers, and their texts quote them
+        raise ValueError from error
     if dtype.kind not in "iuf" or min(shape, default=0) < 0:
         raise ValueError
     return _Array(shape, dtype, "F" if fortran else "C")

@@ -45,21 +45,23 @@ TEXTS = (b"0", b"-1", b"1e308", b"-1e308", b"1e-308", b"nan", b"inf", b"", b"214
          b"1e99\\1e99\\1e99", b"0\\0\\0\\0\\0\\0", b"99999999999999999999")
 FLOATS = (0.0, -1.0, 1e-45, 3e38, float("nan"), float("inf"), 65535.0, 1e9)
 
-DICOM_FIELDS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel", "PlanarConfiguration",
-                "NumberOfFrames", "PixelPaddingValue", "PixelPaddingRangeLimit", "SmallestImagePixelValue", "LargestImagePixelValue",
-                "RescaleSlope", "RescaleIntercept", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber",
-                "ImagesInAcquisition", "NumberOfTemporalPositions", "SpacingBetweenSlices", "PatientAge", "StudyDate", "ImageType",
-                "SOPInstanceUID", "SeriesInstanceUID", "SOPClassUID", "RedPaletteColorLookupTableDescriptor",
-                "RedPaletteColorLookupTableData", "PhotometricInterpretation", "PatientID", "ModalityLUTSequence",
-                "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence", "PixelData", "ExtendedOffsetTable", "SpecificCharacterSet")
+DICOM_FIELDS = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",
+                "PlanarConfiguration", "NumberOfFrames", "PixelPaddingValue", "PixelPaddingRangeLimit", "SmallestImagePixelValue",
+                "LargestImagePixelValue", "RescaleSlope", "RescaleIntercept", "PixelSpacing", "ImagePositionPatient",
+                "ImageOrientationPatient", "InstanceNumber", "ImagesInAcquisition", "NumberOfTemporalPositions",
+                "SpacingBetweenSlices", "PatientAge", "StudyDate", "ImageType", "SOPInstanceUID", "SeriesInstanceUID",
+                "SOPClassUID", "RedPaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData",
+                "PhotometricInterpretation", "PatientID", "ModalityLUTSequence", "PerFrameFunctionalGroupsSequence",
+                "SharedFunctionalGroupsSequence", "PixelData", "ExtendedOffsetTable", "SpecificCharacterSet")
 PHOTOMETRIC = (b"MONOCHROME1 ", b"PALETTE COLOR ", b"RGB ", b"YBR_FULL", b"YBR_FULL_422", b"YBR_RCT ")
 NIFTI_FIELDS = {40: "h", 42: "h", 44: "h", 46: "h", 48: "h", 70: "h", 72: "h", 76: "f", 80: "f", 84: "f", 108: "f", 112: "f", 116: "f",
                 123: "B", 252: "h", 254: "h", 256: "f", 280: "f", 284: "f", 296: "f", 312: "f", 344: "i"}  # nifti1.h
 NIFTI_2_FIELDS = {4: "q", 12: "h", 14: "h", 16: "q", 24: "q", 32: "q", 40: "q", 48: "q", 104: "d", 112: "d", 168: "q", 176: "d", 184: "d",
                   344: "i", 348: "i", 400: "d", 500: "i"}  # nifti2.h
-TEXT_VALUES = ("0", "-1", "1", "99999999999", "65535 65535 65535", "2147483647 2147483647", "nan nan nan", "(1,0,0) (1,0,0) (1,0,0)", "gzip", "raw", "",
-               "none", "1e308 1e308 1e308", "double", "MET_DOUBLE", "True", "x.raw")
-ZIP_FIELDS = {b"PK\1\2": (8, 10, 16, 20, 24, 28, 30, 42), b"PK\3\4": (6, 8, 14, 18, 22, 26, 28), b"PK\5\6": (8, 10, 12, 16, 20)}  # APPNOTE 4.3
+TEXT_VALUES = ("0", "-1", "1", "99999999999", "65535 65535 65535", "2147483647 2147483647", "nan nan nan", "(1,0,0) (1,0,0) (1,0,0)",
+               "gzip", "raw", "", "none", "1e308 1e308 1e308", "double", "MET_DOUBLE", "True", "x.raw")
+ZIP_FIELDS = {b"PK\1\2": (8, 10, 16, 20, 24, 28, 30, 42), b"PK\3\4": (6, 8, 14, 18, 22, 26, 28),
+              b"PK\5\6": (8, 10, 12, 16, 20)}  # APPNOTE 4.3
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def mutants(draw: st.DrawFn) -> Mutant:
     for _ in range(edits):
         content = sound.edited(draw, content)
     content = sound.wrap(content)
-    for _ in range(draw(st.integers(0 if edits else 1, 1 if edits else 2))):
+    fewest = 0 if edits else 1
+    for _ in range(draw(st.integers(fewest, fewest + 1))):
         content = damaged(draw, content)
     return Mutant(kind, content)
 
@@ -127,7 +130,8 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 def sound_files() -> dict[str, Sound]:
     flat, photograph, deep = PIXELS[0], PHOTOGRAPH, PIXELS.size * 4
     place = {"PixelSpacing": [0.7, 0.5], "ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
-    made = {f"dicom {syntax.name}": dicom(grey(flat, syntax, RescaleSlope=2, RescaleIntercept=-5, PixelPaddingValue=3, **place), flat.size * 4)
+    elements = place | {"RescaleSlope": 2, "RescaleIntercept": -5, "PixelPaddingValue": 3}
+    made = {f"dicom {syntax.name}": dicom(grey(flat, syntax, **elements), flat.size * 4)
             for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless,
                            JPEGLSLossless, JPEG2000Lossless)}
     heights = [2.0 * height for height in range(SLICES)]
@@ -139,14 +143,20 @@ def sound_files() -> dict[str, Sound]:
     made["dicom RLE photograph"] = dicom(colour(photograph, RLELossless), photograph.size)
     made["dicom palette"] = dicom(palette(), photograph.size)
     made["dicom gzip"] = Sound(as_bytes(grey(flat)), edited_dicom, flat.size * 4, wrap=gzip.compress)
-    made |= {f"{kind.__name__}{' gzip' if wrap is gzip.compress else ''}": Sound(nifti(kind), binary_edit(fields), deep, wrap=wrap)
-             for kind, fields in ((nibabel.Nifti1Image, NIFTI_FIELDS), (nibabel.Nifti2Image, NIFTI_2_FIELDS)) for wrap in (bytes, gzip.compress)}
-    made |= {f"{ending}{' packed' if packed else ''}": Sound(by_itk(ending, packed), edited_text, deep) for ending in ("nrrd", "mha") for packed in (False, True)}
-    made |= {f"{kind} {shape}": Sound(picture(kind, array), edited_png if kind == "PNG" else edited_stream, array.size * 4)
-             for kind in ("PNG", "JPEG", "TIFF") for shape, array in (("grey", flat if kind != "JPEG" else photograph[..., 0]), ("colour", photograph))}
+    for kind, fields in ((nibabel.Nifti1Image, NIFTI_FIELDS), (nibabel.Nifti2Image, NIFTI_2_FIELDS)):
+        made[kind.__name__] = Sound(nifti(kind), edited_at(fields), deep)
+        made[f"{kind.__name__} gzip"] = Sound(nifti(kind), edited_at(fields), deep, wrap=gzip.compress)
+    for ending in ("nrrd", "mha"):
+        made[ending] = Sound(by_itk(ending, packed=False), edited_text, deep)
+        made[f"{ending} packed"] = Sound(by_itk(ending, packed=True), edited_text, deep)
+    for kind, edited in (("PNG", edited_png), ("JPEG", edited_stream), ("TIFF", edited_stream)):
+        made[f"{kind} colour"] = Sound(picture(kind, photograph), edited, photograph.size)
+        made[f"{kind} grey"] = Sound(picture(kind, photograph[..., 0] if kind == "JPEG" else flat), edited, flat.size * 4)
     made["TIFF packed"] = Sound(picture("TIFF", photograph, compression="tiff_adobe_deflate"), edited_stream, photograph.size)
-    slices = {f"{place}.dcm": as_bytes(grey(pixels, SOPInstanceUID=f"1.2.{place}", **shared | {"ImagePositionPatient": [0, 0, 2 * place]}))
-              for shared in [place] for place, pixels in enumerate(PIXELS)}
+    slices = {}
+    for number, pixels in enumerate(PIXELS):
+        elements = place | {"SOPInstanceUID": f"1.2.{number}", "ImagePositionPatient": [0, 0, 2 * number]}
+        slices[f"{number}.dcm"] = as_bytes(grey(pixels, **elements))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x"
         archives = {"zip": make_zip(path, slices).read_bytes(), "tar": make_tar(path, slices).read_bytes()}
@@ -215,7 +225,7 @@ def edited_dicom(draw: st.DrawFn, content: bytes) -> bytes:
             return content
 
 
-def binary_edit(fields: dict[int, str]) -> Callable[[st.DrawFn, bytes], bytes]:
+def edited_at(fields: dict[int, str]) -> Callable[[st.DrawFn, bytes], bytes]:
     def edited(draw: st.DrawFn, content: bytes) -> bytes:
         place = draw(st.sampled_from(sorted(fields)))
         code = fields[place]
@@ -253,8 +263,8 @@ def edited_stream(draw: st.DrawFn, content: bytes) -> bytes:
     if not start:
         return damaged(draw, content)
     jpeg_2000 = content[start.start() + 1] == 0x51
-    at, code = draw(st.sampled_from([(6, ">I"), (10, ">I"), (14, ">I"), (18, ">I"), (22, ">I"), (26, ">I"), (38, ">H"), (40, ">B")] if jpeg_2000
-                                    else [(4, ">B"), (5, ">H"), (7, ">H"), (9, ">B")]))
+    sizes = [(at, ">I") for at in range(6, 38, 4)] + [(38, ">H"), (40, ">B")] if jpeg_2000 else [(4, ">B"), (5, ">H"), (7, ">H"), (9, ">B")]
+    at, code = draw(st.sampled_from(sizes))
     value = struct.pack(code, draw(st.sampled_from(WHOLE)) % 2 ** (8 * struct.calcsize(code)))
     return content[: start.start() + at] + value + content[start.start() + at + len(value) :]
 
@@ -271,8 +281,8 @@ def edited_zip(draw: st.DrawFn, content: bytes) -> bytes:
 def edited_tar(draw: st.DrawFn, content: bytes) -> bytes:
     """A member's size, kind or name, under a checksum that is right."""
     block = bytearray(content[:512])
-    at, value = draw(st.sampled_from([(124, b"77777777777\0"), (124, b"00000000000\0"), (124, b"\xff" * 12), (124, b"\x80" + b"\0" * 10 + b"\1"),
-                                      (156, b"1"), (156, b"2"), (156, b"L"), (156, b"x"), (156, b"S"), (0, b"../up\0")]))
+    at, value = draw(st.sampled_from([(0, b"../up\0"), (124, b"77777777777\0"), (124, b"00000000000\0"), (124, b"\xff" * 12),
+                                      (124, b"\x80" + b"\0" * 10 + b"\1"), *((156, kind) for kind in (b"1", b"2", b"L", b"x", b"S"))]))
     block[at : at + len(value)] = value
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
 import tracemalloc
 import zipfile
@@ -150,6 +151,19 @@ def test_asking_for_gigabytes_takes_no_more_memory_than_the_file(tmp_path: Path,
             assert tracemalloc.get_traced_memory()[1] < 4 * len(whole)
         finally:
             tracemalloc.stop()
+
+
+def test_a_zip_member_that_claims_gigabytes_takes_no_more_memory_than_the_file(tmp_path: Path) -> None:
+    member = os.urandom(2**20)
+    whole = bytearray(make_zip(tmp_path / "x", {"y": member}).read_bytes())
+    struct.pack_into("<I", whole, whole.index(b"PK\1\2") + 20, 2**31 - 1)  # PKWARE APPNOTE 4.3.12: its packed size
+    (tmp_path / "x").write_bytes(whole)
+    tracemalloc.start()
+    try:
+        assert content(tmp_path, "x/y") == member  # the packed data says itself where it ends
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_larger_than_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
