@@ -32,6 +32,7 @@ FLAGS = {
     "no_place": "no usable position and orientation: columns are taken to run to the left, rows to the back",
     "no_stated_count": "no header says how many slices there are: a slice lost at an end cannot be noticed",
     "multi_frame": "frames of one file",
+    "doubtful": "values outside the range that the file states: damage may have changed them",
     "at_risk_modality": "a modality whose pictures often show names: look before passing it on",
 }
 
@@ -97,6 +98,7 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "no_place": not placed,
         "no_stated_count": plan.affine is not None and not any(image.place.stated or image.frame is not None for image in plan.files),
         "multi_frame": plan.files[0].frame is not None,
+        "doubtful": pixels.doubtful,
         "at_risk_modality": modality in AT_RISK,
     }
     return [name for name in FLAGS if raised[name]]

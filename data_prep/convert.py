@@ -7,7 +7,7 @@ summary.json.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,7 @@ def convert(workspace: Workspace, name: str) -> None:
     images = [reject for reject in rejects if reject.image]
     say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
         f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
-    for warning in burned_in.warnings(told):
+    for warning in warnings(told):
         say(warning)
 
 
@@ -62,7 +62,7 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
         for plan, outcome in read_pixels(found, found.plans):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
-                rows.append(plan.row | outcome.hashes)
+                rows.append(plan.row | outcome.told)
                 used |= {image.found.name for image in plan.files}
             else:
                 rejects += outcome
@@ -100,7 +100,7 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
-def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]) -> dict[str, object]:
+def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]) -> dict[str, Any]:
     """What became of every file. files = used + rejected + not_images. `frames`: those left out of files that are used in part."""
     lost = [reject for reject in rejects if reject.image]
     labels, photometric = found.matched, count(row["photometric"] for row in rows)
@@ -120,11 +120,19 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
                    "unmatched_rows": len(labels.unmatched), "unlabelled_images": found.unlabelled_images},
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
+        "doubtful": [row["record"] for row in rows if row.get("doubtful")],
         "modalities": count(row["modality"] for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
         "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
         "secret": found.keys.fingerprint,
     }
+
+
+def warnings(told: dict[str, Any]) -> list[str]:
+    """What a person should look at, of a summary, a line each."""
+    doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state: damage may have changed "
+                "them; summary.json lists them as doubtful"]
+    return burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
 
 
 def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:

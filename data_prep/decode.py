@@ -40,11 +40,12 @@ class Decoded:
     array: np.ndarray
     pixel_hash: str
     perceptual_hash: str
+    doubtful: bool  # as of its Pixels
 
     @property
-    def hashes(self) -> dict[str, object]:
-        """Their columns of a record's row."""
-        return {"pixel_hash": self.pixel_hash, "perceptual_hash": self.perceptual_hash}
+    def told(self) -> dict[str, object]:
+        """What a record's row gets from its pixels."""
+        return {"pixel_hash": self.pixel_hash, "perceptual_hash": self.perceptual_hash, "doubtful": self.doubtful}
 
 
 def decode_all(plans: list[Planned], convert: Convert) -> list[Decoded | list[Reject]]:
@@ -68,7 +69,7 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
             raise Rejected("constant_image", "one grey level, as convert.intensity and convert.spacing take it")
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), perceptual_hash(array))
+    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), perceptual_hash(array), pixels.doubtful)
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
@@ -112,8 +113,12 @@ def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
 
 def _check_content(pixels: Pixels) -> None:
     known = pixels.values if pixels.valid is None else pixels.values[pixels.valid]
-    if known.size == 0 or np.ptp(known) == 0:
+    with np.errstate(over="ignore"):
+        span = np.ptp(known) if known.size else 0
+    if span == 0:
         raise Rejected("constant_image")
+    if not np.isfinite(span):
+        raise Rejected("not_finite", "values too far apart for float32")
 
 
 def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
@@ -123,7 +128,8 @@ def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
     if len({pixels.rescaled for pixels in slices}) > 1:
         raise Rejected("mixed_values", "a rescale in some slices only")
     values = to_common(np.stack([pixels.values.T for pixels in slices], axis=-1), affine)
+    doubtful = any(pixels.doubtful for pixels in slices)
     if all(pixels.valid is None for pixels in slices):
-        return Pixels(values, None, slices[0].inverted, slices[0].rescaled)
+        return Pixels(values, None, slices[0].inverted, slices[0].rescaled, doubtful)
     valid = [np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices]
-    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted, slices[0].rescaled)
+    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted, slices[0].rescaled, doubtful)

@@ -18,18 +18,23 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEG2000TransferSyntaxes,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     JPEGLSTransferSyntaxes,
     RLELossless,
     UID_dictionary,
 )
 
 from data_prep import frames
+from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle
 from data_prep.quiet import quiet
@@ -45,12 +50,12 @@ DECODERS = {
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
     **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
 }
-JPEG_FAMILY = frozenset(DECODERS) - {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
-                                     DeflatedExplicitVRLittleEndian, RLELossless}
+ENCAPSULATED = frozenset(syntax for syntax, decoder in DECODERS.items() if decoder)
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
 FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
 HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
 
+LOSSLESS = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -126,7 +131,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile | None], windowed: 
         read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
         if expected and (read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers)):
             raise Rejected("file_changed")
-        _check_end_of_image(data, syntax)
+        _check_frames(data, syntax, shape)
         caught.clear()
         try:
             pixels = _decode(data, syntax, headers, indices, windowed)
@@ -213,18 +218,22 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> None:
     raise Rejected("truncated", "encapsulated pixel data without its end")
 
 
-def _check_end_of_image(data: Dataset, syntax: str) -> None:
+def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
+    """Raise Rejected where compressed frames end early or are of another size than the header's."""
     if "PixelData" not in data and not any(tag in data for tag in PIXEL_TAGS):
         raise Rejected("truncated", "no pixel data")
-    if syntax not in JPEG_FAMILY:
+    if syntax not in ENCAPSULATED:
         return
+    pixel_bytes = (_whole(data, "SamplesPerPixel") or 1) * max((_whole(data, "BitsAllocated") or 8) // 8, 1)
     try:
-        whole = [frame.rstrip(FILLING).endswith(END_OF_IMAGE)
-                 for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1)]
+        for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1):
+            if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
+                raise Rejected("truncated", "a compressed image without its end marker")
+            check_frame(frame, syntax, *shape, pixel_bytes)
+    except Rejected:
+        raise
     except Exception as error:  # the fragments themselves may be damaged
         raise Rejected("not_decodable", type(error).__name__) from None
-    if not all(whole):
-        raise Rejected("truncated", "a compressed image without its end marker")
 
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int], windowed: bool) -> list[Pixels]:
@@ -246,7 +255,8 @@ def _pixels(data: Dataset, header: Dataset, stored: np.ndarray, windowed: bool) 
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
     rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
-    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1", rescaled)
+    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1", rescaled,
+                  _outside_stated_range(data, stored))
 
 
 def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
@@ -274,6 +284,15 @@ def _valid(data: Dataset, stored: np.ndarray) -> np.ndarray | None:
     ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
     valid = (stored < ends.min()) | (stored > ends.max())
     return None if valid.all() else valid
+
+
+def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
+    """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel Value (PS3.3 C.7.6.3)."""
+    low, high = _whole(data, "SmallestImagePixelValue"), _whole(data, "LargestImagePixelValue")
+    if data.file_meta.TransferSyntaxUID not in LOSSLESS or low is None or high is None:
+        return False
+    low, high = np.array([low, high], np.int64).astype(stored.dtype)  # as with padding
+    return bool(low < high and (stored.min() < low or stored.max() > high))
 
 
 def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:

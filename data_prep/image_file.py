@@ -86,12 +86,14 @@ class Pixels:
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
     `rescaled`: false where a DICOM file does not say what its stored values mean.
+    `doubtful`: some lie outside the range that the file states, though its compression loses nothing, so it may be damaged.
     """
 
     values: np.ndarray
     valid: np.ndarray | None = None
     inverted: bool = False
     rescaled: bool = True
+    doubtful: bool = False
 
     @property
     def photograph(self) -> bool:

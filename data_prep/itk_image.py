@@ -209,6 +209,9 @@ def _meta(fields: dict[str, str]) -> _Header:
         raise Rejected("unsupported_pixels", "voxels as text, or packed behind a header of their own")
     if float(fields.get("ElementToIntensityFunctionSlope", 1)) != 1 or float(fields.get("ElementToIntensityFunctionOffset", 0)) != 0:
         raise Rejected("bad_rescale", "an intensity function, which readers do not agree on")
+    # MetaIO would read on into the next lines.
+    if any(len(fields[name].split()) != len(sizes) ** (2 if name in META_MATRIX else 1) for name in META_GEOMETRY if name in fields):
+        raise ValueError
     part = fields["ElementDataFile"]
     big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
     return _Header(META, sizes, int(fields.get("ElementNumberOfChannels", 1)), element=_element(META_TYPES.get(fields["ElementType"]), big),

@@ -11,6 +11,7 @@ from data_prep.resample import spaced, stretched
 from workspace.settings import Convert, Intensity
 
 FULL = 255.0
+LEAST_RANGE = 1e-36  # FULL divided by less is no float32
 
 
 def standardise(pixels: Pixels, convert: Convert, modality: str, spacing: Sequence[float] | None = None) -> np.ndarray:
@@ -43,7 +44,8 @@ def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
     low, high = ends(known, how, sign)
     if high <= low:  # nearly all of the image is one value: its whole range is what there is to show
         low, high = known.min(), known.max()
-    grey = np.clip((values - low) * (FULL / max(high - low, np.finfo(np.float32).tiny)), 0, FULL).astype(np.float32)
+    with np.errstate(over="ignore"):
+        grey = np.clip((values - low) * (FULL / max(high - low, LEAST_RANGE)), 0, FULL).astype(np.float32)
     if pixels.valid is not None:
         grey[~pixels.valid] = _dark(grey[pixels.valid], how)
     return grey

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from data_prep.burned_in import warnings
-from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary
+from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary, warnings
 from data_prep.decode import Decoded, Planned
 from data_prep.deidentify import Keys
 from data_prep.labels import shown_lines
@@ -44,7 +43,7 @@ def take_account(found: ScanResult, sample: int | None = None) -> Account:
     for plan, outcome in read_pixels(found, found.plans[:sample]):
         if isinstance(outcome, Decoded):
             kept.append(plan)
-            rows.append(plan.row | outcome.hashes)
+            rows.append(plan.row | outcome.told)
         else:
             rejects += outcome
     unread = [] if sample is None else found.plans[sample:]

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
+from pydicom.uid import RLELossless
 
 from data_prep import convert as stage
 from data_prep.decode import Decoded
@@ -289,6 +290,20 @@ def test_series_become_volumes_and_broken_ones_are_rejected_whole(tmp_path: Path
     assert studies.pixels.shape == (2, 1, 8, 8, 8)
     assert sorted(studies.records["slices"]) == [7, 9] and set(studies.records["spacing"]) == {"2x0.7x0.5"}
     assert all(np.all(np.diff(pixels[0].mean((1, 2))) > 0) for pixels in studies.pixels)  # made brighter towards the head
+
+
+def test_doubtful_records_are_used_and_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    made = workspace(tmp_path, "{file: labels.csv, match: SeriesInstanceUID, class: view}", size="[8, 8, 8]", extra="")
+    for series, largest in (("1.2.10", 9999), ("1.2.11", 500)):
+        for place, data in enumerate(volume(6, series)):
+            data.SmallestImagePixelValue, data.LargestImagePixelValue = 0, largest
+            data.compress(RLELossless, generate_instance_uid=False)
+            write(data, made.incoming("site") / f"{series}.{place}")
+    (made.incoming("site") / "labels.csv").write_text("SeriesInstanceUID,view\n1.2.10,AP\n1.2.11,PA\n")
+    stage.convert(made, "site")
+    records = read_studies(made.studies("site")).records
+    assert summary(made)["doubtful"] == records["record"][records["label"] == "PA"].tolist()
+    assert "site: 1 records have values outside the range that their files state" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("repeats", "records", "later"), [("first", 3, 6), ("each", 5, 0)])

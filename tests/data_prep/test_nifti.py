@@ -11,7 +11,7 @@ import pytest
 
 from data_prep import dicom, nifti
 from data_prep.image_file import ImageFile, Pixels
-from data_prep.orientation import to_common
+from data_prep.orientation import check_affine, to_common
 from data_prep.rejects import Reject, Rejected
 from data_prep.scan import examine
 from data_prep.sources import Found, opened
@@ -303,3 +303,9 @@ def test_nibabels_samples_are_read_as_nibabel_reads_them_or_rejected_for_a_reaso
         for moment in {0, header.volumes - 1}:
             with opened(header.found) as stream:
                 assert np.array_equal(nifti.read_pixels(stream, moment).values, volumes[..., moment].astype(np.float32).T)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_affine_that_leaves_the_range_of_numbers_is_singular() -> None:
+    with pytest.raises(Rejected, match="singular_affine"):
+        check_affine(np.diag([1e300, 1e300, 1e300, 1.0]))

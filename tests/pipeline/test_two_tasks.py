@@ -61,6 +61,7 @@ def west(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         workspace.incoming(name).symlink_to(export)
     private_folder(workspace)
     workspace.secret_file.write_text("17" * 32)  # a fixed one, so that the same patients are on the same sides in every run
+    workspace.secret_file.chmod(0o600)
     monkeypatch.chdir(tmp_path)
     return workspace
 
