@@ -110,7 +110,7 @@ def test_both_tasks_keep_their_patients_to_draw_episodes_from(west: Workspace) -
 def test_who_trained_in_one_task_is_refused_as_a_targets_patient_in_the_other(west: Workspace) -> None:
     meta = prepared(west, "target")
     card = ModelCard("prototypical", 0, {}, {}, trained_on(meta), meta.secret, 0, 0.0, 0, [])
-    with pytest.raises(Refusal, match=r"site west_finding, runs/prototypical/0: found \d+ patients and 0 pictures that it was trained on at west_view"):
+    with pytest.raises(Refusal, match=r"site west_finding, runs/prototypical/0: found \d+ patients, 0 pictures and 0 nearly identical ones that it was trained on at west_view"):
         refuse_overlap(read_protocol(west, "west_finding", "target"), [card])
 
 
