@@ -18,6 +18,14 @@ def test_an_encoder_gives_one_vector_an_image_in_2d_and_3d(name, size):
     assert features.isfinite().all()
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("norm", ["instance", "group"])
+@pytest.mark.parametrize("space", [2, 3])
+def test_only_batch_norm_keeps_running_statistics(name, norm, space):
+    encoder = build_encoder(Encoder(name=name, norm=norm, width=8), 1, [32] * space)
+    assert not list(encoder.buffers())
+
+
 @pytest.mark.parametrize("name", ["conv4", "resnet10"])
 @pytest.mark.parametrize("norm", ["instance", "group"])
 def test_an_image_has_the_same_features_in_any_batch(name, norm):
