@@ -1,20 +1,25 @@
 """The convert stage: one hospital's export -> data/studies/SITE, whole or not at all.
 
-Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, rejects.csv and summary.json.
+Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, index.parquet, rejects.csv, unmatched.csv and
+summary.json.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
+from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
+from data_prep.duplicates import count_duplicates
+from data_prep.index import write_index
+from data_prep.matching import write_unmatched
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
-from data_prep.rejects import Reject, count_reasons, one_a_file, write_rejects
+from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write_rejects
 from data_prep.scan import ScanResult, count, count_classes, scan
 from workspace.errors import Problem, Refusal, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
@@ -31,16 +36,21 @@ def convert(workspace: Workspace, name: str) -> None:
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
     with whole_folder(workspace.studies(name)) as folder:
-        rows, rejects, used = write_pixels(found, folder / "pixels.npy")
-        rejects = one_a_file([*found.rejects, *rejects], used)
+        rows, new, used = write_pixels(found, folder / "pixels.npy")
+        rejects = one_a_file([*found.rejects, *new], used)
         refuse_too_many(found, rejects)
         refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
+        write_index(found.seen, kept(found.plans, rows), rejects, found.keys, folder / "index.parquet")
         write_rejects(rejects, found.keys, folder / "rejects.csv")
-        write_whole(folder / "summary.json", to_json(summary(found, rows, rejects)))
+        write_unmatched(found.matched.unmatched, folder / "unmatched.csv")
+        told = summary(found, rows, rejects, left_out([*found.left_out, *new], used))
+        write_whole(folder / "summary.json", to_json(told))
     images = [reject for reject in rejects if reject.image]
     say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
         f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
+    for warning in warnings(told):
+        say(warning)
 
 
 def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject], set[str]]:
@@ -52,7 +62,7 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
         for plan, outcome in read_pixels(found, found.plans):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
-                rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+                rows.append(plan.row | outcome.told)
                 used |= {image.found.name for image in plan.files}
             else:
                 rejects += outcome
@@ -64,6 +74,12 @@ def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[P
     chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
     outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk)
     return zip(plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True)
+
+
+def kept(plans: Iterable[Planned], rows: list[Row]) -> list[Planned]:
+    """The plans that became records."""
+    records = {row["record"] for row in rows}
+    return [plan for plan in plans if plan.key in records]
 
 
 @contextmanager
@@ -84,10 +100,10 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
-def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[str, object]:
-    """What became of every file. files = used + rejected + not_images."""
+def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]) -> dict[str, Any]:
+    """What became of every file. files = used + rejected + not_images. `frames`: those left out of files that are used in part."""
     lost = [reject for reject in rejects if reject.image]
-    photometric = count(row["photometric"] for row in rows)
+    labels, photometric = found.matched, count(row["photometric"] for row in rows)
     totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
     return {
         "site": found.name,
@@ -97,15 +113,26 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> dict[s
         "records": len(rows),
         "patients": len({row["patient"] for row in rows}),
         "classes": count_classes(found.site, rows),
+        "duplicates": count_duplicates(pd.DataFrame(rows, columns=list(COLUMNS))),
         "rejects": count_reasons(rejects),
-        "labels": {"rows": found.labelled.rows, "matched": found.labelled.matched,
-                   "unmatched_rows": found.labelled.unmatched_rows, "unlabelled_images": found.labelled.unlabelled_images},
+        "left_out_frames": count_reasons(frames),
+        "labels": {"rows": labels.lines, "matched": labels.lines - len(labels.unmatched),
+                   "unmatched_rows": len(labels.unmatched), "unlabelled_images": found.unlabelled_images},
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
+        "doubtful": [row["record"] for row in rows if row.get("doubtful")],
         "modalities": count(row["modality"] for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
+        "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
         "secret": found.keys.fingerprint,
     }
+
+
+def warnings(told: dict[str, Any]) -> list[str]:
+    """What a person should look at, of a summary, a line each."""
+    doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state: damage may have changed "
+                "them; summary.json lists them as doubtful"]
+    return burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
 
 
 def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:

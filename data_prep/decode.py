@@ -9,6 +9,8 @@ from functools import partial
 import numpy as np
 
 from data_prep import dicom, itk_image, nifti, npz, raster
+from data_prep.crop import cut
+from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
 from data_prep.rejects import Reject, Rejected
@@ -20,20 +22,30 @@ from workspace.settings import Convert
 
 @dataclass(frozen=True)
 class Planned:
-    """A record to be: its files (a volume's slices in order), its row without the pixels' hash, and a DICOM volume's affine."""
+    """A record to be: its files (a volume's slices in order), its row without the pixels' hashes, a DICOM volume's affine,
+    and the spacing in mm, in the order of the pixels.
+    """
 
     key: str
     files: tuple[ImageFile, ...]
     row: dict[str, object]
     affine: np.ndarray | None = None
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """(channel, *space) uint8 and the SHA-256 of its bytes."""
+    """(channel, *space) uint8, the SHA-256 of its bytes and the perceptual hash of what they show."""
 
     array: np.ndarray
     pixel_hash: str
+    perceptual_hash: str
+    doubtful: bool  # as of its Pixels
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What a record's row gets from its pixels."""
+        return {"pixel_hash": self.pixel_hash, "perceptual_hash": self.perceptual_hash, "doubtful": self.doubtful}
 
 
 def decode_all(plans: list[Planned], convert: Convert) -> list[Decoded | list[Reject]]:
@@ -48,11 +60,16 @@ def decoder(convert: Convert) -> Callable[[list[Planned]], list[Decoded | list[R
 def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
     """Read, check and standardise one record's pixels."""
     modality = str(plan.row["modality"])
-    pixels = read(plan, windowed=modality in convert.window)
+    pixels = read(plan, windowed=convert.intensity_of(modality).window is not None)
     if not isinstance(pixels, Pixels):
         return pixels
-    array = standardise(pixels, convert, modality)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest())
+    try:
+        array = standardise(pixels, convert, modality, plan.spacing)
+        if np.ptp(array) == 0:
+            raise Rejected("constant_image", "one grey level, as convert.intensity and convert.spacing take it")
+    except Rejected as rejected:
+        return reject_all(plan.files, rejected.reason, rejected.found)
+    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), perceptual_hash(array), pixels.doubtful)
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
@@ -64,7 +81,7 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
     for name, images in by_file.items():
         try:
             for image, pixels in zip(images, _read(images, windowed), strict=True):
-                of_slice[name, image.frame] = pixels
+                of_slice[name, image.frame] = cut(pixels, image)
         except Rejected as rejected:
             others = [image for image in plan.files if image.found.name != name]
             return reject_all(images, rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
@@ -88,7 +105,7 @@ def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
         if image.kind in (itk_image.NRRD, itk_image.META):
             pixels = itk_image.read_pixels(stream, image)
         else:
-            pixels = nifti.read_pixels(stream) if image.kind == "nifti" else raster.read_pixels(stream)
+            pixels = nifti.read_pixels(stream, image.frame) if image.kind == "nifti" else raster.read_pixels(stream)
     if image.kind in ("nifti", itk_image.NRRD, itk_image.META) and pixels.values.shape[: len(image.shape)] != image.shape:
         raise Rejected("file_changed")
     return [pixels]
@@ -96,16 +113,23 @@ def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
 
 def _check_content(pixels: Pixels) -> None:
     known = pixels.values if pixels.valid is None else pixels.values[pixels.valid]
-    if known.size == 0 or np.ptp(known) == 0:
+    with np.errstate(over="ignore"):
+        span = np.ptp(known) if known.size else 0
+    if span == 0:
         raise Rejected("constant_image")
+    if not np.isfinite(span):
+        raise Rejected("not_finite", "values too far apart for float32")
 
 
 def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
     """Slices of (rows, columns) -> one volume in the common order. Raises Rejected."""
     if any(pixels.photograph for pixels in slices):
         raise Rejected("unsupported_pixels", "a volume in colour")
+    if len({pixels.rescaled for pixels in slices}) > 1:
+        raise Rejected("mixed_values", "a rescale in some slices only")
     values = to_common(np.stack([pixels.values.T for pixels in slices], axis=-1), affine)
+    doubtful = any(pixels.doubtful for pixels in slices)
     if all(pixels.valid is None for pixels in slices):
-        return Pixels(values, inverted=slices[0].inverted)
+        return Pixels(values, None, slices[0].inverted, slices[0].rescaled, doubtful)
     valid = [np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices]
-    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted)
+    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted, slices[0].rescaled, doubtful)

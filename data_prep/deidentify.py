@@ -2,17 +2,23 @@
 
 import hashlib
 import hmac
+import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workspace.errors import Problem, Refusal
+from workspace.errors import Problem, refuse_if
 from workspace.outputs import private_folder
 from workspace.paths import Workspace
 
 SECRET_BYTES = 32  # as long as SHA-256's output, which RFC 2104 recommends for a key
+SECRET_FILE = ".fewsite/secret"
+SAME_SECRET = "that one, so that every patient keeps one key"
+START_ANEW = f"restore it from its backup; where there is none, remove {SECRET_FILE} and data/, and run dvc repro --force to start anew"
+OTHERS = 0o077  # mode bits of everyone but the owner
 HEX_DIGITS = 20  # 80 bits: no two of a billion keys meet by chance
 AGE_CAP = 90.0  # years; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), groups all ages from 90
 AGE_LIMIT = 130.0  # years; above it a value is an error
@@ -61,26 +67,56 @@ class Keys:
         return hmac.new(bytes.fromhex(self.secret), message, hashlib.sha256).hexdigest()[:HEX_DIGITS]
 
 
-def read_secret(workspace: Workspace) -> str:
-    """The workspace's secret, made on first use. Several stages may start at once: the first to link its file wins."""
+def read_secret(workspace: Workspace, keep: bool = True) -> str:
+    """The workspace's secret, made on first use; with `keep` false, what is made is written nowhere. Raises Refusal.
+
+    None is made where results hold keys under a lost one, since every patient would silently get another key. Several stages may
+    start at once: the first to link its file wins.
+    """
+    results = _fingerprints(workspace)  # before the secret is looked for, which another stage may be making
     path = workspace.secret_file
     if not path.exists():
-        private_folder(workspace)
-        aside = path.with_name(f"secret.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(new_secret() + "\n")
-            os.link(aside, path)
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
-    secret = path.read_text().strip()
+        refuse_if([Problem(SECRET_FILE, "none, though data/ holds keys made under one", SAME_SECRET, START_ANEW)] if results else [])
+        if not keep:
+            return new_secret()
+        _make_secret(workspace)
+    secret = path.read_text(errors="replace").strip()
+    problems = []
+    if (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
+        problems.append(Problem(SECRET_FILE, f"a file that others may use (mode {mode:o})", "one that is yours alone (mode 600)",
+                                f"chmod 600 {SECRET_FILE}; if someone has read it, patients' numbers can be tried out against the keys"))
     if not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", secret):
-        raise Refusal(Problem(".fewsite/secret", "text that is no secret", f"{2 * SECRET_BYTES} hexadecimal digits",
-                              "restore it from its backup; without it keys do not match earlier runs"))
+        problems.append(Problem(SECRET_FILE, "text that is no secret", f"{2 * SECRET_BYTES} hexadecimal digits", START_ANEW))
+    elif results - {Keys(secret, "", "").fingerprint}:
+        problems.append(Problem(SECRET_FILE, "another secret than the one that keys in data/ were made under", SAME_SECRET, START_ANEW))
+    refuse_if(problems)
     return secret
+
+
+def _make_secret(workspace: Workspace) -> None:
+    """Write a new secret, unless another process was faster."""
+    private_folder(workspace)
+    aside = workspace.secret_file.with_name(f"secret.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(new_secret() + "\n")
+        os.link(aside, workspace.secret_file)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
+
+
+def _fingerprints(workspace: Workspace) -> set[str]:
+    """Of the secrets under which the results of all sites were made."""
+    found = set()
+    for path in (*workspace.studies("").glob("*/summary.json"), *workspace.tasks("", "").glob("*/*/task.json")):
+        try:
+            found.add(json.loads(path.read_text())["secret"])
+        except (OSError, ValueError, LookupError, TypeError):  # one that another stage is replacing, or that holds no keys
+            continue
+    return found
 
 
 def new_secret() -> str:
@@ -119,14 +155,16 @@ def age_from_years(value: str | None) -> float | None:
 
 
 def age_from_dicom(age: str, birth_date: str, study_date: str) -> float | None:
-    """Years from Patient's Age (nnnD, W, M or Y), else from the years of birth and study."""
+    """Years from Patient's Age (nnnD, W, M or Y), else from the dates of birth and study."""
     match = re.fullmatch(r"(\d{1,3})([DWMY])", age.strip())
     if match:
         return _capped(int(match[1]) / AGE_UNITS[match[2]])
     if re.match(r"\d{4}", birth_date) and study_year(study_date):
-        return _capped(float(int(study_date[:4]) - int(birth_date[:4])))
+        before_birthday = study_date[4:8] < birth_date[4:8]
+        return _capped(float(int(study_date[:4]) - int(birth_date[:4]) - before_birthday))
     return None
 
 
 def _capped(years: float) -> float | None:
-    return round(min(years, AGE_CAP), 1) if 0 <= years <= AGE_LIMIT else None
+    """Completed years, as Patient's Age counts them: less of an infant's age tells less of its birthday."""
+    return float(int(min(years, AGE_CAP))) if 0 <= years <= AGE_LIMIT else None

@@ -4,32 +4,39 @@ import math
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
+from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEG2000TransferSyntaxes,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     JPEGLSTransferSyntaxes,
     RLELossless,
     UID_dictionary,
 )
 
 from data_prep import frames
+from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
-from data_prep.image_file import Facts, ImageFile, Pixels, Place
+from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
@@ -43,12 +50,12 @@ DECODERS = {
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
     **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
 }
-JPEG_FAMILY = frozenset(DECODERS) - {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian,
-                                     DeflatedExplicitVRLittleEndian, RLELossless}
+ENCAPSULATED = frozenset(syntax for syntax, decoder in DECODERS.items() if decoder)
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
 FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
 HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
 
+LOSSLESS = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -56,14 +63,15 @@ MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
 IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+DEVICE = ("Manufacturer", "ManufacturerModelName")
 # Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with one of these is dropped.
 IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName",
                "PatientBirthDate", "PatientAddress", "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "StudyDate",
                "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "DeviceSerialNumber",
                "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
                "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
-NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", "Manufacturer", "ManufacturerModelName", "ImageType",
-          "BurnedInAnnotation", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
+NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "ImageType",
+          "BurnedInAnnotation", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED)
@@ -73,12 +81,12 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
 
 
-def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile:
-    """What the header says, without decoding pixels. `bare`: the file has no preamble. Raises Rejected."""
+def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple[str, ...] = ()) -> ImageFile:
+    """What the header says, without decoding pixels. `bare`: the file has no preamble; `asked`: more identifiers. Raises Rejected."""
     with quiet():
-        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *IDENTIFYING, *NEEDED])
+        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *asked, *IDENTIFYING, *NEEDED])
         syntax = _transfer_syntax(data)
-        identifiers = {keyword: value for keyword in IDENTIFIERS if (value := _text(data, keyword))}
+        identifiers = {keyword: value for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
         try:
             _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
@@ -94,9 +102,11 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False) -> ImageFile
                            identifiers.get("SOPInstanceUID", "")) from None
         places = [(_place(header), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1])
+        image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
+                          clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
         if len(headers) == 1:
-            return ImageFile(found, "dicom", shape, facts, identifiers, places[0][0])
-        return ImageFile(found, "dicom", (len(headers), *_frame_shape(data, shape, len(headers))), facts, identifiers, frames=tuple(places))
+            return image
+        return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
 
 
 def read_pixels(stream: BinaryIO, expected: ImageFile | None = None, windowed: bool = False) -> Pixels:
@@ -121,7 +131,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile | None], windowed: 
         read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
         if expected and (read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers)):
             raise Rejected("file_changed")
-        _check_end_of_image(data, syntax)
+        _check_frames(data, syntax, shape)
         caught.clear()
         try:
             pixels = _decode(data, syntax, headers, indices, windowed)
@@ -208,18 +218,22 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> None:
     raise Rejected("truncated", "encapsulated pixel data without its end")
 
 
-def _check_end_of_image(data: Dataset, syntax: str) -> None:
+def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
+    """Raise Rejected where compressed frames end early or are of another size than the header's."""
     if "PixelData" not in data and not any(tag in data for tag in PIXEL_TAGS):
         raise Rejected("truncated", "no pixel data")
-    if syntax not in JPEG_FAMILY:
+    if syntax not in ENCAPSULATED:
         return
+    pixel_bytes = (_whole(data, "SamplesPerPixel") or 1) * max((_whole(data, "BitsAllocated") or 8) // 8, 1)
     try:
-        whole = [frame.rstrip(FILLING).endswith(END_OF_IMAGE)
-                 for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1)]
+        for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1):
+            if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
+                raise Rejected("truncated", "a compressed image without its end marker")
+            check_frame(frame, syntax, *shape, pixel_bytes)
+    except Rejected:
+        raise
     except Exception as error:  # the fragments themselves may be damaged
         raise Rejected("not_decodable", type(error).__name__) from None
-    if not all(whole):
-        raise Rejected("truncated", "a compressed image without its end marker")
 
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int], windowed: bool) -> list[Pixels]:
@@ -240,7 +254,9 @@ def _pixels(data: Dataset, header: Dataset, stored: np.ndarray, windowed: bool) 
         return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
-    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1")
+    rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
+    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1", rescaled,
+                  _outside_stated_range(data, stored))
 
 
 def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
@@ -268,6 +284,15 @@ def _valid(data: Dataset, stored: np.ndarray) -> np.ndarray | None:
     ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
     valid = (stored < ends.min()) | (stored > ends.max())
     return None if valid.all() else valid
+
+
+def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
+    """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel Value (PS3.3 C.7.6.3)."""
+    low, high = _whole(data, "SmallestImagePixelValue"), _whole(data, "LargestImagePixelValue")
+    if data.file_meta.TransferSyntaxUID not in LOSSLESS or low is None or high is None:
+        return False
+    low, high = np.array([low, high], np.int64).astype(stored.dtype)  # as with padding
+    return bool(low < high and (stored.min() < low or stored.max() > high))
 
 
 def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:
@@ -309,6 +334,22 @@ def _spacing(data: Dataset) -> tuple[float, ...] | None:
                  if (found := _numbers(data, keyword, 2)) and min(found) > 0), None)
 
 
+def _regions(data: Dataset) -> Rectangle | None:
+    """What all ultrasound regions span (PS3.3 C.8.5.5); None where there is none or one says no place.
+
+    Makers differ in whether Max is the last pixel of a region or the next one: it is left out, so that no pixel beside one is kept.
+    """
+    try:
+        corners = [[int(region[f"RegionLocation{corner}"].value) for corner in ("MinY0", "MinX0", "MaxY1", "MaxX1")]
+                   for region in data.SequenceOfUltrasoundRegions]
+    except Exception:  # as in _text
+        return None
+    if not corners:
+        return None
+    tops, lefts, bottoms, rights = zip(*corners, strict=True)
+    return min(tops), min(lefts), max(bottoms) - min(tops), max(rights) - min(lefts)
+
+
 def _place(data: Dataset) -> Place:
     image_type = _text(data, "ImageType").upper()
     echo = _numbers(data, "EchoTime", 1) or (0.0,)  # 0 in enhanced objects where there is none
@@ -332,6 +373,15 @@ def _text(data: Dataset, keyword: str) -> str:
     except Exception:  # converting a malformed value may raise anything; to us it is missing
         return ""
     return "" if value is None else str(value).strip(" \0")
+
+
+def _identifier(data: Dataset, keyword: str) -> str:
+    """As _text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
+    try:
+        value = data.get(keyword)
+    except Exception:  # as in _text
+        return ""
+    return "\\".join(map(str, value)).strip(" \0") if isinstance(value, MultiValue) else _text(data, keyword)
 
 
 def _whole(data: Dataset, keyword: str) -> int | None:

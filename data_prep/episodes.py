@@ -1,5 +1,6 @@
 """Episodes: which records form the support and the query of a few-shot task. Episode i is a pure function of (seed, i, pools)."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,14 +60,15 @@ class SitePool:
 def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
     """The pools of one split (train or validation), a site each, in a fixed order.
 
-    A patient who has images of two classes, or at two sites, stands for the first alone: no episode can have him on both sides.
+    A patient who has images of two classes, or at two sites of a task, stands for the first alone: no episode can have him on both
+    sides. He may stand for something else in another task.
     """
     pools = []
-    taken: set[str] = set()
+    taken: dict[str, set[str]] = defaultdict(set)  # by task
     for name, site in meta.sites.items():
         table = site.records.assign(at=np.arange(len(site.records)) + images.first_row[name])
-        table = table[(table["split"] == split) & ~table["group"].isin(taken)]
-        taken.update(table["group"])
+        table = table[(table["split"] == split) & ~table["group"].isin(taken[site.task])]
+        taken[site.task].update(table["group"])
         table = table[table["label"] == table.groupby("group")["label"].transform("first")]
         patients = {label: _rows_by_group(table[table["label"] == label]) for label in sorted(site.classes)}
         pools.append(SitePool(name, site.task, patients))

@@ -4,6 +4,7 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID_dictionary
 
+from data_prep.elements import asked_of
 from data_prep.kinds import HEAD, Kind, sniff
 from data_prep.labels import BY_ARRAY, identifying_cells
 from data_prep.parallel import in_order
@@ -73,16 +75,17 @@ def collect(root: Path, name: str, site: Site, workers: int) -> Identifiers:
         gathered.add(CELL, cell)
         _add_path(gathered, cell.replace("\\", "/"))
     files = walk(root)
-    for found in track(in_order(_of_files, files, workers), f"{name}: reading identifiers", total=len(files)):
+    for found in track(in_order(partial(_of_files, asked=asked_of(site.labels)), files, workers), f"{name}: reading identifiers", total=len(files)):
         gathered.update(found)
     return gathered
 
 
-def _of_files(files: list[Found]) -> list[Identifiers]:
-    return [_of_file(found) for found in files]
+def _of_files(files: list[Found], asked: tuple[str, ...]) -> list[Identifiers]:
+    return [_of_file(found, asked) for found in files]
 
 
-def _of_file(found: Found) -> Identifiers:
+def _of_file(found: Found, asked: tuple[str, ...]) -> Identifiers:
+    """`asked`: keywords of elements that the site's labels are matched by, identifying whatever their kind."""
     gathered = Identifiers(files=1)
     try:
         with quiet(), opened(found) as stream:
@@ -90,7 +93,7 @@ def _of_file(found: Found) -> Identifiers:
             stream.seek(0)
             match kind:
                 case Kind.DICOM | Kind.BARE_DICOM:
-                    _add_dicom(gathered, stream, bare=kind is Kind.BARE_DICOM)
+                    _add_dicom(gathered, stream, kind is Kind.BARE_DICOM, asked)
                 case Kind.NIFTI | Kind.NIFTI_PAIR:
                     _add_printable(gathered, PREAMBLE, _nifti_header(stream))
                 case Kind.NRRD | Kind.METAIMAGE:
@@ -109,7 +112,7 @@ def _add_path(gathered: Identifiers, name: str) -> None:
         gathered.add(NAME, part)
 
 
-def _add_dicom(gathered: Identifiers, stream: BinaryIO, bare: bool) -> None:
+def _add_dicom(gathered: Identifiers, stream: BinaryIO, bare: bool, asked: tuple[str, ...]) -> None:
     if not bare:
         _add_printable(gathered, PREAMBLE, stream.read(PREAMBLE_BYTES))
         stream.seek(0)
@@ -119,6 +122,8 @@ def _add_dicom(gathered: Identifiers, stream: BinaryIO, bare: bool) -> None:
             gathered.makers.update(_texts(element))
         else:
             _add_element(gathered, element, NUMBER if element.keyword in NUMBERS else TEXT)
+        for text in _texts(element) if element.keyword in asked else ():
+            gathered.add(NUMBER, text)
     for element in _elements(data.file_meta):
         _add_element(gathered, element, META)
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from data_prep.sources import Found
 
+Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -42,6 +44,7 @@ class ImageFile:
     """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written.
 
     `part`: the name of the file that holds its voxels, where the header is a file of its own; `data`: that file.
+    `keep`: all that is used of each slice, None for the whole; `shape` is of the whole, `place` of what is kept.
     """
 
     found: Found
@@ -51,9 +54,14 @@ class ImageFile:
     identifiers: dict[str, str] = field(default_factory=dict)  # DICOM keyword -> value
     place: Place | None = None
     frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
-    frame: int | None = None  # which one of a multi-frame file's slices this is
+    volumes: int = 1  # that lie one behind the other in the file: the time points of a 4D NIfTI
+    frame: int | None = None  # which one of a multi-frame file's slices, or of its volumes, this is
     part: str = ""
     data: Found | None = None
+    clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
+    regions: Rectangle | None = None  # what the ultrasound regions of its header span
+    keep: Rectangle | None = None
+    affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
 
     @property
     def source(self) -> str:
@@ -63,7 +71,9 @@ class ImageFile:
 
     @property
     def slices(self) -> list["ImageFile"]:
-        """Itself, or each slice of a multi-frame file."""
+        """Itself, or each slice of a multi-frame file, or each volume of several."""
+        if self.volumes > 1:
+            return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:
             return [self]
         return [replace(self, shape=self.shape[1:], facts=replace(self.facts, spacing=spacing), place=place, frames=(), frame=frame)
@@ -75,11 +85,15 @@ class Pixels:
     """Decoded values. Grey: (*space) float32 in physical units where the file has them; photograph: (rows, columns, 3) uint8.
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
+    `rescaled`: false where a DICOM file does not say what its stored values mean.
+    `doubtful`: some lie outside the range that the file states, though its compression loses nothing, so it may be damaged.
     """
 
     values: np.ndarray
     valid: np.ndarray | None = None
     inverted: bool = False
+    rescaled: bool = True
+    doubtful: bool = False
 
     @property
     def photograph(self) -> bool:

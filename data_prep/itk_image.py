@@ -88,7 +88,7 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         if len(header.shape) == 3:
             affine = _affine(header)
             facts = Facts(header.kind.upper(), photometric, spacing=common_spacing(affine))
-            return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, part=part)
+            return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, part=part, affine=affine)
         facts = Facts(header.kind.upper(), photometric, spacing=_flat_spacing(header))
         return ImageFile(found, header.kind, header.shape[::-1], facts, part=part)
     except Rejected as rejected:
@@ -209,6 +209,9 @@ def _meta(fields: dict[str, str]) -> _Header:
         raise Rejected("unsupported_pixels", "voxels as text, or packed behind a header of their own")
     if float(fields.get("ElementToIntensityFunctionSlope", 1)) != 1 or float(fields.get("ElementToIntensityFunctionOffset", 0)) != 0:
         raise Rejected("bad_rescale", "an intensity function, which readers do not agree on")
+    # MetaIO would read on into the next lines.
+    if any(len(fields[name].split()) != len(sizes) ** (2 if name in META_MATRIX else 1) for name in META_GEOMETRY if name in fields):
+        raise ValueError
     part = fields["ElementDataFile"]
     big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
     return _Header(META, sizes, int(fields.get("ElementNumberOfChannels", 1)), element=_element(META_TYPES.get(fields["ElementType"]), big),

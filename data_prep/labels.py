@@ -3,19 +3,18 @@
 import io
 import re
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from data_prep.deidentify import age_from_years, sex
+from data_prep.elements import keyword_of
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.settings import Site
 
-BY_FILE = "file"
+BY_FILE, BY_FOLDER = "file", "folder"
 BY_ARRAY = "npz"  # the labels lie beside the images, in one file
-KEYWORDS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")  # what a row may be matched by, or grouped by
 SEPARATORS = ",;\t"
 SHOWN_LINES = 10  # line numbers in one message
 # A column's name that is safe to show. A table without a header line would show a patient's values, and those mostly hold digits.
@@ -35,11 +34,11 @@ class Row:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Rows by the value that they are matched by. `lines`: how many the table has."""
+    """Rows by the value that they are matched by, a DICOM keyword's or a path. `lines`: every line's number -> its value, or empty."""
 
     match: str
     rows: dict[str, Row]
-    lines: int
+    lines: dict[int, str]
     patient_column: bool
 
 
@@ -52,8 +51,12 @@ def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
     table = _parse(content, where)
     key, patient = settings.column or settings.match, settings.patient
     patient_column = patient if patient in table.columns else None  # a column goes before the DICOM keyword of the same name
-    wanted = [key, settings.class_column, *filter(None, (settings.age, settings.sex))]
-    wanted += [patient] if patient and patient not in KEYWORDS else []
+    wanted = {name: f"a column {name}" for name in (key, settings.class_column, settings.age, settings.sex, patient_column) if name}
+    if patient and not patient_column:
+        try:
+            keyword_of(patient)
+        except ValueError as why:
+            wanted[patient] = f"a column {patient}, since it is {why}"
     refuse_if(_column_problems(table, wanted, where))
     rows: dict[str, Row] = {}
     unknown: list[int] = []
@@ -64,6 +67,8 @@ def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
         if label is None and name not in site.ignore:
             unknown.append(line)
             continue
+        if not value:
+            continue
         row = Row(line, label, cells[patient_column] if patient_column else None,
                   age_from_years(cells[settings.age]) if settings.age else None,
                   sex(cells[settings.sex]) if settings.sex else None)
@@ -71,29 +76,8 @@ def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
         if (first.label, first.patient) != (row.label, row.patient):
             conflicts.append((first.line, line))
     refuse_if(_value_problems(unknown, conflicts, where, settings.class_column))
-    return LabelTable(settings.match, rows, len(table), patient_column is not None)
-
-
-def match_files(table: LabelTable, names: Iterable[str], where: str) -> dict[str, str]:
-    """File name under the root -> the table's value for it; a value is a whole path, its end, or a bare name.
-
-    Raises Refusal where a value fits several files.
-    """
-    by_base = defaultdict(list)
-    for name in names:
-        by_base[name.rpartition("/")[2]].append(name)
-    found: dict[str, str] = {}
-    ambiguous = []
-    for value, row in table.rows.items():
-        path = value.replace("\\", "/").removeprefix("./")
-        fits = [name for name in by_base.get(path.rpartition("/")[2], []) if name == path or name.endswith("/" + path)]
-        fits = [path] if path in fits else fits
-        if len(fits) > 1:
-            ambiguous.append(row.line)
-        found.update((name, value) for name in fits)
-    refuse_if([Problem(where, f"file names that fit several files ({_lines(ambiguous)})", "one file a row",
-                       "write paths relative to the site's root")] if ambiguous else [])
-    return found
+    match = settings.match if settings.match in (BY_FILE, BY_FOLDER) else keyword_of(settings.match)
+    return LabelTable(match, rows, table[key].to_dict(), patient_column is not None)
 
 
 def identifying_cells(content: bytes, where: str, site: Site) -> set[str]:
@@ -127,30 +111,34 @@ def _parse(content: bytes, where: str) -> pd.DataFrame:
     return table[(table != "").any(axis="columns")]
 
 
-def _column_problems(table: pd.DataFrame, wanted: list[str], where: str) -> list[Problem]:
+def _column_problems(table: pd.DataFrame, wanted: dict[str, str], where: str) -> list[Problem]:
+    """`wanted`: a column's name -> what is needed, in words."""
     names = list(table.columns)
     shown = [name for name in names if PLAIN_NAME.fullmatch(name)]
     hidden = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
     seen = f"the columns {', '.join(shown) or '(none with a plain name)'}{hidden}"
-    problems = [Problem(f"{where} header", seen, f"a column {name}", "correct labels in the site's file, or the table")
-                for name in dict.fromkeys(wanted) if name not in names]
+    problems = [Problem(f"{where} header", seen, need, "correct labels in the site's file, or the table")
+                for name, need in wanted.items() if name not in names]
     return problems + [Problem(f"{where} header", f"{names.count(name)} columns {name}", "one", "rename or remove the others")
-                       for name in dict.fromkeys(wanted) if names.count(name) > 1]
+                       for name in wanted if names.count(name) > 1]
 
 
 def _value_problems(unknown: list[int], conflicts: list[tuple[int, int]], where: str, column: str) -> list[Problem]:
     problems = []
     if unknown:
-        problems.append(Problem(where, f"{len(unknown)} values of {column} under neither classes nor ignore ({_lines(unknown)})",
+        problems.append(Problem(where, f"{len(unknown)} values of {column} under neither classes nor ignore ({shown_lines(unknown)})",
                                 "every value under one of them (an empty cell is '')", "add them to the site's file"))
     if conflicts:
-        pairs = ", ".join(f"{first} and {second}" for first, second in conflicts[:SHOWN_LINES])
-        problems.append(Problem(where, f"{len(conflicts)} rows that contradict an earlier one (lines {pairs})",
+        problems.append(Problem(where, f"{len(conflicts)} rows that contradict an earlier one ({shown_pairs(conflicts)})",
                                 "one class and one patient for each image", "correct the table"))
     return problems
 
 
-def _lines(lines: list[int]) -> str:
+def shown_lines(lines: Sequence[int]) -> str:
     shown = ", ".join(map(str, lines[:SHOWN_LINES]))
     more = f" and {len(lines) - SHOWN_LINES} more" if len(lines) > SHOWN_LINES else ""
     return f"line{'s' if len(lines) > 1 else ''} {shown}{more}"
+
+
+def shown_pairs(pairs: Sequence[tuple[int, int]]) -> str:
+    return "lines " + ", ".join(f"{first} and {second}" for first, second in pairs[:SHOWN_LINES])

@@ -1,14 +1,14 @@
 """The meta-training split: which records of the source sites train and which validate. Training reads nothing else."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from workspace.outputs import to_json
 from workspace.paths import Workspace
 
-COLUMNS = ("record", "row", "patient", "group", "label", "split", "pixel_hash")  # row: in the site's pixels.npy
+COLUMNS = ("record", "row", "patient", "group", "label", "split", "pixel_hash", "perceptual_hash")  # row: in the site's pixels.npy
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class SourceSite:
     task: str
     classes: tuple[str, ...]
     records: pd.DataFrame
+    left_out: dict[str, int] = field(default_factory=dict)  # records that are tied to a query set, or training ones to a validation set
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,13 @@ class MetaSplit:
         return {task: sorted(classes) for task, classes in sorted(names.items())}
 
     def to_json(self) -> str:
-        return to_json({"secret": self.secret, "sites": {name: {"task": site.task, "classes": list(site.classes), "records": site.records.to_dict("list")}
-                                  for name, site in self.sites.items()}})
+        return to_json({"secret": self.secret, "sites": {name: {
+            "task": site.task, "classes": list(site.classes), "left_out": site.left_out, "records": site.records.to_dict("list")}
+            for name, site in self.sites.items()}})
 
 
 def read_meta_split(workspace: Workspace) -> MetaSplit:
     """Read data/meta_split.json."""
     content = json.loads(workspace.meta_split.read_text())
-    return MetaSplit({name: SourceSite(site["task"], tuple(site["classes"]), pd.DataFrame(site["records"]))
+    return MetaSplit({name: SourceSite(site["task"], tuple(site["classes"]), pd.DataFrame(site["records"]), site["left_out"])
                       for name, site in content["sites"].items()}, content["secret"])

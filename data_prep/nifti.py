@@ -1,4 +1,7 @@
-"""One NIfTI file (NIfTI-1 or NIfTI-2, gzipped or not), checked against its own promises before anything is allocated."""
+"""One NIfTI file (NIfTI-1 or NIfTI-2, gzipped or not), checked against its own promises before anything is allocated.
+
+The header's fourth dimension is time (nifti1.h): such a file holds a volume a time point, and each is read for itself.
+"""
 
 import io
 import math
@@ -7,17 +10,20 @@ from typing import BinaryIO
 
 import nibabel
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.kinds import HEAD
 from data_prep.orientation import check_affine, common_shape, common_spacing, to_common
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
-from data_prep.sources import MAX_FILE_BYTES, Found, read_all
+from data_prep.sources import MAX_FILE_BYTES, Found
 
 SYNTAX = "NIFTI"
 MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}  # in one unit of the header
 COLOUR_TYPES = (128,)  # DT_RGB24
+PIECE = 2**24  # bytes read at once: a header may promise more than there is
+MAX_VOLUMES = 10_000  # of one file; functional MR runs have hundreds
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
@@ -30,31 +36,43 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         if len(shape) == 3:
             affine = _affine(header)
             facts = Facts(SYNTAX, "MONOCHROME2", spacing=common_spacing(affine))
-            return ImageFile(found, "nifti", common_shape(shape, affine), facts)
+            return ImageFile(found, "nifti", common_shape(shape, affine), facts, volumes=_volumes(header), affine=affine)
         photometric = "RGB" if int(header["datatype"]) in COLOUR_TYPES else "MONOCHROME2"
-        return ImageFile(found, "nifti", shape[::-1], Facts(SYNTAX, photometric, spacing=_flat_spacing(header)))
+        facts = Facts(SYNTAX, photometric, spacing=_flat_spacing(header))
+        return ImageFile(found, "nifti", shape[::-1], facts, affine=_flat_affine(header))
 
 
-def read_pixels(stream: BinaryIO) -> Pixels:
-    """Values of an image (rows, columns) or a volume (slices, rows, columns in the common order). Raises Rejected."""
+def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
+    """Values of an image (rows, columns) or a volume (slices, rows, columns in the common order). `volume`: which of several.
+
+    Raises Rejected.
+    """
     with quiet():
-        start = stream.read(HEAD)
-        header = _header(start)
-        promised = _offset(header) + math.prod(_dimensions(header)) * header.get_data_dtype().itemsize
+        header = _header(stream.read(HEAD))
+        shape, element = _shape(header), header.get_data_dtype()
+        size = math.prod(shape) * element.itemsize
+        promised = _offset(header) + _volumes(header) * size
         if promised > MAX_FILE_BYTES:
             raise Rejected("too_large")
-        content = start + read_all(stream)
-        if len(content) < promised:
-            raise Rejected("truncated", f"{len(content)} of {promised} bytes")
+        if (volume or 0) >= _volumes(header):
+            raise Rejected("file_changed")
+        stream.seek(_offset(header) + (volume or 0) * size)
+        content = io.BytesIO()
+        while content.tell() < size and (piece := stream.read(min(size - content.tell(), PIECE))):
+            content.write(piece)
+        there = stream.seek(0, io.SEEK_END)  # where the file is compressed, its checksum is checked on the way
+        if there < promised:
+            raise Rejected("truncated", f"{there} of {promised} bytes")
         try:
-            image = _class(start).from_stream(io.BytesIO(content))
-            values = np.asanyarray(image.dataobj)
+            slope, intercept = header.get_slope_inter()
+            scaling = (1.0, 0.0) if slope is None else (slope, intercept)
+            values = np.asanyarray(ArrayProxy(content, (shape, element, 0, *scaling)))
         except Exception as error:  # nibabel raises several kinds on malformed headers
             raise Rejected("not_decodable", type(error).__name__) from None
         if values.dtype.names:  # RGB24 comes as fields R, G, B
             values = np.stack([values[name] for name in values.dtype.names], axis=-1)
-            return Pixels(np.ascontiguousarray(_upright(values.reshape(*_shape(header), 3))))
-        values = values.reshape(_shape(header)).astype(np.float32)
+            return Pixels(np.ascontiguousarray(_upright(values)))
+        values = values.astype(np.float32)
         if not np.isfinite(values).all():
             raise Rejected("not_finite")
         return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else _upright(values)))
@@ -110,15 +128,24 @@ def _dimensions(header: nibabel.Nifti1Header) -> tuple[int, ...]:
 
 
 def _shape(header: nibabel.Nifti1Header) -> tuple[int, ...]:
-    """(columns, rows) of an image or (columns, rows, slices) of a volume. Raises Rejected if there is more than one."""
+    """(columns, rows) of an image or (columns, rows, slices) of a volume.
+
+    Raises Rejected for a film, and where a voxel has several values.
+    """
     sizes = _dimensions(header)
-    if math.prod(sizes[3:]) > 1:
-        raise Rejected("time_series")
     space = sizes[:3]
     volume = len(space) == 3 and space[2] > 1
+    if math.prod(sizes[4 if volume else 3 :]) > 1:
+        raise Rejected("time_series")
+    if _volumes(header) > MAX_VOLUMES:
+        raise Rejected("too_large")
     if volume and int(header["datatype"]) in COLOUR_TYPES:
         raise Rejected("unsupported_pixels", "a volume in colour")
     return space if volume else space[:2]
+
+
+def _volumes(header: nibabel.Nifti1Header) -> int:
+    return (*_dimensions(header), 1, 1)[3]
 
 
 def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
@@ -132,6 +159,14 @@ def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
     affine[:3] *= _unit(header)
     check_affine(affine)
     return affine
+
+
+def _flat_affine(header: nibabel.Nifti1Header) -> np.ndarray | None:
+    """A single plane's own affine, where it has a usable one. Only what shows the file as it is may use it: see `_upright`."""
+    try:
+        return _affine(header)
+    except Rejected:
+        return None
 
 
 def _flat_spacing(header: nibabel.Nifti1Header) -> tuple[float, float] | None:

@@ -8,6 +8,8 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,8 +21,9 @@ from data_prep.archives import MAX_FILES
 from data_prep.dicom import MAX_PIXELS
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.labels import BY_ARRAY, LabelTable, Row
+from data_prep.quiet import quiet
 from data_prep.rejects import Reject, Rejected
-from data_prep.sources import Found
+from data_prep.sources import Found, open_file
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.settings import Site
@@ -91,7 +94,7 @@ def read_headers(root: Path, name: str, site: Site) -> tuple[list[Found], list[I
                        "every label's number under one of them, as text", "add them to the site's file")] if unknown else [])
     others = [found for member, found in members.items() if member not in {part + IMAGES for part in PARTS}]
     examined = [*images, *(Reject(found.name, KIND, "not_an_image") for found in others)]
-    return files + others, examined, LabelTable(BY_ARRAY, rows, len(rows), False)
+    return files + others, examined, LabelTable(BY_ARRAY, rows, dict(enumerate(rows)), False)
 
 
 def read_pixels(image: ImageFile) -> Pixels:
@@ -119,13 +122,19 @@ def _mapped(path: Path, member: str, changed: int) -> np.ndarray | None:
     Images are read in the order of their keys, and a packed member can only be read from its start.
     """
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as stream, tempfile.TemporaryFile() as file:
+        with _archive(path) as archive, archive.open(member) as stream, tempfile.TemporaryFile() as file:
             array = _array(stream)
             shutil.copyfileobj(stream, file)
             file.flush()
             return np.memmap(file, array.dtype, "r", shape=array.shape, order=array.order)  # type: ignore[call-overload]
     except (ValueError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile):
         return None
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    with open_file(path) as file, zipfile.ZipFile(file) as archive:
+        yield archive
 
 
 def _members(root: Path, where: str) -> list[Found]:
@@ -141,7 +150,7 @@ def _members(root: Path, where: str) -> list[Found]:
 
 def _read_header(found: Found) -> _Array:
     """Raises ValueError where the header promises objects, or other than the member's size."""
-    with zipfile.ZipFile(found.path) as archive, archive.open(found.member) as stream:
+    with _archive(found.path) as archive, archive.open(found.member) as stream:
         array = _array(stream)
         if stream.tell() + array.bytes != found.size:
             raise ValueError
@@ -151,10 +160,11 @@ def _read_header(found: Found) -> _Array:
 def _array(stream: BinaryIO) -> _Array:
     """The header, which is a Python literal: it is parsed and not run. Raises ValueError."""
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(stream)
-    if version not in read:
-        raise ValueError
-    shape, fortran, dtype = read[version](stream)
+    try:
+        with quiet():
+            shape, fortran, dtype = read[np.lib.format.read_magic(stream)](stream)
+    except Exception as error:  # NumPy raises several kinds on malformed headers, and their texts quote them
+        raise ValueError from error
     if dtype.kind not in "iuf" or min(shape, default=0) < 0:
         raise ValueError
     return _Array(shape, dtype, "F" if fortran else "C")
@@ -184,7 +194,7 @@ def _part_problems(part: str, arrays: dict[str, _Array], where: str) -> list[Pro
 def _labels(found: Found, where: str) -> list[int]:
     """Raises Refusal where the array's checksum is wrong."""
     try:
-        with np.load(found.path, allow_pickle=False) as file:
-            return file[found.member.removesuffix(".npy")].ravel().tolist()
+        with open_file(found.path) as file, np.load(file, allow_pickle=False) as arrays:
+            return arrays[found.member.removesuffix(".npy")].ravel().tolist()
     except (ValueError, *DAMAGE):
         raise Refusal(Problem(f"{where} {found.member}", "damage", "an array as np.savez writes it", "send the file again")) from None

@@ -16,8 +16,10 @@ SINGULAR = 1e-6  # of the axes' lengths multiplied; a volume's share below which
 
 def check_affine(affine: np.ndarray) -> None:
     """Raise Rejected unless the affine can be inverted and its axes stand at right angles."""
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    if not np.isfinite(affine).all() or min(lengths) == 0 or abs(np.linalg.det(affine[:3, :3])) < SINGULAR * math.prod(lengths):
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        size = abs(np.linalg.det(affine[:3, :3]))
+    if not np.isfinite([*affine.flat, *lengths, size]).all() or min(lengths) == 0 or size < SINGULAR * math.prod(lengths):
         raise Rejected("singular_affine")
     cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
     if np.abs(cosines - np.eye(3)).max() > ORTHOGONAL:
@@ -27,6 +29,12 @@ def check_affine(affine: np.ndarray) -> None:
 def to_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Turn `volume` (columns, rows, slices; RAS affine) by whole quarter turns and flips into (slices, rows, columns)."""
     return nibabel.apply_orientation(volume, _turns(affine)).transpose(2, 1, 0)
+
+
+def from_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Undo `to_common`: the volume as (columns, rows, slices) of `affine`."""
+    back = nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt(COMMON), nibabel.io_orientation(affine))
+    return nibabel.apply_orientation(volume.transpose(2, 1, 0), back)
 
 
 def common_spacing(affine: np.ndarray) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from data_prep.codestream import check_picture
 from data_prep.dicom import MAX_PIXELS
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.quiet import quiet
@@ -31,6 +32,7 @@ def read_pixels(stream: BinaryIO) -> Pixels:
     """Decode, upright by its EXIF orientation: grey values, or RGB of 8 bits. Raises Rejected."""
     with quiet() as caught:
         image = _open(stream)
+        check_picture(stream, image.format, image.height, image.width)
         try:
             inverted = _inverted(image)
             upright = ImageOps.exif_transpose(image)

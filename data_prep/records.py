@@ -18,7 +18,7 @@ COLUMNS = {
     "study": "string",  # keyed hash
     "series": "string",  # keyed hash
     "label": "string",  # canonical class
-    "age": "Float32",  # years, capped at 90; missing where unknown
+    "age": "Float32",  # completed years, capped at 90; missing where unknown
     "sex": "string",  # F, M or O; missing where unknown
     "study_year": "Int16",
     "modality": "string",  # DICOM (0008,0060); OT where the file does not say
@@ -29,6 +29,7 @@ COLUMNS = {
     "photometric": "string",  # DICOM (0028,0004)
     "slices": "Int32",  # source files or frames in the record: 1 for an image
     "pixel_hash": "string",  # SHA-256 of the record's row in pixels.npy
+    "perceptual_hash": "string",  # 576 bits in hex, alike for pictures that look alike; empty where the array is too small for one
 }
 
 

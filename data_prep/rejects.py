@@ -61,6 +61,9 @@ REASONS = {
     # identity
     "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
                                    "clean it and set Burned In Annotation to NO"),
+    "may_show_text": Reason("an image of a modality that often shows a patient's data, which no crop rule covers",
+                            "set crop in the site's file, or clean it and set Burned In Annotation to NO"),
+    "crop_does_not_fit": Reason("an image without the rectangle that its crop rule keeps", "correct crop in the site's file"),
     "no_instance_uid": Reason("no SOP Instance UID", "send the original"),
     "duplicate_instance": Reason("an image that is there already", "nothing; one copy is used"),
     "no_patient": Reason("no value that says which patient it is of", "name a column as labels.patient"),
@@ -79,6 +82,8 @@ REASONS = {
     "mixed_values": Reason("a series whose slices differ in how their values are meant", SEND_SERIES),
     "no_position": Reason("a slice without position or orientation", SEND_SERIES),
     "no_spacing": Reason("a volume without a usable pixel spacing", SEND_SERIES),
+    "unknown_spacing": Reason("a volume that does not say how large its voxels are, or says what cannot be, where convert.spacing is set",
+                              "send it in a format that states it, or leave convert.spacing out"),
     "bad_orientation": Reason("an orientation that is no pair of unit vectors at right angles", SEND_SERIES),
     "missing_slice": Reason("a volume with a gap, or with fewer slices than it says", SEND_SERIES),
     "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),
@@ -119,6 +124,7 @@ class Reject:
     series: str = ""  # UID
     instance: str = ""  # UID
     part: str = ""  # the file that holds a header's voxels
+    frame: int | None = None  # of a multi-frame file, where it is not about all of it
 
     @property
     def image(self) -> bool:
@@ -141,6 +147,11 @@ def one_a_file(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
         if reject.name not in used:
             first.setdefault(reject.name, reject)
     return list(first.values())
+
+
+def left_out(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
+    """Those of single frames of a file in `used`: it is used in part, so that rejects.csv does not name it."""
+    return [reject for reject in rejects if reject.frame is not None and reject.name in used]
 
 
 def write_rejects(rejects: Iterable[Reject], keys: Keys, path: Path) -> None:

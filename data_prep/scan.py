@@ -6,40 +6,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from data_prep import dicom, itk_image, nifti, npz, raster
+from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
 from data_prep.decode import Planned
-from data_prep.deidentify import MODALITIES, UNKNOWN_MODALITY, Keys, read_secret
+from data_prep.deidentify import MODALITIES, Keys, read_secret
+from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
+from data_prep.index import Seen, look_up
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
-from data_prep.labels import BY_ARRAY, BY_FILE, KEYWORDS, LabelTable, Row, match_files, read_labels
+from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
+from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
-from data_prep.rejects import Reject, Rejected, one_a_file
+from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
-from workspace.settings import Convert, Params, Site, resolve_root
+from workspace.settings import OTHERS, Convert, Params, Site, resolve_root
+from workspace.siblings import two_keys
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
                  **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """How labels and images met."""
-
-    rows: int
-    matched: int
-    unlabelled_images: int
-
-    @property
-    def unmatched_rows(self) -> int:
-        return self.rows - self.matched
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,11 @@ class ScanResult:
     files: int
     plans: tuple[Planned, ...]
     rejects: tuple[Reject, ...]
-    labelled: Labelled
+    matched: Matched
+    unlabelled_images: int
+    idle_rules: list[int]  # numbers of the crop rules that apply to no image
+    left_out: tuple[Reject, ...]  # frames of files that are used in part
+    seen: tuple[Seen, ...]
 
     @cached_property
     def classes(self) -> dict[str, dict[str, int]]:
@@ -71,23 +67,28 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     `root`: where the export is; by default the workspace's incoming folder. `secret`: by default the workspace's, made on
     first use; with one of your own (deidentify.new_secret()) nothing is written.
     """
-    refuse_if(_setting_problems(name, site))
+    refuse_if([*_setting_problems(name, site, params.convert), *two_keys(workspace, name, site, params)])
     root = root or incoming_root(workspace, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     if site.labels.match == BY_ARRAY:
         files, examined, table = npz.read_headers(root, name, site)
     else:
         files, examined, table = _read_files(root, name, site, params.convert.workers)
+    examined, idle_rules = burned_in.as_set(examined, site)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
-    rows, matched = _match(images, table, f"{name} {site.labels.file or BY_ARRAY}")
-    images, again = _drop_duplicates(images, rows)
+    matched = match_images(images, rejects, table, site.labels, f"{name} {site.labels.file or BY_ARRAY}")
+    images, again = drop_duplicates(images, matched.rows)
     rejects += again
-    plan = partial(_plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
-    plans, unplanned = plan(images, rows, rejects, _Maker(name, site, keys, table))
-    unlabelled = len({image.found.name for image in images} - rows.keys())
+    make = _Maker(name, site, keys, table)
+    plan = partial(plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
+    plans, unplanned = plan(images, matched.rows, rejects, make)
+    rejects += unplanned
+    used = {image.found.name for plan in plans for image in plan.files}
+    unlabelled = len({image.found.name for image in images} - matched.rows.keys())
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
-                      tuple(rejects + unplanned), Labelled(table.lines, matched, unlabelled))
+                      tuple(one_a_file(rejects, used)), matched, unlabelled, idle_rules, tuple(left_out(rejects, used)),
+                      tuple(look_up(examined, keys, lambda image: make.patient(image, matched.rows))))
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
@@ -122,12 +123,12 @@ def count_classes(site: Site, rows: Iterable[dict[str, object]]) -> dict[str, di
     return {name: {"records": len(patients[name]), "patients": len(set(patients[name]))} for name in site.classes}
 
 
-def examine_all(files: list[Found]) -> list[ImageFile | Reject]:
-    return [examine(found) for found in files]
+def examine_all(files: list[Found], asked: tuple[str, ...] = ()) -> list[ImageFile | Reject]:
+    return [examine(found, asked) for found in files]
 
 
-def examine(found: Found) -> ImageFile | Reject:
-    """One file's header, or why it is not used."""
+def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
+    """One file's header, or why it is not used. `asked`: keywords of more DICOM elements to read as identifiers."""
     kind = Kind.OTHER
     try:
         with opened(found) as stream:
@@ -135,9 +136,9 @@ def examine(found: Found) -> ImageFile | Reject:
             stream.seek(0)
             match kind:
                 case Kind.DICOM:
-                    return dicom.read_header(stream, found)
+                    return dicom.read_header(stream, found, asked=asked)
                 case Kind.BARE_DICOM:
-                    return dicom.read_header(stream, found, bare=True)
+                    return dicom.read_header(stream, found, bare=True, asked=asked)
                 case Kind.NIFTI:
                     return nifti.read_header(stream, found)
                 case Kind.NRRD | Kind.METAIMAGE:
@@ -152,20 +153,29 @@ def examine(found: Found) -> ImageFile | Reject:
         return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
 
 
-def _setting_problems(name: str, site: Site) -> list[Problem]:
-    """What is wrong with a site's settings that only readers can tell."""
-    checks = [("labels.match", site.labels.match, (BY_FILE, *KEYWORDS, BY_ARRAY)), ("modality", site.modality, (None, *sorted(MODALITIES)))]
-    where = f"sites/{name}.yaml"
-    return [Problem(f"{where} {setting}", str(value), f"one of {', '.join(filter(None, allowed))}", "correct the setting")
-            for setting, value, allowed in checks if value not in allowed]
+def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
+    """What is wrong with settings that only readers can tell."""
+    where, match = f"sites/{name}.yaml", site.labels.match
+    modalities = {f"{where} modality": site.modality, **{f"{where} crop.{at}.modality": rule.modality for at, rule in enumerate(site.crop)},
+                  **{f"params.yaml convert.intensity.{key}": key for key in convert.intensity if key != OTHERS}}
+    problems = [Problem(setting, value, f"one of {', '.join(sorted(MODALITIES))}", "correct the setting")
+                for setting, value in modalities.items() if value is not None and value not in MODALITIES]
+    if match not in (BY_FILE, BY_FOLDER, BY_ARRAY):
+        try:
+            keyword_of(match)
+        except ValueError as why:
+            need = f"{BY_FILE}, {BY_FOLDER}, {BY_ARRAY}, or a DICOM keyword or tag of text or a whole number"
+            problems.append(Problem(f"{where} labels.match", f"{match}, {why}", need, "correct the setting"))
+    return problems
 
 
 def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[Found], list[ImageFile | Reject], LabelTable]:
     """An export's files, what each is, and the labels table among them. Raises Refusal."""
     table = read_labels(table_content(root, name, site), f"{name} {site.labels.file}", site)
     files = walk(root)
-    examined = list(track(in_order(examine_all, files, workers), f"{name}: reading headers", total=len(files)))
-    return files, _join_parts(files, examined), table
+    examine_some = partial(examine_all, asked=asked_of(site.labels))
+    examined = list(track(in_order(examine_some, files, workers), f"{name}: reading headers", total=len(files)))
+    return files, join_parts(files, examined), table
 
 
 def table_content(root: Path, name: str, site: Site) -> bytes:
@@ -186,23 +196,7 @@ def table_content(root: Path, name: str, site: Site) -> bytes:
         raise Refusal(Problem(where, rejected.reason.replace("_", " "), "a CSV file", "send it again")) from None
 
 
-def _match(images: list[ImageFile], table: LabelTable, where: str) -> tuple[dict[str, Row], int]:
-    """File name -> its row, and how many rows of the table found an image. Raises Refusal if none did."""
-    if table.match == BY_ARRAY:
-        values = {image.found.name: image.found.name for image in images}
-    elif table.match == BY_FILE:
-        values = match_files(table, (image.found.name for image in images), where)
-    else:
-        values = {image.found.name: image.identifiers.get(table.match, "") for image in images}
-    rows = {name: table.rows[value] for name, value in values.items() if value and value in table.rows}
-    if not rows:
-        raise Refusal(Problem(where, f"{table.lines} rows and {len(images)} images that never match",
-                              f"rows that match images by {table.match}", "correct labels.match and labels.column"))
-    matched = {values[name] for name in rows}
-    return rows, len(matched)
-
-
-def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
+def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
     """Give each header its data file, which shares its fate and is no file of its own.
 
     A header is rejected where that file is missing, is another header's or is itself an image.
@@ -224,7 +218,7 @@ def _join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[
     return [item for name, items in joined if name not in taken for item in items]
 
 
-def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
+def drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
     """One file for each SOP Instance UID: one with a label, then the largest, since a copy may be cut short, then the first by name."""
     best: dict[str, ImageFile] = {}
 
@@ -241,8 +235,16 @@ def _drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[lis
     return kept, reject_all(again, "duplicate_instance")
 
 
+class Maker(Protocol):
+    """Makes the record of files that belong together. Raises Rejected where that takes what they lack, such as a label."""
+
+    def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row | None: ...
+
+    def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned: ...
+
+
 def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject],
-                 make: "_Maker") -> tuple[list[Planned], list[Reject]]:
+                 make: Maker) -> tuple[list[Planned], list[Reject]]:
     """Every image file is a record."""
     plans, rejects = [], []
     for image in images:
@@ -255,9 +257,12 @@ def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
     return plans, rejects
 
 
-def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: "_Maker",
-                  each: bool) -> tuple[list[Planned], list[Reject]]:
-    """Every volume of a DICOM series is a record, and every NIfTI volume. `each`: also later echoes and time points."""
+def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: Maker,
+                 each: bool) -> tuple[list[Planned], list[Reject]]:
+    """Every volume of a DICOM series or another file is a record. `each`: also later echoes and time points.
+
+    A multi-frame file has a reject for each of its frames that are not used.
+    """
     plans = []
     slices = [single for image in images for single in image.slices]
     flat = [image for image in slices if image.place is None and len(image.shape) == 2]
@@ -289,12 +294,27 @@ def _plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Re
         except Rejected as rejected:
             rejects += reject_all(volume.slices, rejected.reason, rejected.found)
     for image in slices:
-        if len(image.shape) == 3:
+        if len(image.shape) == 3 and (each or not image.frame):
             try:
                 plans.append(make((image,), rows, image.facts))
             except Rejected as rejected:
                 rejects += reject_all([image], rejected.reason, rejected.found)
-    return plans, one_a_file(rejects, {image.found.name for plan in plans for image in plan.files})
+    return plans, rejects
+
+
+def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Volume | None) -> dict[str, object]:
+    """The fields of a record that no label is needed for; identifiers as keyed hashes."""
+    first = files[0]
+    return {
+        "record": keys.record("\n".join(sorted(image.source for image in files))),
+        "study": keys.study(first.identifiers.get("StudyInstanceUID") or first.source),
+        "series": keys.series(first.identifiers.get("SeriesInstanceUID") or first.source),
+        "age": facts.age, "sex": facts.sex, "study_year": facts.study_year,
+        "modality": facts.modality, "manufacturer": facts.manufacturer, "model": facts.model,
+        "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
+        "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
+        "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
+    }
 
 
 @dataclass(frozen=True)
@@ -309,22 +329,13 @@ class _Maker:
     def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned:
         """Raises Rejected where the label or the patient cannot be told."""
         row = self.label(files, rows)
-        first = files[0]
-        key = self.keys.record("\n".join(sorted(image.source for image in files)))
-        modality = self.site.modality if facts.modality == UNKNOWN_MODALITY and self.site.modality else facts.modality
-        return Planned(key, files, {
-            "record": key, "site": self.name, "task": self.site.task,
-            "patient": self.keys.patient(self._patient(first, row)),
-            "study": self.keys.study(first.identifiers.get("StudyInstanceUID") or first.source),
-            "series": self.keys.series(first.identifiers.get("SeriesInstanceUID") or first.source),
-            "label": row.label,
+        told = describe(self.keys, files, facts, volume)
+        return Planned(told["record"], files, told | {
+            "site": self.name, "task": self.site.task, "label": row.label,
+            "patient": self.keys.patient(self._patient(files[0], row)),
             "age": facts.age if row.age is None else row.age,
             "sex": facts.sex if row.sex is None else row.sex,
-            "study_year": facts.study_year, "modality": modality, "manufacturer": facts.manufacturer, "model": facts.model,
-            "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
-            "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
-            "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
-        }, volume.affine if volume else None)
+        }, volume.affine if volume else None, facts.spacing)
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
         """The one row of a record's files. Raises Rejected."""
@@ -337,14 +348,17 @@ class _Maker:
             raise Rejected("label_ignored")
         return found[0]
 
-    def _patient(self, image: ImageFile, row: Row) -> str:
-        """The value that tells patients apart: the table's column, a DICOM keyword, or the file itself where it is no DICOM."""
-        if self.table.patient_column:
-            value = row.patient
-        elif self.site.labels.patient or image.kind == "dicom":
-            value = image.identifiers.get(self.site.labels.patient or "PatientID")
-        else:
-            value = image.found.name
+    def patient(self, image: ImageFile, rows: dict[str, Row]) -> str | None:
+        """The patient's key, of an image that may have no row; None where it cannot be told."""
+        row = rows.get(image.found.name)
+        try:
+            return None if row is None and self.table.patient_column else self.keys.patient(self._patient(image, row))
+        except Rejected:
+            return None
+
+    def _patient(self, image: ImageFile, row: Row | None) -> str:
+        """Raises Rejected where nothing tells whose it is."""
+        value = patient_of(image, row, self.table, self.site.labels)
         if not value:
             raise Rejected("no_patient")
         return value

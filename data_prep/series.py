@@ -27,7 +27,7 @@ FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
 
 @dataclass(frozen=True)
 class Volume:
-    """Slices in order. `affine`: (column, row, slice) -> mm, RAS.
+    """Slices in order along their normal. `affine`: (column, row, slice) -> mm, RAS.
 
     `shape` and `spacing` (mm): of slices, rows and columns in the common order.
     """
@@ -37,7 +37,7 @@ class Volume:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        rows, columns = self.files[0].shape
+        rows, columns = self.files[0].keep[2:] if self.files[0].keep else self.files[0].shape
         return common_shape((columns, rows, len(self.files)), self.affine)
 
     @property
@@ -101,8 +101,9 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
     first = slices[0]
     if any(image.place.position is None or image.place.orientation is None for image in slices):
         raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
-    if len({image.shape for image in slices}) > 1:
-        raise Rejected("mixed_matrix", f"{len({image.shape for image in slices})} matrix sizes")
+    shapes = {image.keep[2:] if image.keep else image.shape for image in slices}
+    if len(shapes) > 1:
+        raise Rejected("mixed_matrix", f"{len(shapes)} matrix sizes")
     if any(image.facts.spacing is None for image in slices):
         raise Rejected("no_spacing")
     spacings = np.array([image.facts.spacing for image in slices])
@@ -123,18 +124,38 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
     if broken_nearby and stated not in (len(slices), group.of):
         raise Rejected("maybe_incomplete")
     ordered = tuple(slices[place] for place in order)
+    step = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
+    return Volume(ordered, _affine(positions[order[0]], orientation, first.facts.spacing, step)), duplicates
+
+
+def slice_affine(image: ImageFile, pixel: tuple[float, ...]) -> np.ndarray | None:
+    """(column, row, slice) -> mm, RAS, of one slice by itself, as if it were 1 mm thick. None where it does not say how it lies.
+
+    `pixel`: mm between rows and between columns.
+    """
+    if image.place is None or image.place.position is None or image.place.orientation is None:
+        return None
+    try:
+        return _affine(np.array(image.place.position), np.array(image.place.orientation), pixel, _normal([image]))
+    except Rejected:
+        return None
+
+
+def _affine(position: np.ndarray, orientation: np.ndarray, pixel: tuple[float, ...], step: np.ndarray) -> np.ndarray:
+    """(column, row, slice) -> mm, RAS. `step`: to the next slice, mm, LPS."""
     affine = np.eye(4)
-    affine[:3, 0] = orientation[:3] * first.facts.spacing[1]  # a step to the next column
-    affine[:3, 1] = orientation[3:] * first.facts.spacing[0]  # a step to the next row
-    affine[:3, 2] = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
-    affine[:3, 3] = positions[order[0]]
-    return Volume(ordered, LPS_TO_RAS @ affine), duplicates
+    affine[:3, 0] = orientation[:3] * pixel[1]  # a step to the next column
+    affine[:3, 1] = orientation[3:] * pixel[0]  # a step to the next row
+    affine[:3, 2] = step
+    affine[:3, 3] = position
+    return LPS_TO_RAS @ affine
 
 
 def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> list[Reject]:
-    """One reject a file, data files with their headers."""
+    """One reject a file or frame, data files with their headers."""
     return [Reject(file.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
-                   image.identifiers.get("SOPInstanceUID", "")) for image in images for file in (image.found, image.data) if file]
+                   image.identifiers.get("SOPInstanceUID", ""), frame=image.frame)
+            for image in images for file in (image.found, image.data) if file]
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
@@ -235,7 +256,7 @@ def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float) -> list
     if spacing is not None and np.ptp(aside, axis=0).max() > ASIDE_TOLERANCE * pixel:
         raise Rejected("gantry_tilt")
     if spacing is not None and np.abs(along - np.linspace(along[0], along[-1], len(along))).max() <= GRID_TOLERANCE * spacing:
-        return [int(place) for place in np.argsort(places)]
+        return [int(place) for place in np.argsort(positions @ normal)]
     span = positions[np.argmax(positions @ normal)] - positions[np.argmin(positions @ normal)]
     if abs(span @ normal) / np.linalg.norm(span) < 1 - PERPENDICULAR_TOLERANCE:
         raise Rejected("gantry_tilt")

@@ -19,6 +19,7 @@ from data_prep.kinds import HEAD, Kind, sniff
 from data_prep.rejects import Rejected
 
 MAX_FILE_BYTES = 4 * 2**30  # a 1024 x 1024 x 1024 volume of float32; a file is read whole into memory
+CHUNK = 2**20  # bytes that are asked for at once
 OPEN_ARCHIVES = 8  # kept open in each process
 COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
 
@@ -65,7 +66,7 @@ def streamed(found: Found, unlimited: bool = False) -> Iterator[BinaryIO]:
                 yield raw
             else:
                 with undo(raw) as stream:
-                    yield stream if unlimited else io.BufferedReader(_Limited(stream))  # type: ignore[misc]
+                    yield stream if unlimited else _Stepwise(_Limited(stream))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise Rejected("damaged_member" if isinstance(found.member, str) else "not_decodable", type(error).__name__) from None
     except (EOFError, zlib.error):
@@ -95,9 +96,14 @@ def read_all(stream: BinaryIO) -> bytes:
     return content
 
 
+def open_file(path: Path) -> BinaryIO:
+    """A file of which no more is allocated than is there, whatever its own headers ask for."""
+    return _Stepwise(io.FileIO(path))
+
+
 @lru_cache(maxsize=OPEN_ARCHIVES)
 def open_zip(path: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
+    return zipfile.ZipFile(open_file(path))
 
 
 @lru_cache(maxsize=OPEN_ARCHIVES)
@@ -108,12 +114,24 @@ def _open_tar(path: Path) -> tarfile.TarFile:
 def _raw(found: Found) -> BinaryIO:
     """The stored bytes, seekable."""
     if found.member is None:
-        return found.path.open("rb")
+        return open_file(found.path)
     if isinstance(found.member, str):
         return open_zip(found.path).open(found.member)  # type: ignore[return-value]
     info = tarfile.TarInfo()
     info.offset_data, info.size = found.member, found.size
-    return _open_tar(found.path).extractfile(info)  # type: ignore[return-value]
+    return _Stepwise(_open_tar(found.path).extractfile(info).detach())  # type: ignore[union-attr]
+
+
+class _Stepwise(io.BufferedReader):
+    """Reads in steps: Python would allocate all that is asked for at once, and a damaged header asks for gigabytes."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size <= CHUNK:
+            return super().read(size)
+        content = io.BytesIO()
+        while chunk := super().read(min(CHUNK, size - content.tell())):
+            content.write(chunk)
+        return content.getvalue()
 
 
 class _Limited(io.RawIOBase):

@@ -6,8 +6,10 @@
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from data_prep.groups import group_of
 from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import write_whole
@@ -15,28 +17,31 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import load_params
 
+ACROSS = ("patient", "group", "pixel_hash")  # what ties records of any two sites, besides nearly identical pictures
+LEFT_OUT = ("tied_to_query", "tied_to_validation")  # why a record neither trains nor validates
+
 
 def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) -> MetaSplit:
-    """Keep what may train or validate: nothing tied by patient or pixels to any query set, no training record to a validation set.
+    """Keep what may train or validate: nothing tied to any query set, no training record to a validation set.
 
-    `splits` and `tasks`: site -> its splits.parquet and task.json. The same picture may have come in through two hospitals.
+    `splits` and `tasks`: site -> its splits.parquet and task.json. The same picture may have come in through two hospitals, and the
+    same patient through two tasks of one, where other ties may have put him on another side. `group` is of all sites together.
     Raises Refusal where the sites' keys were made under different secrets, since then no shared patient would be seen.
     """
     secrets = sorted({task["secret"] for task in tasks.values()})
     refuse_if([] if len(secrets) == 1 else [Problem("data/tasks/source", f"keys made under {len(secrets)} secrets", "one secret",
                                                     "restore .fewsite/secret, delete data/ and run dvc repro")])
-    everyone = pd.concat(splits.values())
-    query, validation = (everyone[everyone["split"] == part] for part in ("query", "validation"))
+    everyone = pd.concat(splits)  # by site and row
+    split, group = everyone["split"], group_of(everyone, ACROSS)
+    asked, validating = (group.isin(group[split == part]) for part in ("query", "validation"))
+    why = np.select([split == "query", asked, (split == "train") & validating], ["", *LEFT_OUT], "kept")
     sites = {}
     for site, table in sorted(splits.items()):
-        free = (table["split"] != "query") & ~_tied(table, query) & ~((table["split"] == "train") & _tied(table, validation))
-        kept = table[free].sort_values("record")
-        sites[site] = SourceSite(tasks[site]["task"], tuple(tasks[site]["classes"]), kept[list(COLUMNS)])
+        of_site = why[everyone.index.get_level_values(0) == site]
+        kept = table.assign(group=group[site])[of_site == "kept"].sort_values("record")
+        left_out = {reason: int((of_site == reason).sum()) for reason in LEFT_OUT}
+        sites[site] = SourceSite(tasks[site]["task"], tuple(tasks[site]["classes"]), kept[list(COLUMNS)], left_out)
     return MetaSplit(sites, secrets[0])
-
-
-def _tied(table: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
-    return table["patient"].isin(others["patient"]) | table["pixel_hash"].isin(others["pixel_hash"])
 
 
 def main() -> None:
@@ -54,6 +59,9 @@ def main() -> None:
     for site, source in meta.sites.items():
         counts = source.records["split"].value_counts()
         say(f"split: {site} ({source.task}) trains on {counts.get('train', 0)} records, validates on {counts.get('validation', 0)}")
+        if any(source.left_out.values()):
+            say(f"split: {site}: left out of training: " + ", ".join(
+                f"{number} {reason.replace('_', ' ')} set" for reason, number in source.left_out.items()))
 
 
 if __name__ == "__main__":

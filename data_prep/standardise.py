@@ -1,46 +1,56 @@
 """Pixels of any kind -> (channel, *space) uint8 of the agreed size."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter, zoom
 
 from data_prep.image_file import Pixels
-from workspace.settings import Convert
+from data_prep.intensity import ends, without_bias
+from data_prep.resample import spaced, stretched
+from workspace.settings import Convert, Intensity
 
 FULL = 255.0
-BLUR_A_REDUCTION = 0.5  # standard deviation in voxels for each voxel that a reduction merges beyond one, as scikit-image's resize
+LEAST_RANGE = 1e-36  # FULL divided by less is no float32
 
 
-def standardise(pixels: Pixels, convert: Convert, modality: str) -> np.ndarray:
-    """(channel, *convert.size) uint8. Photographs keep their colours; all else is windowed, by modality or by percentiles."""
+def standardise(pixels: Pixels, convert: Convert, modality: str, spacing: Sequence[float] | None = None) -> np.ndarray:
+    """(channel, *convert.size) uint8. Photographs keep their colours; all else becomes grey as `modality` says.
+
+    `spacing`: mm, of a volume's slices, rows and columns; needed where convert.spacing is set. Raises Rejected.
+    """
     if pixels.photograph:
         image = Image.fromarray(pixels.values).convert("L" if convert.channels == 1 else "RGB")
         resized = np.asarray(image.resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR))
         return np.ascontiguousarray(resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1))
-    grey = _resize(_to_grey(pixels, convert.window.get(modality), convert.percentiles), tuple(convert.size))
+    how = convert.intensity_of(modality)
+    grey = _to_grey(pixels, how)
+    if grey.ndim == 2:
+        # Pillow's filter widens with the reduction, so that it averages.
+        grey = np.asarray(Image.fromarray(grey).resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR))
+    elif convert.spacing:
+        grey = spaced(grey, convert.size, spacing, convert.spacing, _dark(grey, how))
+    else:
+        grey = stretched(grey, convert.size)
     rounded = np.clip(np.rint(grey), 0, FULL).astype(np.uint8)
     return np.repeat(rounded[None], convert.channels, axis=0)
 
 
-def _to_grey(pixels: Pixels, window: tuple[float, float] | None, percentiles: tuple[float, float]) -> np.ndarray:
-    """float32 from 0, dark, to 255, bright; padding is dark. `window` is in the file's own units."""
+def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
+    """float32 from 0, dark, to 255, bright; padding is dark."""
     sign = -1.0 if pixels.inverted else 1.0
-    values = sign * pixels.values
+    values = sign * (without_bias(pixels.values, pixels.valid) if how.n4 else pixels.values)
     known = values if pixels.valid is None else values[pixels.valid]
-    low, high = sorted(sign * end for end in window) if window else np.percentile(known, percentiles)
+    low, high = ends(known, how, sign)
     if high <= low:  # nearly all of the image is one value: its whole range is what there is to show
         low, high = known.min(), known.max()
-    grey = np.clip((values - low) * (FULL / max(high - low, np.finfo(np.float32).tiny)), 0, FULL).astype(np.float32)
+    with np.errstate(over="ignore"):
+        grey = np.clip((values - low) * (FULL / max(high - low, LEAST_RANGE)), 0, FULL).astype(np.float32)
     if pixels.valid is not None:
-        grey[~pixels.valid] = 0
+        grey[~pixels.valid] = _dark(grey[pixels.valid], how)
     return grey
 
 
-def _resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Stretch to `size` in one interpolation that averages where it shrinks."""
-    if image.ndim == 2:
-        # Pillow's filter widens with the reduction, so that it averages.
-        return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
-    factors = [new / old for new, old in zip(size, image.shape, strict=True)]
-    smooth = gaussian_filter(image, [BLUR_A_REDUCTION * max(1 / factor - 1, 0) for factor in factors], mode="nearest")
-    return zoom(smooth, factors, order=1, mode="nearest", grid_mode=True)
+def _dark(grey: np.ndarray, how: Intensity) -> float:
+    """The grey of what lies outside an image: a window's lower end, else the image's own darkest, which a z-score may leave above 0."""
+    return 0.0 if how.window else float(grey.min())

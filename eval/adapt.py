@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from data_prep.duplicates import near_any
 from data_prep.images import as_float
 from data_prep.records import read_studies
 from eval.current import tasks_digest
@@ -42,7 +43,7 @@ class SiteProtocol:
     secret: str  # fingerprint of the secret under which the keys were made
     classes: list[str]
     shots: list[int]
-    records: pd.DataFrame  # record, row, patient, group, label, split, pixel_hash
+    records: pd.DataFrame  # record, row, patient, group, label, split, pixel_hash, perceptual_hash
     query: np.ndarray
     draws: list[np.ndarray]  # of each draw: (class, position)
 
@@ -67,7 +68,7 @@ def read_protocol(workspace: Workspace, site: str, role: Role) -> SiteProtocol:
 
 
 def refuse_overlap(protocol: SiteProtocol, cards: list[ModelCard]) -> None:
-    """Raise Refusal if a model was trained on a patient or picture that it would now be tested on.
+    """Raise Refusal if a model was trained on a patient or picture, or nearly such a picture, that it would now be tested on.
 
     At a source site the supports are validation patients, so there only the query set is held to it.
     """
@@ -79,11 +80,13 @@ def refuse_overlap(protocol: SiteProtocol, cards: list[ModelCard]) -> None:
                                     "one secret for all sites", "restore .fewsite/secret, delete data/ and run dvc repro"))
         for source, seen in card.trained_on.items():
             patients = int(tested["patient"].isin(seen.patients).groupby(tested["patient"]).any().sum())
-            pictures = int(tested["pixel_hash"].isin(seen.pixel_hashes).sum())
-            if patients or pictures:
+            pictures = tested["pixel_hash"].isin(seen.pixel_hashes)
+            alike = near_any(tested["perceptual_hash"], pd.Series(seen.perceptual_hashes, dtype="string")) & ~pictures
+            if patients or pictures.any() or alike.any():
                 problems.append(Problem(
-                    f"site {protocol.site}, runs/{card.learner}/{card.seed}", f"{patients} patients and {pictures} pictures that "
-                    f"it was trained on at {source}", "none", "take the shared studies out of one site, or dvc repro to train again"))
+                    f"site {protocol.site}, runs/{card.learner}/{card.seed}",
+                    f"{patients} patients, {pictures.sum()} pictures and {alike.sum()} nearly identical ones that it was trained on at {source}",
+                    "none", "take the shared studies out of one site, or dvc repro to train again"))
     refuse_if(problems)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from workspace.errors import Problem, Refusal
 from workspace.outputs import to_json, write_whole
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class TrainedOn:
 
     patients: list[str]  # keyed hashes, sorted
     pixel_hashes: list[str]  # sorted
+    perceptual_hashes: list[str]  # sorted
     records: int
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from monai.networks.blocks import Convolution
+from monai.networks.layers.utils import get_norm_layer
 from monai.networks.nets import DenseNet121, EfficientNetBN, ResNet
 from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
@@ -66,8 +67,13 @@ def conv4(space: int, channels: int, width: int, norm: Any, maps: bool = False) 
 def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any, maps: bool = False) -> nn.Module:
     """A ResNet of basic blocks; its stem is one 3x3 convolution of stride 2, as small images need. `width`: of the first stage."""
     network = ResNetMaps if maps else ResNet
-    return network(ResNetBlock, blocks, [width, 2 * width, 4 * width, 8 * width], spatial_dims=space, n_input_channels=channels,
-                   conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
+    net = network(ResNetBlock, blocks, [width, 2 * width, 4 * width, 8 * width], spatial_dims=space, n_input_channels=channels,
+                  conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
+    for part in list(net.modules()):  # MONAI 1.5 gives `norm` to the stem alone and batch norm to every block
+        for name, child in part.named_children():
+            if isinstance(child, nn.BatchNorm2d | nn.BatchNorm3d):
+                setattr(part, name, get_norm_layer(norm, space, child.num_features))
+    return net
 
 
 class ResNetMaps(ResNet):

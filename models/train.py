@@ -70,7 +70,8 @@ def _validate(model: Any, validation: Source, state: TrainingState) -> None:
 
 def trained_on(meta: MetaSplit) -> dict[str, TrainedOn]:
     """Every patient and picture that training or its validation used, by site."""
-    return {name: TrainedOn(sorted(site.records["patient"].unique()), sorted(site.records["pixel_hash"].unique()), len(site.records))
+    listed = ("patient", "pixel_hash", "perceptual_hash")
+    return {name: TrainedOn(*(sorted(site.records[column].unique()) for column in listed), len(site.records))
             for name, site in meta.sites.items()}
 
 

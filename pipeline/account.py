@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary
+from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary, warnings
 from data_prep.decode import Decoded, Planned
+from data_prep.deidentify import Keys
+from data_prep.labels import shown_lines
+from data_prep.matching import UNMATCHED
 from data_prep.records import COLUMNS
-from data_prep.rejects import REASONS, Reject, one_a_file
+from data_prep.rejects import REASONS, Reject, count_reasons, left_out, one_a_file
 from data_prep.scan import ScanResult
 from data_prep.tasks import SUPPORT_SPLIT, make_tasks
 from workspace.settings import Params, Role
@@ -23,6 +26,7 @@ class Account:
     found: ScanResult
     rows: list[Row]
     rejects: list[Reject]
+    frames: list[Reject]  # left out of files that are used in part
     decoded: int
 
     def refuse(self) -> None:
@@ -35,45 +39,60 @@ def take_account(found: ScanResult, sample: int | None = None) -> Account:
     """Decode as convert does, all records or the first `sample`: their keyed order is as good as random."""
     kept: list[Planned] = []
     rows: list[Row] = []
-    rejects = list(found.rejects)
+    rejects: list[Reject] = []
     for plan, outcome in read_pixels(found, found.plans[:sample]):
         if isinstance(outcome, Decoded):
             kept.append(plan)
-            rows.append(plan.row | {"pixel_hash": outcome.pixel_hash})
+            rows.append(plan.row | outcome.told)
         else:
             rejects += outcome
     unread = [] if sample is None else found.plans[sample:]
     used = {image.found.name for plan in [*kept, *unread] for image in plan.files}
-    return Account(found, rows + [plan.row for plan in unread], one_a_file(rejects, used), len(rows))
+    return Account(found, rows + [plan.row for plan in unread], one_a_file([*found.rejects, *rejects], used),
+                   left_out([*found.left_out, *rejects], used), len(rows))
 
 
 def shown(account: Account, examples: int = 0) -> str:
     """The account as lines. `examples`: how many files of each reason are named, by the hash that `fewsite locate` takes."""
-    totals = summary(account.found, account.rows, account.rejects)
-    labels = totals["labels"]
+    totals = summary(account.found, account.rows, account.rejects, account.frames)
+    labels, shared = totals["labels"], totals["duplicates"]
     lines = [f"{account.found.name}: {totals['files']} files = {totals['used']} used + {totals['rejected']} rejected "
              f"+ {totals['not_images']} no images"]
-    by_reason = defaultdict(list)
-    for reject in account.rejects:
-        by_reason[reject.reason].append(reject)
-    if by_reason:
-        lines.append("   files reason: what was found; what to do")
-    for reason, rejects in sorted(by_reason.items(), key=lambda item: (not REASONS[item[0]].image, -len(item[1]), item[0])):
-        lines.append(f"  {len(rejects):6} {reason}: {_what(rejects)}; do {REASONS[reason].do}")
-        if examples:
-            hashes = sorted(account.found.keys.file(reject.name) for reject in rejects)
-            lines.append(f"         such as {' '.join(hashes[:examples])}")
+    lines += losses(account.rejects, account.frames, account.found.keys, examples)
+    unmatched = defaultdict(list)
+    for line, reason in sorted(account.found.matched.unmatched.items()):
+        unmatched[reason].append(line)
     lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
               f"{labels['unlabelled_images']} images have no row",
+              *(f"  {len(at):6} {reason} ({shown_lines(at)}): {UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
+                for reason, at in sorted(unmatched.items())),
               f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
-              *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items())]
+              f"  pictures of two patients: {shared['identical_pairs']} pairs of identical and {shared['near_pairs']} of nearly identical "
+              f"ones, tying {shared['patients']} patients",
+              *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items()),
+              *(f"  {warning}" for warning in warnings(totals))]
     return "\n".join(lines)
+
+
+def losses(rejects: list[Reject], frames: list[Reject], keys: Keys, examples: int) -> list[str]:
+    """A line for each reason, with its cure and its first `examples`. `frames`: those left out of files that are used in part."""
+    by_reason = defaultdict(list)
+    for reject in rejects:
+        by_reason[reject.reason].append(reject)
+    lines = ["   files reason: what was found; what to do"] if rejects else []
+    for reason, found in sorted(by_reason.items(), key=lambda item: (not REASONS[item[0]].image, -len(item[1]), item[0])):
+        lines.append(f"  {len(found):6} {reason}: {_what(found)}; do {REASONS[reason].do}")
+        if examples:
+            lines.append(f"         such as {' '.join(sorted(keys.file(reject.name) for reject in found)[:examples])}")
+    if frames:
+        lines.append(f"  {len(frames):6} frames left out of files that are used in part: {', '.join(count_reasons(frames))}")
+    return lines
 
 
 def largest_k(account: Account, role: Role, params: Params) -> str:
     """The largest k that the site's support patients allow, as a line. Raises Refusal where classes have too few patients.
 
-    Identical pictures tie patients together, as far as they were decoded.
+    Identical and nearly identical pictures tie patients together, as far as they were decoded.
     """
     found = account.found
     records = pd.DataFrame(account.rows, columns=list(COLUMNS))

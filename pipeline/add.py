@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_prep.deidentify import new_secret, read_secret
+from data_prep.deidentify import read_secret
 from data_prep.scan import scan
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
@@ -11,6 +11,7 @@ from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Params, Role, Site, load_params, load_site_file, resolve_root
+from workspace.siblings import two_roles
 
 SAMPLE = 20  # records decoded to see that the codecs of this export are there
 
@@ -19,7 +20,7 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     """Validate and register a site; with `check`, write nothing at all. Raises Refusal with all problems that can be told at once."""
     params, site, root = _read(workspace, file, role)
     name = file.stem
-    secret = read_secret(workspace) if workspace.secret_file.exists() or not check else new_secret()
+    secret = read_secret(workspace, keep=not check)
     found = scan(workspace, name, site, params, root=root, secret=secret)
     account = take_account(found, SAMPLE)
     print(shown(account))
@@ -52,7 +53,7 @@ def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, P
     if file.stem in params.phantom.hospitals and root != workspace.incoming(file.stem).resolve():
         problems.append(Problem(f"params.yaml phantom.hospitals.{file.stem}", "a phantom of this name", "a name of its own for the hospital",
                                 f"rename {file.name}, or fewsite remove {file.stem}"))
-    refuse_if(problems)
+    refuse_if([*problems, *two_roles(workspace, file.stem, site, params, role)])
     return params, site, root
 
 

@@ -43,6 +43,35 @@ def check(site: Annotated[str, typer.Argument(help="a site's name, as in sites/N
 
 
 @app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="a folder, an archive, a DICOMDIR, a list of paths or one image file")],
+    out: Annotated[Path, typer.Option("--out", help="a new or empty folder")],
+) -> None:
+    """Write every image and volume under a path as NIfTI, as fewsite reads it, to look at in a viewer.
+
+    Native grid, rescaled values, and flags on what a header does not say. Needs no workspace; the path may be outside of one.
+
+    Example: fewsite inspect /mnt/westside/export --out view
+    """
+    from pipeline.inspect import inspect_path
+
+    run_stage("fewsite inspect", lambda: inspect_path(Workspace(), path, out))
+
+
+@app.command()
+def fit() -> None:
+    """Suggest spacing, size and CT window for volumes, from the source sites alone.
+
+    Reads all headers of the sources and some of their CT volumes; opens no target and writes nothing.
+
+    Example: fewsite fit
+    """
+    from pipeline.fit import fit as fit_volumes
+
+    run_stage("fewsite fit", lambda: fit_volumes(Workspace()))
+
+
+@app.command()
 def audit() -> None:
     """Search every output for the identifiers of the hospitals' files, and print what was searched.
 
@@ -90,10 +119,10 @@ def link() -> None:
 
 @app.command()
 def locate(
-    site: Annotated[str, typer.Argument(help="a site's name")],
-    file: Annotated[str, typer.Argument(help="a hash from `fewsite check` or from the column `file` of rejects.csv")],
+    site: Annotated[str, typer.Argument(help="a site's name, or the path that was given to `fewsite inspect`")],
+    file: Annotated[str, typer.Argument(help="a hash from `fewsite check`, from rejects.csv, or a file's name from `fewsite inspect`")],
 ) -> None:
-    """Show on this screen, and nowhere else, which file a hash from check or rejects.csv stands for.
+    """Show on this screen, and nowhere else, which file a hash from check, inspect or rejects.csv stands for.
 
     Example: fewsite locate westside 3f0c9a...
     """

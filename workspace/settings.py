@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -35,6 +35,14 @@ def _rising(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
+def _rectangle(value: Any) -> Any:
+    whole = isinstance(value, list) and len(value) == 4 and all(type(number) is int for number in value)
+    if value != "regions" and not (whole and min(value[:2]) >= 0 and min(value[2:]) >= 1):
+        raise ValueError("[top, left, rows, columns] in pixels, or regions")
+    return value
+
+
+Keep = Annotated[tuple[int, int, int, int] | Literal["regions"], BeforeValidator(_rectangle)]
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Range = Annotated[tuple[float, float], AfterValidator(_rising)]
@@ -51,20 +59,40 @@ class Labels(Strict):
     """How a row of the labels table finds its image, and which columns to read."""
 
     file: str | None = None  # CSV, relative to the site's root; needed unless match is npz
-    match: str  # "file" (name or path under root), PatientID, StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID, or "npz": labels of its own
+    match: str  # "file" or "folder" (name or path under root), a DICOM keyword or tag (PatientID, "(0008,0050)"), or "npz": labels of its own
     column: str | None = None  # the column that holds the match value; by default the one named like `match`
     class_column: str | None = Field(None, alias="class")  # the column that holds the class; needed unless match is npz
-    patient: str | None = None  # a column, or a DICOM keyword; by default PatientID for DICOM, else every image is its own patient
+    patient: str | None = None  # a column, or a DICOM keyword or tag; by default PatientID for DICOM, else every image is its own patient
+    one_class_a: Literal["image", "study", "patient"] = "image"  # study, patient: a table that gives one of them two classes is refused
     age: str | None = None  # a column, years
     sex: str | None = None  # a column
 
     @model_validator(mode="after")
     def _are_in_a_table_or_beside_the_images(self) -> "Labels":
         columns = (self.column, self.patient, self.age, self.sex)
-        if self.match == "npz" and any((self.file, self.class_column, *columns)):
+        if self.match == "npz" and (any((self.file, self.class_column, *columns)) or self.one_class_a != "image"):
             raise ValueError("match alone, since an npz holds its own labels")
         if self.match != "npz" and not (self.file and self.class_column):
             raise ValueError("file and class, unless match is npz")
+        return self
+
+
+class Crop(Strict):
+    """What is kept of a device's images. It applies to those of which every value that is set here is true."""
+
+    modality: str | None = None  # as the header says, such as US; of files that do not say, the site's
+    manufacturer: str | None = None  # as the header says, letter for letter
+    model: str | None = None  # as the header says, letter for letter
+    rows: Count | None = None  # of the whole image
+    columns: Count | None = None  # of the whole image
+    keep: Keep  # [top, left, rows, columns] in pixels, from 0; or regions: what the ultrasound regions of the header span
+
+    @model_validator(mode="after")
+    def _keeps_what_is_there(self) -> "Crop":
+        if self.keep != "regions":
+            top, left, rows, columns = self.keep
+            if (self.rows and top + rows > self.rows) or (self.columns and left + columns > self.columns):
+                raise ValueError("keep within rows and columns")
         return self
 
 
@@ -78,7 +106,9 @@ class Site(Strict):
     ignore: list[str] = []  # values left out on purpose; a value under neither is refused
     max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
     patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
-    modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the window
+    modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the intensity
+    crop: list[Crop] = []  # what is kept of images with text at their edges; the first rule that applies (see below)
+    at_risk: Literal["warn", "refuse"] = "warn"  # images of modalities that often show a patient's data, if no crop applies and the header does not say they are clean
 
     @model_validator(mode="after")
     def _classes_are_apart(self) -> "Site":
@@ -95,13 +125,42 @@ class Site(Strict):
 # --- params.yaml ---
 
 
+class Intensity(Strict):
+    """Which values become black and white: one of the first three."""
+
+    window: Range | None = None  # lowest and highest value kept, in the file's own units: HU for CT
+    percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] | None = None  # of the image
+    zscore: Annotated[float, Field(gt=0, le=10)] | None = None  # robust standard deviations that are kept either side of the tissue's median
+    n4: bool = False  # take the bias field of an MR coil out first; seconds a volume
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> "Intensity":
+        if sum(way is not None for way in (self.window, self.percentiles, self.zscore)) != 1:
+            raise ValueError("one of window, percentiles and zscore")
+        if self.n4 and self.window:
+            raise ValueError("n4 with percentiles or zscore, since it changes the units that a window is in")
+        return self
+
+
+OTHERS = "default"  # the key of the modalities that have no entry of their own
+INTENSITY = {"CT": {"window": (-1000.0, 400.0)}, OTHERS: {"percentiles": (0.5, 99.5)}}
+
+
+def _beside_the_usual(given: Any) -> Any:
+    """What is not written for a modality has its default: an entry for MR leaves CT in HU."""
+    return INTENSITY | given if isinstance(given, dict) else given
+
+
 class Convert(Strict):
     size: Annotated[list[Annotated[int, Field(ge=8, le=512)]], Field(min_length=2, max_length=3)]  # rows, columns or slices, rows, columns
+    spacing: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=3, max_length=3)] | None = None  # mm, of slices, rows, columns; none: stretch each volume to size
     channels: Literal[1, 3] = 1  # 1: grey; 3: colour, grey images repeated
-    window: dict[str, Range] = {"CT": (-1000.0, 400.0)}  # modality -> lowest and highest value kept, HU
-    percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] = (0.5, 99.5)  # of the image, where no window is set and it is no photograph
-    repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series: the first, or a record each
+    intensity: Annotated[dict[str, Intensity], BeforeValidator(_beside_the_usual)] = Field(INTENSITY, validate_default=True)  # modality or default -> see intensity; photographs stay as they are
+    repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series or 4D NIfTI: the first, or a record each
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
+
+    def intensity_of(self, modality: str) -> Intensity:
+        return self.intensity.get(modality, self.intensity[OTHERS])
 
 
 class Tasks(Strict):
@@ -350,6 +409,12 @@ def _contradictions(file: str, params: Params) -> list[Problem]:
     if params.tasks.source_query + params.tasks.source_validation >= 1:
         problems.append(Problem(f"{file} tasks", "source_query and source_validation of 1 or more together", "patients left to train on",
                                 "lower one"))
+    if params.convert.spacing and len(params.convert.size) == 2:
+        problems.append(Problem(f"{file} convert.spacing", "a spacing of volumes beside the size of images", "three numbers in convert.size",
+                                "add the slices to size, or leave spacing out"))
+    if wrong := sorted(modality for modality, how in params.convert.intensity.items() if how.n4 and modality != "MR"):
+        problems.append(Problem(f"{file} convert.intensity", f"n4 for {', '.join(wrong)}", "n4 for MR alone, where coils make a bias field",
+                                "remove it"))
     encoder = params.learners.maml.encoder or params.encoder
     if "maml" in learners and encoder.norm == "batch":
         problems.append(Problem(f"{file} learners.maml.encoder.norm", "'batch', whose running statistics no inner step can own",

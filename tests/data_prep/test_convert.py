@@ -8,15 +8,18 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
+from pydicom.uid import RLELossless
 
 from data_prep import convert as stage
 from data_prep.decode import Decoded
 from data_prep.deidentify import new_secret
+from data_prep.index import COLUMNS as INDEX
 from data_prep.parallel import in_order
 from data_prep.records import COLUMNS, read_studies
 from data_prep.rejects import REASONS
@@ -97,12 +100,30 @@ def test_records_and_pixels_keep_their_contract(tmp_path: Path) -> None:
     assert studies.records["manufacturer"].isna().all()
 
 
+def test_the_index_holds_a_row_for_every_file_and_agrees_with_the_other_outputs(tmp_path: Path) -> None:
+    made = messy(tmp_path)
+    stage.convert(made, "site")
+    index, told = pd.read_parquet(made.studies("site") / "index.parquet"), summary(made)
+    assert list(index.columns) == list(INDEX) and index["file"].is_monotonic_increasing and index["file"].is_unique
+    assert index["outcome"].value_counts().to_dict() == {"used": told["used"], "rejected": told["rejected"], "no_image": told["not_images"]}
+    assert len(index) == told["files"]
+    rejects = pd.read_csv(made.studies("site") / "rejects.csv")
+    lost = index[index["outcome"] != "used"]
+    assert lost[["file", "kind", "reason"]].to_numpy().tolist() == rejects[["file", "kind", "reason"]].to_numpy().tolist()
+    used = index[index["outcome"] == "used"].merge(read_studies(made.studies("site")).records, on="record")
+    assert len(used) == told["records"] and (used["place"] == 0).all() and (used["records"] == 1).all()
+    assert all((used[f"{name}_x"] == used[f"{name}_y"]).all() for name in ("patient", "study", "series"))
+    unlabelled = index[index["reason"] == "no_label"].iloc[0]
+    assert unlabelled["patient"] not in set(used["patient_x"]) and unlabelled["series"] in set(used["series_x"])
+    assert index.set_index("reason").loc["truncated", "series"] == unlabelled["series"]
+
+
 def test_nothing_of_a_patient_is_in_any_output_or_message(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     made = messy(tmp_path)
     stage.convert(made, "site")
     printed = "".join(capfd.readouterr()).encode()
-    records = pd.read_parquet(made.studies("site") / "records.parquet").to_csv().encode()
-    for content in [printed, records, *(path.read_bytes() for path in made.studies("site").iterdir())]:
+    tables = [pd.read_parquet(made.studies("site") / name).to_csv().encode() for name in ("records.parquet", "index.parquet")]
+    for content in [printed, *tables, *(path.read_bytes() for path in made.studies("site").iterdir())]:
         for secret in (b"ZZPHI", b"1.2.3.", b"20190615", b"script", str(tmp_path).encode()):
             assert secret not in content
 
@@ -111,7 +132,7 @@ def test_the_same_bytes_come_out_whatever_the_number_of_processes(tmp_path: Path
     one, two = messy(tmp_path / "one"), messy(tmp_path / "two", workers=2)
     two.private.mkdir()
     stage.convert(one, "site")
-    two.secret_file.write_bytes(one.secret_file.read_bytes())
+    shutil.copy(one.secret_file, two.secret_file)
     monkeypatch.setattr("data_prep.scan.in_order", partial(in_order, chunk=3))
     monkeypatch.setattr(stage, "CHUNK", 3)
     stage.convert(two, "site")
@@ -124,7 +145,7 @@ def test_a_folder_an_archive_and_a_list_of_the_same_files_give_the_same_bytes(tm
     for form in ("zip", "tar", "gztar", "xztar", "list"):
         made = messy(tmp_path / form, workers=1 + (form == "gztar"))
         made.private.mkdir()
-        made.secret_file.write_bytes(plain.secret_file.read_bytes())
+        shutil.copy(plain.secret_file, made.secret_file)
         export = made.incoming("site").rename(tmp_path / form / "export")
         if form == "list":
             made.incoming("site").write_text("\n".join(os.listdir(export)))
@@ -263,10 +284,26 @@ def test_series_become_volumes_and_broken_ones_are_rejected_whole(tmp_path: Path
     told = summary(made)
     assert told["rejects"] == {"missing_slice": 8, "not_a_volume": 1, "not_an_image": 1, "sibling_rejected": 5, "truncated": 1}
     assert (told["records"], told["used"], told["files"]) == (2, 16, 32)
+    index = pd.read_parquet(made.studies("site") / "index.parquet")
+    assert [sorted(places) for _, places in index.groupby("record")["place"]] in ([[*range(7)], [*range(9)]], [[*range(9)], [*range(7)]])
     studies = read_studies(made.studies("site"))
     assert studies.pixels.shape == (2, 1, 8, 8, 8)
     assert sorted(studies.records["slices"]) == [7, 9] and set(studies.records["spacing"]) == {"2x0.7x0.5"}
     assert all(np.all(np.diff(pixels[0].mean((1, 2))) > 0) for pixels in studies.pixels)  # made brighter towards the head
+
+
+def test_doubtful_records_are_used_and_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    made = workspace(tmp_path, "{file: labels.csv, match: SeriesInstanceUID, class: view}", size="[8, 8, 8]", extra="")
+    for series, largest in (("1.2.10", 9999), ("1.2.11", 500)):
+        for place, data in enumerate(volume(6, series)):
+            data.SmallestImagePixelValue, data.LargestImagePixelValue = 0, largest
+            data.compress(RLELossless, generate_instance_uid=False)
+            write(data, made.incoming("site") / f"{series}.{place}")
+    (made.incoming("site") / "labels.csv").write_text("SeriesInstanceUID,view\n1.2.10,AP\n1.2.11,PA\n")
+    stage.convert(made, "site")
+    records = read_studies(made.studies("site")).records
+    assert summary(made)["doubtful"] == records["record"][records["label"] == "PA"].tolist()
+    assert "site: 1 records have values outside the range that their files state" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("repeats", "records", "later"), [("first", 3, 6), ("each", 5, 0)])
@@ -289,6 +326,11 @@ def test_of_echoes_and_time_points_the_first_is_used_or_each(tmp_path: Path, rep
     told, studies = summary(made), read_studies(made.studies("site"))
     assert (told["records"], told["rejects"].get("later_repeat", 0)) == (records, later)
     assert told["files"] == told["used"] + told["rejected"] + told["not_images"] == 15
+    assert told["left_out_frames"] == ({"later_repeat": 6} if repeats == "first" else {})  # of the file of two echoes
+    index = pd.read_parquet(made.studies("site") / "index.parquet")
+    assert sorted(index["records"]) == ([0] * 7 + [1] * 8 if repeats == "first" else [0] + [1] * 13 + [2])
+    held = index[index["records"] == 1].groupby("record")["place"].apply(sorted)
+    assert sum(list(places) == list(range(6)) for places in held) == (1 if repeats == "first" else 2)  # of the series of two time points
     assert sorted(set(studies.records["slices"])) == [6, 12] and studies.records["record"].is_unique
 
 
@@ -319,12 +361,30 @@ def test_a_volume_in_a_flat_study_and_conflicting_labels_are_rejected(tmp_path: 
     assert summary(made)["rejects"]["conflicting_labels"] == 9 and summary(made)["records"] == 1
 
 
+@pytest.mark.parametrize(("repeats", "records"), [("first", 2), ("each", 6)])
+def test_of_a_4d_nifti_the_first_volume_is_used_or_each(tmp_path: Path, repeats: str, records: int) -> None:
+    made = workspace(tmp_path, "{file: labels.csv, match: file, class: view}", size="[8, 8, 8]", extra="")
+    made.params_file.write_text(made.params_file.read_text().replace("[8, 8, 8]", f"[8, 8, 8], repeats: {repeats}"))
+    values = np.random.default_rng(0).integers(0, 99, (10, 12, 6, 5)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([-0.5, -0.7, 2, 1])), made.incoming("site") / "series.nii")
+    nibabel.save(nibabel.Nifti1Image(values[..., 0], np.diag([-0.5, -0.7, 2, 1])), made.incoming("site") / "one.nii.gz")
+    (made.incoming("site") / "labels.csv").write_text("file,view\nseries.nii,AP\none.nii.gz,PA\n")
+    stage.convert(made, "site")
+    told, studies = summary(made), read_studies(made.studies("site"))
+    assert (told["records"], told["patients"], told["used"], told["rejected"]) == (records, 2, 2, 0)
+    assert studies.records["record"].is_unique and set(studies.records["slices"]) == {6}
+    assert studies.records["pixel_hash"].nunique() == records - 1  # the first volume is the one that lies beside it
+
+
 def test_settings_that_mean_nothing_are_refused_together(tmp_path: Path) -> None:
-    made = workspace(tmp_path, "{file: labels.csv, match: PatientName, class: view}", extra="modality: ct")
+    made = workspace(tmp_path, "{file: labels.csv, match: PatientNames, class: view}", extra="modality: ct")
     with pytest.raises(Refusal) as caught:
         stage.convert(made, "site")
-    assert "labels.match: found PatientName; need one of file, PatientID" in str(caught.value)
+    assert "labels.match: found PatientNames, no keyword or tag of the DICOM dictionary; need file, folder, npz, or" in str(caught.value)
     assert "modality: found ct" in str(caught.value)
+    made.params_file.write_text(made.params_file.read_text().replace("workers", "intensity: {Mr: {zscore: 3}}, workers"))
+    with pytest.raises(Refusal, match="params.yaml convert.intensity.Mr: found Mr; need one of AR, BI"):
+        stage.convert(made, "site")
 
 
 def test_every_reason_says_what_it_means_and_what_to_do() -> None:

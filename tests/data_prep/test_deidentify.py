@@ -1,5 +1,6 @@
 """Keys say nothing without the secret, and only values that look harmless get through."""
 
+import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,17 +24,69 @@ def test_the_secret_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) 
 
 
 def test_stages_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
+    def stage(number: int) -> str:
+        secret = deidentify.read_secret(Workspace(tmp_path))
+        results(Workspace(tmp_path), f"studies/site{number}/summary.json", secret)
+        return secret
+
     with ThreadPoolExecutor(16) as pool:
-        assert len(set(pool.map(lambda _: deidentify.read_secret(Workspace(tmp_path)), range(64)))) == 1
+        assert len(set(pool.map(stage, range(64)))) == 1
 
 
 def test_a_damaged_secret_is_refused_without_being_shown(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
     workspace.private.mkdir()
     workspace.secret_file.write_text("half-a-secret")
+    workspace.secret_file.chmod(0o644)
     with pytest.raises(Refusal, match="64 hexadecimal digits") as caught:
         deidentify.read_secret(workspace)
-    assert "half-a-secret" not in str(caught.value)
+    assert "half-a-secret" not in str(caught.value) and len(caught.value.problems) == 2  # others can read it, too
+
+
+def results(workspace: Workspace, file: str, secret: str = SECRET) -> None:
+    path = workspace.root / "data" / file
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"secret": Keys(secret, "", "").fingerprint}))
+
+
+@pytest.mark.parametrize("file", ["studies/west/summary.json", "tasks/target/west/task.json"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_no_secret_is_made_where_results_hold_keys_under_a_lost_one(tmp_path: Path, file: str, keep: bool) -> None:
+    results(Workspace(tmp_path), file)
+    with pytest.raises(Refusal, match="fewsite/secret: found none, though data/ holds keys .*; need that one, .*; do restore it from its backup"):
+        deidentify.read_secret(Workspace(tmp_path), keep)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_secret_that_results_were_not_made_under_is_refused(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    secret = deidentify.read_secret(workspace)
+    results(workspace, "studies/west/summary.json", secret)
+    assert deidentify.read_secret(workspace) == secret
+    results(workspace, "studies/east/summary.json")
+    with pytest.raises(Refusal, match="fewsite/secret: found another secret than the one that keys in data/ were made under; need that one") as caught:
+        deidentify.read_secret(workspace)
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_secret_that_others_can_read_or_replace_is_refused(tmp_path: Path, mode: int) -> None:
+    workspace = Workspace(tmp_path)
+    deidentify.read_secret(workspace)
+    workspace.secret_file.chmod(mode)
+    with pytest.raises(Refusal, match=f"found a file that others may use \\(mode {mode:o}\\); need .*; do chmod 600 .fewsite/secret"):
+        deidentify.read_secret(workspace)
+
+
+def test_a_summary_that_another_stage_is_replacing_says_nothing_of_a_secret(tmp_path: Path) -> None:
+    for site, content in {"a": "", "b": "[]", "c": "{}"}.items():
+        (tmp_path / "data" / "studies" / site).mkdir(parents=True)
+        (tmp_path / "data" / "studies" / site / "summary.json").write_text(content)
+    assert len(deidentify.read_secret(Workspace(tmp_path))) == 64
+
+
+def test_a_rehearsal_leaves_no_secret_behind(tmp_path: Path) -> None:
+    assert len(deidentify.read_secret(Workspace(tmp_path), keep=False)) == 64 and list(tmp_path.iterdir()) == []
 
 
 def test_a_patient_has_one_key_in_a_namespace_and_others_elsewhere() -> None:
@@ -61,16 +114,20 @@ def test_a_makers_name_passes_only_if_plain_and_no_ones_name(value: str, identif
 
 
 @pytest.mark.parametrize(("age", "birth", "study", "years"), [
-    ("065Y", "", "", 65.0), ("006M", "", "", 0.5), ("010D", "", "", 0.0), ("026W", "", "", 0.5), ("097Y", "", "", 90.0),
-    ("", "19500101", "20190615", 69.0), ("", "19000101", "20190615", 90.0), ("", "2020", "20190615", None),
-    ("999Y", "", "", None), ("ZZPHI", "", "", None), ("", "", "20190615", None),
+    ("065Y", "", "", 65), ("089Y", "", "", 89), ("090Y", "", "", 90), ("095Y", "", "", 90), ("120Y", "", "", 90),
+    ("006M", "", "", 0), ("023M", "", "", 1), ("999M", "", "", 83), ("010D", "", "", 0), ("800D", "", "", 2), ("026W", "", "", 0),
+    ("", "19500101", "20190615", 69), ("", "19000101", "20190615", 90), ("", "2020", "20190615", None),
+    ("", "19500615", "20190615", 69), ("", "19500616", "20190615", 68), ("", "1950", "20190615", 69), ("", "19300101", "20190615", 89),
+    ("", "19290615", "20190615", 90), ("", "19290616", "20190615", 89), ("045Y", "19500101", "20190615", 45),
+    ("999Y", "", "", None), ("ZZPHI", "", "", None), ("", "", "20190615", None), ("", "19500101", "", None),
 ])
-def test_an_age_is_in_years_and_capped(age: str, birth: str, study: str, years: float | None) -> None:
+def test_an_age_is_in_completed_years_and_capped(age: str, birth: str, study: str, years: float | None) -> None:
     assert deidentify.age_from_dicom(age, birth, study) == years
 
 
 @pytest.mark.parametrize(("cell", "years"), [
-    ("80.0", 80.0), ("80,5", 80.5), ("95", 90.0), ("-1", None), ("nan", None), ("old", None), ("", None),
+    ("80.0", 80), ("80,5", 80), ("0.4", 0), ("89.9", 89), ("90", 90), ("95", 90), ("120.5", 90), ("-1", None), ("1e99", None),
+    ("nan", None), ("old", None), ("1950-01-01", None), ("", None),
 ])
 def test_an_age_in_a_table_is_a_number_or_missing(cell: str, years: float | None) -> None:
     assert deidentify.age_from_years(cell) == years

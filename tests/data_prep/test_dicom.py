@@ -10,6 +10,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.uid import (
     MPEG2MPML,
+    ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
@@ -45,6 +46,16 @@ def test_every_lossless_syntax_gives_the_values_that_were_written(syntax: str) -
     content = as_bytes(grey(ramp(48, 40), syntax))  # JPEG 2000's encoder refuses smaller ones
     assert np.array_equal(pixels(content).values, ramp(48, 40))
     assert header(content).facts.transfer_syntax == syntax
+
+
+@pytest.mark.parametrize(("syntax", "stated", "doubtful"), [
+    (JPEG2000Lossless, (0, 4000), False), (JPEG2000Lossless, (0, 3999), True), (JPEG2000Lossless, (1, 4000), True),
+    (RLELossless, (1, 4000), True), (JPEG2000Lossless, (0, 0), False), (ExplicitVRLittleEndian, (0, 3999), False)])
+def test_values_outside_the_range_that_the_file_states_are_doubtful_where_compression_loses_nothing(
+        syntax: str, stated: tuple[int, int], doubtful: bool) -> None:
+    data = grey(ramp(48, 40), syntax)
+    data.SmallestImagePixelValue, data.LargestImagePixelValue = stated
+    assert pixels(as_bytes(data)).doubtful == doubtful
 
 
 def test_signed_values_are_rescaled_slice_by_slice() -> None:

@@ -252,3 +252,15 @@ def test_the_affine_is_the_one_that_nibabel_reads_from_the_same_image(tmp_path: 
     as_nifti(tmp_path / "x.nii", tmp_path / "x.nrrd")
     fields, _ = itk_image._fields((tmp_path / "x.nrrd").open("rb"))
     assert np.allclose(itk_image._affine(itk_image._header(fields)), nibabel.load(tmp_path / "x.nii").affine, atol=1e-5)
+
+
+@pytest.mark.parametrize("line", ["TransformMatrix = 1", "Offset = 1 2", "ElementSpacing = 0.5 0.7 2 1"])
+def test_a_metaimage_with_too_few_or_many_numbers_is_refused_without_a_word(
+        tmp_path: Path, capfd: pytest.CaptureFixture, line: str) -> None:
+    content = save(tmp_path / "x.mha", block()).read_bytes()
+    field = line.partition(" ")[0].encode()
+    lines = [line.encode() if old.startswith(field) else old for old in content.split(b"\n")]
+    (tmp_path / "x.mha").write_bytes(b"\n".join(lines))
+    with pytest.raises(AssertionError, match="not_decodable"):
+        read(tmp_path / "x.mha")
+    assert capfd.readouterr() == ("", "")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from data_prep.labels import LabelTable, match_files, read_labels
+from data_prep.labels import LabelTable, read_labels
+from data_prep.matching import match_places
 from workspace.errors import Refusal
 from workspace.settings import Labels, Site
 
@@ -30,7 +31,7 @@ def refusal(text: str, **labels: object) -> str:
 ])
 def test_separators_marks_blank_lines_and_spaces_are_tolerated(text: str) -> None:
     table = read(text)
-    assert {value: row.label for value, row in table.rows.items()} == {"Z1": "AP", "Z2": None} and table.lines == 2
+    assert {value: row.label for value, row in table.rows.items()} == {"Z1": "AP", "Z2": None} and set(table.lines.values()) == {"Z1", "Z2"}
 
 
 def test_identifiers_stay_text() -> None:
@@ -82,14 +83,56 @@ def test_an_empty_table_is_refused() -> None:
     assert "an empty file" in refusal("")
 
 
+def test_class_values_are_compared_as_written_without_the_spaces_around_them() -> None:
+    assert read("PatientID,view\nZ1, ap supine \n").rows["Z1"].label == "AP"
+    assert "1 values of view under neither classes nor ignore (line 2)" in refusal("PatientID,view\nZ1,ap\n")
+
+
+def test_a_row_without_a_value_contradicts_no_other() -> None:
+    assert set(read("PatientID,view\n,AP\n,PA\nZ1,AP\n").rows) == {"Z1"}
+
+
+def test_a_patient_that_is_neither_column_nor_element_is_refused_with_the_reason() -> None:
+    assert "need a column lesion, since it is no keyword or tag of the DICOM dictionary" in refusal("PatientID,view\nZ1,AP\n", patient="lesion")
+    assert "need a column (0019,1001), since it is a private element" in refusal("PatientID,view\nZ1,AP\n", patient="(0019,1001)")
+
+
 def test_files_match_by_path_by_the_end_of_a_path_or_by_name() -> None:
     table = read("file,view\na/1.png,AP\n2.png,PA\n.\\b\\3.png,AP\nmissing.png,PA\n", match="file")
     names = ["x/a/1.png", "x/c/1.png", "y/2.png", "b/3.png", "q/b/3.png"]
-    assert match_files(table, names, "labels.csv") == {"x/a/1.png": "a/1.png", "y/2.png": "2.png", "b/3.png": ".\\b\\3.png"}
+    assert match_places(table, names, "labels.csv") == {"x/a/1.png": ["a/1.png"], "y/2.png": ["2.png"], "b/3.png": [".\\b\\3.png"]}
 
 
 def test_a_name_that_fits_several_files_is_refused_by_line() -> None:
     table = read("file,view\nZZPHI.png,AP\n", match="file")
     with pytest.raises(Refusal, match=r"file names that fit several files \(line 2\)") as caught:
-        match_files(table, ["a/ZZPHI.png", "b/ZZPHI.png"], "labels.csv")
+        match_places(table, ["a/ZZPHI.png", "b/ZZPHI.png"], "labels.csv")
     assert "ZZPHI" not in str(caught.value)
+
+
+def test_rows_that_spell_one_file_in_two_ways_and_disagree_are_refused_by_line() -> None:
+    table = read("file,view\nZZPHI.png,AP\nb.png,AP\na/ZZPHI.png,PA\n", match="file")
+    with pytest.raises(Refusal, match=r"1 rows that contradict another row of the same image \(lines 2 and 4\)") as caught:
+        match_places(table, ["a/ZZPHI.png", "b.png"], "labels.csv")
+    assert "ZZPHI" not in str(caught.value)
+
+
+def test_a_folder_labels_all_that_lies_beneath_it_and_may_be_named_by_the_end_of_its_path() -> None:
+    table = read("folder,view\nexport/p1,AP\n.\\p2\\,PA\nlost,AP\n", match="folder")
+    names = ["export/p1/a/1.dcm", "export/p1/2.dcm", "export/p2/3.dcm", "export/p10/4.dcm", "5.dcm"]
+    assert match_places(table, names, "labels.csv") == {"export/p1/a/1.dcm": ["export/p1"], "export/p1/2.dcm": ["export/p1"],
+                                                        "export/p2/3.dcm": [".\\p2\\"]}
+
+
+def test_folders_within_each_other_must_agree() -> None:
+    names = ["p/late/1.dcm", "p/2.dcm"]
+    agree = read("folder,view\np,AP\np/late,ap supine\n", match="folder")
+    assert match_places(agree, names, "labels.csv") == {"p/late/1.dcm": ["p", "p/late"], "p/2.dcm": ["p"]}
+    with pytest.raises(Refusal, match=r"contradict another row of the same image \(lines 2 and 3\); need one class and one patient"):
+        match_places(read("folder,view\np,AP\np/late,PA\n", match="folder"), names, "labels.csv")
+
+
+def test_a_folder_name_that_fits_several_folders_is_refused_by_line() -> None:
+    table = read("folder,view\nb/p,AP\np,PA\n", match="folder")
+    with pytest.raises(Refusal, match=r"folder names that fit several folders \(line 3\); need one folder a row"):
+        match_places(table, ["a/p/1.dcm", "b/p/2.dcm"], "labels.csv")

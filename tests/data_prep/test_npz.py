@@ -178,6 +178,15 @@ def test_an_array_larger_than_the_limit_is_refused(tmp_path: Path, monkeypatch: 
     assert "need at most" in refusal(site(tmp_path, arrays()))
 
 
+@pytest.mark.parametrize("header", [b"{", b"[1,\n  2\n 3]", b"\0", b"{'descr': 1, 'fortran_order': False, 'shape': (1L,)}", b"(" * 9000])
+def test_a_malformed_header_is_refused_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture, header: bytes) -> None:
+    made = site(tmp_path, arrays())
+    with zipfile.ZipFile(tmp_path / "some.npz", "w") as archive:
+        archive.writestr("train_images.npy", b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header)
+    assert "train_images.npy: found an array of objects, or damage" in refusal(made)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_wrong_checksum_is_noticed(tmp_path: Path) -> None:
     images = np.random.default_rng(1).integers(0, 255, (100, 16, 16), np.uint8)  # more than is read along with the header
     made = site(tmp_path, arrays(train_images=images, train_labels=np.arange(100) % 2), packed=False)

@@ -1,12 +1,14 @@
-"""All files that pydicom ships for its own tests: decoded as pydicom decodes them, or refused for a true reason, and never a crash."""
+"""All files that pydicom and pydicom-data ship for tests: decoded as pydicom decodes them, or refused for a true reason, never a crash."""
 
 import gzip
 import io
 from pathlib import Path
 
+import data_store
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
 
@@ -17,21 +19,18 @@ from data_prep.rejects import REASONS, Reject, Rejected
 from data_prep.scan import examine
 from data_prep.sources import Found, opened
 
-FOLDER = Path(pydicom.__file__).parent / "data"
-FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*"))
+FOLDERS = Path(pydicom.__file__).parent / "data", Path(data_store.__file__).parent / "data"  # of pydicom and pydicom-data
+FILES = {str(path.relative_to(folder)): path for folder in FOLDERS for path in sorted(folder.rglob("*"))
          if path.is_file() and path.suffix not in (".py", ".pyc")}
 # What is refused although it is an image, and why that is true. Files of other reasons are refused as captures, reports, plans,
 # directories or headers without pixels.
 REFUSED = {
     "test_files/MR_truncated.dcm": "truncated",  # 8130 of 8192 bytes
-    "test_files/examples_ybr_color.dcm": "multi_frame",  # a film of an ultrasound
     "test_files/liver_1frame.dcm": "derived_object",  # a segmentation
     "test_files/rtdose.dcm": "derived_object",
     "test_files/badVR.dcm": "derived_object",  # says that it is a structure set, and has pixels
 }
-# Two damaged files that pydicom cannot decode either, and frames without a place.
-NOT_DECODED = {"test_files/JPEG-lossy.dcm", "test_files/JPEG2000-embedded-sequence-delimiter.dcm", "test_files/SC_rgb_rle_2frame.dcm",
-               "test_files/SC_rgb_rle_16bit_2frame.dcm", "test_files/SC_rgb_rle_32bit_2frame.dcm"}
+DAMAGED = {"test_files/JPEG-lossy.dcm", "test_files/JPEG2000-embedded-sequence-delimiter.dcm"}  # pydicom cannot decode them either
 NO_IMAGE = {"no_pixels", "not_an_image", "derived_object", "unknown_sop_class", "not_what_its_name_says"}
 
 
@@ -44,15 +43,21 @@ def content(path: Path) -> bytes:
     return gzip.decompress(start) if path.suffix == ".gz" else start
 
 
-def by_pydicom(data: pydicom.Dataset) -> np.ndarray:
-    """What pydicom decodes, with photographs brought to 8 bits."""
+def has_frames_without_a_place(data: Dataset) -> bool:
+    return int(data.get("NumberOfFrames") or 1) > 1 and not any(
+        "PlanePositionSequence" in frame for frame in data.get("PerFrameFunctionalGroupsSequence", []))
+
+
+def by_pydicom(data: Dataset) -> np.ndarray:
+    """What pydicom decodes, rescaled as all frames share it, with photographs brought to 8 bits."""
     if "TransferSyntaxUID" not in data.file_meta:
         data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     stored = pixel_array(data)
     if data.PhotometricInterpretation == "PALETTE COLOR":
         stored, bits = apply_color_lut(stored, data)[..., :3], data.RedPaletteColorLookupTableDescriptor[2]
     elif data.SamplesPerPixel == 1:
-        return apply_modality_lut(stored, data)
+        shared = (data.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+        return apply_modality_lut(stored, (shared.get("PixelValueTransformationSequence") or [data])[0])
     else:
         bits = data.BitsStored
     return stored >> max(bits - 8, 0)
@@ -79,7 +84,7 @@ def two_decoders_apart(path: Path) -> int:
 
 def assert_decoder_is_right(name: str) -> None:
     """Captures are refused for what they may show; the decoder is held to them all the same."""
-    if name in NOT_DECODED:
+    if name in DAMAGED or has_frames_without_a_place(pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True)):
         with pytest.raises(Rejected, match="multi_frame|not_decodable|truncated"):
             decoded(FILES[name])
     else:
@@ -93,9 +98,11 @@ def test_a_file_is_decoded_as_pydicom_does_or_refused_for_a_known_reason(name: s
         assert name not in REFUSED
         assert_same(FILES[name])
     elif image.reason == "burned_in_annotation":
-        data = pydicom.dcmread(FILES[name], stop_before_pixels=True)
+        data = pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True)
         assert "Secondary Capture" in data.SOPClassUID.name and data.get("BurnedInAnnotation") != "NO"
         assert_decoder_is_right(name)
+    elif image.reason == "multi_frame":
+        assert has_frames_without_a_place(pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True))
     elif image.reason == "truncated" and name not in REFUSED:
         assert "PixelData" not in pydicom.dcmread(FILES[name], force=True)
     else:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from data_prep.convert import convert
@@ -52,6 +53,8 @@ def test_every_file_is_used_rejected_for_its_reason_or_no_image(converted, site)
     pixels = np.load(converted.studies(site) / "pixels.npy", mmap_mode="r")
     assert len(pixels) == records
     assert len(rejects) + summary["used"] == files
+    outcomes = pd.read_parquet(converted.studies(site) / "index.parquet")["outcome"].value_counts()
+    assert outcomes.sum() == files and outcomes["used"] == summary["used"] and outcomes["no_image"] == no_images
 
 
 @pytest.mark.parametrize("site", EXPECTED)

@@ -5,7 +5,9 @@ import gzip
 import io
 import lzma
 import os
+import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,7 @@ from data_prep.kinds import Kind, sniff
 from data_prep.rejects import Rejected
 from data_prep.sources import opened
 from data_prep.walk import walk
-from tests.data_prep.made_exports import content, make_zip, names, problem
+from tests.data_prep.made_exports import content, make_tar, make_zip, names, problem
 from workspace.errors import Refusal
 
 
@@ -132,6 +134,36 @@ def test_a_compressed_file_stops_at_the_limit_whether_read_or_skipped(tmp_path: 
     for use in (lambda stream: stream.read(), lambda stream: stream.seek(0, io.SEEK_END)):
         with pytest.raises(Rejected, match="too_large"), opened(found) as stream:
             use(stream)
+
+
+@pytest.mark.parametrize("wrap", ["file", "gzip", "tar"])
+def test_asking_for_gigabytes_takes_no_more_memory_than_the_file(tmp_path: Path, wrap: str) -> None:
+    whole = os.urandom(3 * 2**20)
+    if wrap == "tar":
+        make_tar(tmp_path / "x", {"y": whole})
+    else:
+        (tmp_path / "x").write_bytes(gzip.compress(whole) if wrap == "gzip" else whole)
+    (found,) = walk(tmp_path)
+    with opened(found) as stream:
+        tracemalloc.start()
+        try:
+            assert stream.read(2**32) == whole
+            assert tracemalloc.get_traced_memory()[1] < 4 * len(whole)
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_zip_member_that_claims_gigabytes_takes_no_more_memory_than_the_file(tmp_path: Path) -> None:
+    member = os.urandom(2**20)
+    whole = bytearray(make_zip(tmp_path / "x", {"y": member}).read_bytes())
+    struct.pack_into("<I", whole, whole.index(b"PK\1\2") + 20, 2**31 - 1)  # PKWARE APPNOTE 4.3.12: its packed size
+    (tmp_path / "x").write_bytes(whole)
+    tracemalloc.start()
+    try:
+        assert content(tmp_path, "x/y") == member  # the packed data says itself where it ends
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_larger_than_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from data_prep.image_file import Pixels
 from data_prep.standardise import standardise
 from workspace.settings import Convert
 
-WINDOW = Convert(size=[8, 8], window={"CT": (-1000.0, 400.0)})
+WINDOW = Convert(size=[8, 8])
 
 
 def flat(size: list[int], channels: int = 1, **options: object) -> Convert:
@@ -44,6 +44,15 @@ def test_nearly_constant_values_keep_their_difference() -> None:
     assert standardise(Pixels(values), flat([100, 100]), "MR").max() == 255
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("high", [1e-45, 1e-38, 1e-36, 3e38])
+def test_the_least_and_the_largest_values_that_float32_holds_are_shown(high: float) -> None:
+    values = np.zeros((8, 8), np.float32)
+    values[4:] = high
+    out = standardise(Pixels(values), flat([8, 8]), "MR")
+    assert out[0, 0, 0] == 0 and out[0, 7, 7] == (255 if high >= 1e-36 else 0 if high == 1e-45 else 3)
+
+
 def test_a_photograph_keeps_its_colours() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
     assert np.array_equal(standardise(Pixels(picture), flat([16, 16], 3), "XC"), picture.transpose(2, 0, 1))
@@ -78,5 +87,5 @@ def test_a_volume_keeps_the_place_of_what_it_shows() -> None:
 
 def test_a_volume_of_the_right_size_is_not_resampled() -> None:
     values = np.random.default_rng(0).integers(0, 256, (8, 9, 10)).astype(np.float32)
-    out = standardise(Pixels(values), flat([8, 9, 10], window={"CT": (0, 255)}), "CT")
+    out = standardise(Pixels(values), flat([8, 9, 10], intensity={"CT": {"window": (0, 255)}}), "CT")
     assert np.array_equal(out[0], values)

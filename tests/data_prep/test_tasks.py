@@ -21,7 +21,7 @@ def table(patients: list[int], studies: list[int], pixels: list[int], labels: li
     rows = range(len(patients))
     return pd.DataFrame({"record": [f"{prefix}r{i:04}" for i in rows], "patient": [f"{prefix}p{x}" for x in patients],
                          "study": [f"{prefix}s{x}" for x in studies], "series": [f"{prefix}e{i}" for i in rows],
-                         "pixel_hash": [f"h{x}" for x in pixels], "label": ["ab"[x] for x in labels]})
+                         "pixel_hash": [f"h{x}" for x in pixels], "perceptual_hash": "", "label": ["ab"[x] for x in labels]})
 
 
 def cohort(count: int = 40, prefix: str = "") -> pd.DataFrame:
@@ -141,6 +141,22 @@ def test_what_trains_is_tied_to_no_validation_set_of_another_source():
     meta = gather({"north": north, "east": east}, {"north": about, "east": about})
     assert east.loc[at, "record"] not in set(meta.sites["east"].records["record"])
     assert held["record"] in set(meta.sites["north"].records["record"])
+
+
+def test_who_is_tied_to_a_patient_asked_at_another_site_does_not_train_there():
+    north = split_records(cohort(prefix="n"), "source", CHOSEN)
+    records = cohort(prefix="e")
+    records["pixel_hash"] = "e" + records["pixel_hash"]
+    asked = north.loc[north["split"] == "query", "patient"].iloc[0]
+    alone = split_records(records, "source", CHOSEN)
+    first, second = alone.loc[alone["split"] == "train", "patient"].unique()[:2]
+    records.loc[records["patient"] == first, "patient"] = asked  # the namespace of both sites is one
+    at = [records.index[records["patient"] == patient][0] for patient in (asked, second)]
+    records.loc[at, "pixel_hash"] = "same"  # one of his pictures is also under another number
+    east = split_records(records, "source", CHOSEN).assign(split="train")
+    about = {"task": "t", "classes": ["a", "b"], "secret": "s"}
+    kept = gather({"north": north, "east": east}, {"north": about, "east": about}).sites["east"].records
+    assert not {asked, second} & set(kept["patient"]) and len(kept) == len(east) - 4
 
 
 def test_sources_under_two_secrets_are_refused():

@@ -69,7 +69,7 @@ def records_of(site: str, hospital: Hospital) -> pd.DataFrame:
                           "model": "M1", "spacing": "0.2x0.2", "transfer_syntax": "1.2.840.10008.1.2.1",
                           "photometric": "MONOCHROME2"}.items():
         table[column] = value
-    return table.assign(study=table["record"], series=table["record"], study_year=2020, slices=1, pixel_hash=table["record"]
+    return table.assign(study=table["record"], series=table["record"], study_year=2020, slices=1, pixel_hash=table["record"], perceptual_hash=""
                         ).sort_values("record").reset_index(drop=True)
 
 
@@ -146,7 +146,7 @@ def write_hospital(workspace: Workspace, site: str, hospital: Hospital) -> None:
     (studies / "summary.json").write_text(to_json({
         "site": site, "task": "chest_view", "files": len(records) + len(rejected) + 4, "used": len(records),
         "rejected": len(rejected), "not_images": 4, "records": len(records), "patients": int(records["patient"].nunique()),
-        "classes": counts_of(records),
+        "classes": counts_of(records), "duplicates": {"identical_pairs": 1, "near_pairs": 2, "patients": 5},
         "rejects": {"no_pixels": 4, **{reason: count for reason, (count, _) in hospital.rejects.items()}}, "inverted": 0,
         "labels": {"rows": len(records) + 2, "matched": len(records), "unmatched_rows": 2, "unlabelled_images": 7}}))
 

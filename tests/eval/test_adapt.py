@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from data_prep.duplicates import perceptual_hash
 from data_prep.records import COLUMNS, pixel_hash, write_records
 from data_prep.split import main as split
 from data_prep.tasks import main as tasks
@@ -22,7 +23,7 @@ from workspace.paths import Workspace
 
 PARAMS = """
 sites: {north: source, east: source, west: target, south: target}
-convert: {size: [16, 16]}
+convert: {size: [24, 24]}
 tasks: {shots: [0, 1, 2, 40], draws: 3}
 encoder: {width: 8}
 train: {learners: [supervised, prototypical, maml], device: cpu, threads: 1, seeds: [0, 1]}
@@ -43,15 +44,16 @@ CLASSES = ("x", "y", "z")
 def write_site(workspace: Workspace, site: str, seed: int, task: str = "stripes", patients: int = 90) -> None:
     rng = np.random.default_rng(seed)
     label = np.repeat(np.arange(3), patients // 3).repeat(2)
-    waves = np.stack([np.sin((1 + 2 * at) * np.linspace(0, 6.3, 16)) for at in label])[:, None, None]
-    pixels = (120 + 40 * waves + rng.normal(0, 40, (len(label), 1, 16, 16))).clip(0, 255).astype(np.uint8)
+    waves = np.stack([np.sin((1 + 2 * at) * np.linspace(0, 6.3, 24)) for at in label])[:, None, None]
+    pixels = (120 + 40 * waves + rng.normal(0, 40, (len(label), 1, 24, 24))).clip(0, 255).astype(np.uint8)
     folder = workspace.studies(site)
     folder.mkdir(parents=True)
     np.save(folder / "pixels.npy", pixels)
     keys = [digest(f"{site}{i // 2}".encode())[:20] for i in range(len(label))]
     table = pd.DataFrame({name: None for name in COLUMNS}, index=range(len(label))).assign(
         record=[f"{site}{i:04}" for i in range(len(label))], site=site, task=task, patient=keys, study=keys, series=keys,
-        label=[CLASSES[at] for at in label], slices=1, pixel_hash=[pixel_hash(row) for row in pixels])
+        label=[CLASSES[at] for at in label], slices=1, pixel_hash=[pixel_hash(row) for row in pixels],
+        perceptual_hash=[perceptual_hash(row) for row in pixels])
     write_records(table, folder / "records.parquet")
     (folder / "summary.json").write_text('{"secret": "one"}')
     workspace.site_file(site).parent.mkdir(exist_ok=True)
@@ -132,8 +134,11 @@ def test_running_again_gives_the_same_bytes(trained, monkeypatch):
     assert [(trained.results("west") / name).read_bytes() for name in files] == before
 
 
-@pytest.mark.parametrize("tie", ["patient", "pixel_hash"])
-def test_a_patient_or_picture_of_training_is_refused_at_a_target(trained, monkeypatch, tie):
+@pytest.mark.parametrize(("tie", "listed", "counts"), [
+    ("patient", "patients", "1 patients, 0 pictures and 0 nearly identical ones"),
+    ("pixel_hash", "pixel_hashes", "0 patients, 1 pictures and 0 nearly identical ones"),
+    ("perceptual_hash", "perceptual_hashes", "0 patients, 0 pictures and 1 nearly identical ones")])
+def test_a_patient_or_picture_of_training_is_refused_at_a_target(trained, monkeypatch, tie, listed, counts):
     monkeypatch.chdir(trained.root)
     file = trained.tasks("target", "west") / "splits.parquet"
     kept = file.read_bytes()
@@ -141,9 +146,8 @@ def test_a_patient_or_picture_of_training_is_refused_at_a_target(trained, monkey
     try:
         splits = pd.read_parquet(file)
         at = splits.index[splits["split"] == "query"][0]
-        splits.loc[at, tie] = seen["patients" if tie == "patient" else "pixel_hashes"][0]
+        splits.loc[at, tie] = seen[listed][0]
         splits.to_parquet(file)
-        counts = "1 patients and 0 pictures" if tie == "patient" else "0 patients and 1 pictures"
         with pytest.raises(Refusal, match=rf"site west, runs/maml/0: found {counts} that it was trained on at north; need none; do "):
             adapt("west", "target")
     finally:
@@ -171,7 +175,7 @@ def test_no_method_sees_the_labels_of_the_query(trained):
         def predict(self, adapted, query):
             return torch.zeros(len(query), query.shape[1], 3)
 
-    predictions(protocol, torch.zeros(len(protocol.records), 1, 16, 16), iter([Candidate("spy", 0, Spy())]))
+    predictions(protocol, torch.zeros(len(protocol.records), 1, 24, 24), iter([Candidate("spy", 0, Spy())]))
     assert set(seen) == {(1, (0, 1, 2)), (1, (0, 0, 1, 1, 2, 2))}
 
 

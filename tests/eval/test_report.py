@@ -131,6 +131,7 @@ def test_the_cohort_flow_gives_every_loss_with_its_reason_and_cure(page, westsid
     assert f"{files} files found" in text and "4 files left out: not images" in text and "12 files not used" in text
     assert "4: a DICOM object without an image" in text
     assert "3: a file that ends early. To do: export the file again" in text
+    assert "Pictures of two patients: 1 pair of identical and 2 pairs of nearly identical ones. Their 5 patients may be fewer people" in text
     flow = pd.read_csv(westside.report("westside") / "cohort_flow.csv", keep_default_na=False)
     assert flow.loc[flow["step"] == "rejected", ["reason", "count"]].values.tolist() == [
         ["no_label", 7], ["truncated", 3], ["burned_in_annotation", 2]]

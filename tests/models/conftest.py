@@ -27,7 +27,7 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
         pixels.append((np.array(stripes)[:, None, None] + rng.normal(0, 12, (len(rows), 1, 16, 16))).clip(0, 255).astype(np.uint8))
         table = pd.DataFrame([row[:3] for row in rows], columns=["patient", "label", "split"])
         table = table.assign(group=table["patient"], record=[f"{site}{i}" for i in range(len(rows))], row=range(len(rows)),
-                             pixel_hash=[f"{site}h{i}" for i in range(len(rows))])
+                             pixel_hash=[f"{site}h{i}" for i in range(len(rows))], perceptual_hash="")
         sites[site] = SourceSite(TASK[site], classes, table)
         first_row[site] = start
         start += len(rows)

@@ -38,6 +38,14 @@ def test_the_mean_of_an_encoders_maps_is_its_vector(name, size):
         torch.testing.assert_close(features.flatten(2).mean(-1), vector(images), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("norm", ["instance", "group"])
+@pytest.mark.parametrize("space", [2, 3])
+def test_only_batch_norm_keeps_running_statistics(name, norm, space):
+    encoder = build_encoder(Encoder(name=name, norm=norm, width=8), 1, [32] * space)
+    assert not list(encoder.buffers())
+
+
 @pytest.mark.parametrize("name", ["conv4", "resnet10"])
 @pytest.mark.parametrize("norm", ["instance", "group"])
 def test_an_image_has_the_same_features_in_any_batch(name, norm):

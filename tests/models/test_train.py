@@ -140,7 +140,7 @@ def test_a_supervised_step_draws_all_sites_and_labels_each_task_by_its_own_class
 
 def card(name: str) -> ModelCard:
     return ModelCard(name, 0, {"learner": SETTINGS[name].model_dump(mode="json"), "encoder": Encoder(width=8).model_dump(mode="json"),
-                               "convert": PARAMS.convert.model_dump(mode="json"), "augment": {}}, TASKS, {"a": TrainedOn(["p1"], ["h1"], 3)}, "secret", 4, 0.9, 10, [])
+                               "convert": PARAMS.convert.model_dump(mode="json"), "augment": {}}, TASKS, {"a": TrainedOn(["p1"], ["h1"], ["n1"], 3)}, "secret", 4, 0.9, 10, [])
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -170,7 +170,7 @@ def test_a_missing_foreign_or_broken_model_is_refused(tmp_path):
         load_learner(folder, torch.device("cpu"))
     content = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**content, "format": 99}))
-    with pytest.raises(Refusal, match=r"found a model of another format; need format 1"):
+    with pytest.raises(Refusal, match=r"found a model of another format; need format 2"):
         load_card(folder)
 
 

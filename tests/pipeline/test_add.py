@@ -143,11 +143,21 @@ def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(w
     said = capsys.readouterr().out
     assert "west: 81 files = 78 used + 2 rejected + 1 no images" in said and "78 were decoded" in said and "ZZPHI" not in said
     assert "labels: 81 rows, 79 matched an image and 2 none; 0 images have no row" in said
+    assert "     1 no_image (line 82): no image in the export; do send the image" in said
+    assert "     1 file_rejected (line 2): no image but a file that is not used; do look for its reason in rejects.csv" in said
     assert "39 records,    39 patients: long" in said and "as a target, k can be up to" in said
     assert re.search(r" 1 empty_file: an empty file or archive; do send the file again\n +such as [0-9a-f]{20}\n", said)
     file_hash = re.search(r"truncated: .*\n +such as ([0-9a-f]{20})", said)[1]
     show_file(workspace, "west", file_hash)  # though the site was not added
     assert capsys.readouterr().out.strip() == "ZZPHI_1.png"
+
+
+def test_a_check_counts_the_pictures_that_two_patients_share(workspace, export, capsys):
+    with Image.open(export / "ZZPHI_2.png") as picture:
+        picture.save(export / "ZZPHI_4.png")
+        picture.point(lambda value: value * 0.9).save(export / "ZZPHI_6.png")
+    check_site(workspace, "west")
+    assert "pictures of two patients: 1 pairs of identical and 2 of nearly identical ones, tying 3 patients" in capsys.readouterr().out
 
 
 def test_a_check_writes_nothing_but_the_secret_that_its_hashes_are_made_with(workspace):
@@ -166,6 +176,18 @@ def test_a_check_and_a_conversion_count_the_same(workspace, export, capsys):
     summary = json.loads((workspace.studies("west") / "summary.json").read_text())
     assert (f"{summary['files']} files = {summary['used']} used + {summary['rejected']} rejected + "
             f"{summary['not_images']} no images") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_lost_secret_is_refused_before_anything_is_written(workspace, check):
+    add(workspace)
+    convert(workspace, "west")
+    workspace.secret_file.unlink()
+    before = files_of(workspace)
+    for again in (lambda: add(workspace, check=check), lambda: convert(workspace, "west"), lambda: check_site(workspace, "west")):
+        with pytest.raises(Refusal, match="fewsite/secret: found none, though data/ holds keys made under one"):
+            again()
+    assert files_of(workspace) == before
 
 
 def test_a_check_prints_its_table_before_it_refuses_what_convert_would_refuse(workspace, export, capsys):

@@ -54,13 +54,28 @@ def test_all_problems_come_at_once(tmp_path):
     (("sites:", "encoder: {norm: batch}\nsites:"), "learners.maml.encoder.norm: found 'batch'"),
     (("north: source", "north: sauce"), "sites.north: found 'sauce'; need 'source' or 'target'"),
     (("north: source", "007: source"), "sites.7"),
-    (("[64, 64]", "[64, 64], percentiles: [99, 1]"), "convert.percentiles: found [99, 1]; need the lower value first"),
+    (("[64, 64]", "[64, 64], intensity: {CT: {percentiles: [99, 1]}}"), "convert.intensity.CT.percentiles: found [99, 1]; need the lower value first"),
+    (("[64, 64]", "[64, 64], intensity: {MR: {}}"), "convert.intensity.MR: found {}; need one of window, percentiles and zscore"),
+    (("[64, 64]", "[64, 64], intensity: {MR: {zscore: 3, window: [0, 9]}}"), "need one of window, percentiles and zscore"),
+    (("[64, 64]", "[64, 64], intensity: {MR: {window: [0, 9], n4: true}}"), "need n4 with percentiles or zscore, since it changes"),
+    (("[64, 64]", "[64, 64], intensity: {default: {zscore: 3, n4: true}}"), "convert.intensity: found n4 for default; need n4 for MR alone"),
+    (("[64, 64]", "[64, 64], window: {CT: [0, 9]}"), "convert.window: found an unknown setting; need one of size, spacing"),
+    (("[64, 64]", "[64, 64], spacing: [1, 1, 1]"), "convert.spacing: found a spacing of volumes beside the size of images"),
+    (("[64, 64]", "[64, 64, 64], spacing: [1, 1]"), "convert.spacing: found [1, 1]"),
+    (("[64, 64]", "[64, 64, 64], spacing: [1, 1, 0]"), "convert.spacing.2: found 0"),
     (("[supervised, maml]", "[supervised, maml, maml]"), "train.learners: found ['supervised', 'maml', 'maml']; need each value once"),
     (("sites:", "seed: -1\nsites:"), "seed: found -1"),
     (("sites:", "encoder: {width: 20}\nsites:"), "encoder.width: found 20; need"),
 ])
 def test_settings_that_do_not_fit_together_are_refused(tmp_path, change, said):
     assert any(said in line for line in refusal_of(tmp_path, GOOD.replace(*change)))
+
+
+def test_a_modality_that_is_not_written_keeps_its_usual_intensity(tmp_path):
+    (tmp_path / "params.yaml").write_text(GOOD.replace("[64, 64]", "[64, 64], intensity: {MR: {zscore: 3}}"))
+    convert = load_params(Workspace(tmp_path)).convert
+    assert convert.intensity_of("MR").zscore == 3 and convert.intensity_of("CT").window == (-1000, 400)
+    assert convert.intensity_of("US").percentiles == (0.5, 99.5)
 
 
 def test_text_that_is_not_yaml_is_refused_by_line(tmp_path):
@@ -83,6 +98,19 @@ def test_a_site_maps_its_values_to_canonical_classes(tmp_path):
 def test_a_value_with_two_meanings_or_a_single_class_is_refused(tmp_path, classes):
     (tmp_path / "west.yaml").write_text(SITE.replace("{AP: [AP, ap supine], PA: [PA]}", classes))
     with pytest.raises(Refusal, match="need two classes at least, and each value in one place"):
+        load_site_file(tmp_path / "west.yaml")
+
+
+@pytest.mark.parametrize(("rule", "said"), [
+    ("keep: [0, 0, 0, 5]", r"crop.0.keep: found \[0, 0, 0, 5\]; need \[top, left, rows, columns\] in pixels, or regions"),
+    ("keep: [-1, 0, 5, 5]", r"need \[top, left, rows, columns\]"), ("keep: [0, 0, 5]", r"need \[top, left, rows, columns\]"),
+    ("keep: region", r"crop.0.keep: found 'region'; need \[top, left, rows, columns\]"), ("modality: US", r"crop.0.keep: found nothing"),
+    ("rows: 480, keep: [40, 0, 441, 640]", "need keep within rows and columns"), ("columns: 640, keep: [0, 1, 9, 640]", "within rows and"),
+    ("keeps: regions, keep: regions", "crop.0.keeps: found an unknown setting; need one of .*; do write keep"),
+])
+def test_a_crop_rule_that_cannot_be_right_is_refused(tmp_path, rule, said):
+    (tmp_path / "west.yaml").write_text(f"{SITE}crop: [{{{rule}}}]\n")
+    with pytest.raises(Refusal, match=said):
         load_site_file(tmp_path / "west.yaml")
 
 

@@ -1,0 +1,88 @@
+"""Whether a compressed image can be what its header promises, asked before a decoder allocates that."""
+
+import math
+import struct
+import zlib
+from typing import BinaryIO
+
+from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
+
+from data_prep.rejects import Rejected
+
+RLE_RATIO = 64  # PS3.5 G.3: two bytes stand for 128 at most
+J2K_SIZE = b"\xff\x4f\xff\x51"  # T.800 A.4.1 and A.5.1: start of codestream, then the size of image and tiles
+TILE_BYTES = 14  # T.800 A.4.2 and A.4.3: each tile has a header of at least that
+JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS
+JPEG_PIXELS = 512  # T.81 F.1.2 and G.1.2: a byte holds 8 blocks of 8 x 8 pixels at most, each with one bit for its mean
+JPEG_ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # T.81 B.1.1.3: markers without a length
+PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # PNG 11.2.2: samples a pixel, by colour type
+PNG_PASSES = {0: ((0, 0, 1, 1),), 1: ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))}
+CHUNK = 2**20
+
+
+def check_frame(frame: bytes, syntax: str, rows: int, columns: int, sample_bytes: int) -> None:
+    """`sample_bytes`: of one pixel, all samples. Raises Rejected where the frame cannot hold the header's image."""
+    if syntax == RLELossless:
+        if rows * columns * sample_bytes > RLE_RATIO * len(frame):
+            raise Rejected("truncated", "a compressed image that is too short for its header")
+        return
+    try:
+        said = _jpeg_2000_size(frame) if syntax in JPEG2000TransferSyntaxes else _jpeg_size(frame)
+    except (struct.error, IndexError, ZeroDivisionError):
+        raise Rejected("not_decodable", "a compressed image that does not say its size") from None
+    if said != (rows, columns):
+        raise Rejected("not_decodable", "a compressed image of another size than its header's")
+
+
+def check_picture(stream: BinaryIO, kind: str, rows: int, columns: int) -> None:
+    """The same of a JPEG or PNG file. Pillow fills missing rows of either without a word. Raises Rejected."""
+    if kind == "PNG":
+        try:
+            whole = _png_is_whole(stream)
+        except (struct.error, KeyError, zlib.error) as error:
+            raise Rejected("not_decodable", type(error).__name__) from None
+    else:
+        whole = kind != "JPEG" or rows * columns <= JPEG_PIXELS * stream.seek(0, 2)
+    if not whole:
+        raise Rejected("truncated", "a compressed image that is too short for its header")
+
+
+def _jpeg_size(stream: bytes) -> tuple[int, int]:
+    """Rows and columns. Raises IndexError or struct.error where no marker says them."""
+    place = 2
+    while True:
+        if stream[place] != 0xFF:
+            raise IndexError
+        marker = stream[place + 1]
+        if marker in JPEG_SIZES:
+            return struct.unpack_from(">HH", stream, place + 5)
+        place += 1 if marker == 0xFF else 2 if marker in JPEG_ALONE else 2 + struct.unpack_from(">H", stream, place + 2)[0]
+
+
+def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
+    start = frame.index(J2K_SIZE) if J2K_SIZE in frame else len(frame)  # it may be wrapped in a JP2 file
+    right, bottom, left, top, width, height, tile_left, tile_top = struct.unpack_from(">8I", frame, start + 8)
+    tiles = math.ceil((right - tile_left) / width) * math.ceil((bottom - tile_top) / height)
+    if tiles * TILE_BYTES > len(frame):
+        raise Rejected("truncated", "a compressed image that is too short for its tiles")
+    return bottom - top, right - left
+
+
+def _png_is_whole(stream: BinaryIO) -> bool:
+    """Whether there are as many bytes of pixels as the header promises (PNG 5.3, 7.2 and 8.1)."""
+    stream.seek(8 + 8)
+    columns, rows, depth, colour, _, _, interlace = struct.unpack(">2I5B", stream.read(13))
+    missing = 0
+    for left, top, right, down in PNG_PASSES[interlace]:
+        pixels, lines = math.ceil((columns - left) / right), math.ceil((rows - top) / down)
+        missing += lines * (1 + math.ceil(pixels * PNG_SAMPLES[colour] * depth / 8)) if pixels > 0 and lines > 0 else 0
+    stream.seek(4, 1)
+    unpacker = zlib.decompressobj()
+    while missing > 0 and len(head := stream.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        packed = stream.read(length) if kind == b"IDAT" else b""
+        while packed and missing > 0 and not unpacker.eof:
+            missing -= len(unpacker.decompress(packed, CHUNK))
+            packed = unpacker.unconsumed_tail
+        stream.seek(4 if kind == b"IDAT" else length + 4, 1)
+    return missing <= 0

@@ -1,0 +1,112 @@
+"""Suggest how volumes are standardised (convert.spacing, size and CT's window), from the source sites alone. Writes nothing."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from data_prep.decode import Planned, read
+from data_prep.deidentify import SECRET_BYTES
+from data_prep.image_file import Pixels
+from data_prep.scan import export_root, scan
+from data_prep.series import Volume
+from workspace.errors import Problem, refuse_if, together
+from workspace.paths import Workspace
+from workspace.progress import track
+from workspace.settings import Params, load_params, load_site
+
+CT = "CT"
+ORDER = "00" * SECRET_BYTES  # a secret for an order that is as good as random and always the same; nothing that it makes is shown
+SAMPLE = 20  # CT volumes a site whose pixels are read
+THINNED = 128  # voxels: a longer side is thinned to at most this before the body is looked for
+AIR = -500.0  # HU, between air's -1000 and fat's -100
+BODY = 10_000  # voxels that one volume adds at most, so that a large volume does not outweigh the others
+PERCENTILES = (0.5, 99.5)  # nnU-Net's
+SIDES = (8, 512)  # voxels, as convert.size allows
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Body voxels of CT volumes, HU, and how many volumes they are of."""
+
+    values: np.ndarray
+    volumes: int
+
+
+def fit(workspace: Workspace) -> None:
+    """Print a `convert` block by nnU-Net's rules (Isensee et al. 2021), each number with what it is from. Raises Refusal."""
+    params = load_params(workspace)
+    sources = sorted(name for name, role in params.sites.items() if role == "source")
+    problems = []
+    if not sources:
+        problems.append(Problem(f"{workspace.params_file} sites", "no source", "sites that train", "fewsite add sites/NAME.yaml --source"))
+    if len(params.convert.size) == 2:
+        problems.append(Problem(f"{workspace.params_file} convert.size", "the size of images", "three numbers, which may be any for now",
+                                "nothing for images: they have no common spacing"))
+    refuse_if(problems)
+    params = params.model_copy(update={"sites": dict.fromkeys(sources, "source")})  # what scan does not know of, it cannot open
+    plans = dict(zip(sources, together(*(lambda name=name: _plans(workspace, name, params) for name in sources)), strict=True))
+    refuse_if([] if any(plans.values()) else [Problem("fewsite fit", "no volume with a spacing", "one at least at the source sites",
+                                                      "fewsite check NAME, which says what is there")])
+    volumes = [plan for found in plans.values() for plan in found]
+    print("\n".join(suggestion({name: len(found) for name, found in plans.items()}, volumes, sample(plans))))
+
+
+def suggestion(counts: dict[str, int], volumes: list[Planned], body: Sampled) -> list[str]:
+    """The block as lines of YAML. `counts`: volumes of each source site."""
+    spacings = np.array([plan.spacing for plan in volumes])
+    extents = spacings * np.array([_shape(plan) for plan in volumes])
+    spacing = [float(f"{size:.3g}") for size in np.median(spacings, axis=0)]
+    extent = np.median(extents, axis=0)
+    size = [int(side) for side in np.clip(np.rint(extent / spacing), *SIDES)]
+    sites = ", ".join(f"{name} ({count})" for name, count in counts.items())
+    lines = [f"# fewsite fit: {len(volumes)} volumes of the source sites {sites}; no target was opened",
+             "convert:",
+             f"  spacing: {spacing}  # mm: median of {len(volumes)} volumes",
+             f"  size: {size}  # median extent of {len(volumes)} volumes, {' x '.join(f'{side:.0f}' for side in extent)} mm; "
+             f"{np.prod(size) / 1e6:.1f} MB a record: for less, raise spacing and lower size by one factor"]
+    if body.volumes:
+        low, high = np.percentile(body.values, PERCENTILES)
+        lines += ["  intensity:",
+                  f"    {CT}: {{window: [{low:.0f}, {high:.0f}]}}  # HU: {PERCENTILES[0]} and {PERCENTILES[1]} percentiles of "
+                  f"{len(body.values)} body voxels of {body.volumes} volumes"]
+    others = Counter(str(plan.row["modality"]) for plan in volumes if plan.row["modality"] != CT)
+    return lines + [f"# {modality}: {count} volumes; percentiles and zscore are each volume's own, so there is nothing to fit"
+                    for modality, count in sorted(others.items())]
+
+
+def sample(plans: dict[str, list[Planned]]) -> Sampled:
+    """The body in the first CT volumes of each site that can be decoded."""
+    chosen = [plan for found in plans.values() for plan in [plan for plan in found if plan.row["modality"] == CT][:SAMPLE]]
+    parts = []
+    for plan in track(chosen, "reading CT volumes", total=len(chosen)):
+        pixels = read(plan, windowed=True)
+        if isinstance(pixels, Pixels):
+            parts.append(body_voxels(pixels))
+    parts = [part for part in parts if len(part)]
+    return Sampled(np.concatenate([part[:: -(-len(part) // BODY)] for part in parts] or [np.empty(0)]), len(parts))
+
+
+def body_voxels(pixels: Pixels) -> np.ndarray:
+    """The values inside the largest thing that is denser than air, the air in it included: lungs and bowel, not the table."""
+    thin = tuple(slice(None, None, -(-side // THINNED)) for side in pixels.values.shape)
+    values = pixels.values[thin]
+    valid = np.ones(values.shape, bool) if pixels.valid is None else pixels.valid[thin]
+    parts, _ = ndimage.label(valid & (values > AIR))
+    sizes = np.bincount(parts.ravel(), minlength=2)
+    sizes[0] = 0
+    body = (parts == sizes.argmax()) & (parts > 0)
+    return values[np.stack([ndimage.binary_fill_holes(plane) for plane in body]) & valid]
+
+
+def _plans(workspace: Workspace, name: str, params: Params) -> list[Planned]:
+    """A site's labelled volumes that say how large their voxels are. Raises Refusal."""
+    site = load_site(workspace, name)
+    found = scan(workspace, name, site, params, root=export_root(workspace, name, site), secret=ORDER)
+    return [plan for plan in found.plans if plan.spacing is not None]
+
+
+def _shape(plan: Planned) -> tuple[int, ...]:
+    """Slices, rows and columns, as `spacing` has them."""
+    return plan.files[0].shape if plan.affine is None else Volume(plan.files, plan.affine).shape
