@@ -1,4 +1,4 @@
-"""Encoders by name, built of MONAI's networks in 2D and 3D; each maps images to one feature vector."""
+"""Encoders by name, built of MONAI's networks in 2D and 3D; each gives one feature vector an image, or maps of features."""
 
 from typing import Any
 
@@ -16,9 +16,12 @@ GROUPS = 8  # of group norm: divides every width that is offered
 RESNET_BLOCKS = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2]}  # He et al. 2016, table 1; resnet10 is its common half
 
 
-def build_encoder(settings: Encoder, channels: int, size: list[int]) -> nn.Module:
-    """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature). Two or three axes in `size`."""
-    body = _body(settings, channels, len(size))
+def build_encoder(settings: Encoder, channels: int, size: list[int], maps: bool = False) -> nn.Module:
+    """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature), or (batch, feature, *space) for `maps`.
+
+    Two or three axes in `size`. Its weights bear the same names either way.
+    """
+    body = _body(settings, channels, len(size), maps)
     return nn.Sequential(Standardise(), body) if settings.standardise else body
 
 
@@ -32,32 +35,55 @@ class Standardise(nn.Module):
         return (images - images.mean(axes, keepdim=True)) / (images.std(axes, keepdim=True) + self.FLAT)
 
 
-def _body(settings: Encoder, channels: int, space: int) -> nn.Module:
+def _body(settings: Encoder, channels: int, space: int, maps: bool) -> nn.Module:
+    norm = _norm(settings.norm)
     if settings.name == "conv4":
-        return conv4(space, channels, settings.width, _norm(settings.norm))
+        return conv4(space, channels, settings.width, norm, maps)
     if settings.name in RESNET_BLOCKS:
-        return resnet(RESNET_BLOCKS[settings.name], space, channels, settings.width, _norm(settings.norm))
+        return resnet(RESNET_BLOCKS[settings.name], space, channels, settings.width, norm, maps)
     if settings.name == "densenet121":
-        net = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=_norm(settings.norm))
-        net.class_layers.out = nn.Identity()
+        net = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=norm)
+        net.class_layers = net.class_layers[:1 if maps else -1]  # ReLU, pooling and flattening, all before the linear head
         return net
-    net = EfficientNetBN(settings.name, pretrained=False, spatial_dims=space, in_channels=channels, norm=_norm(settings.norm))
+    network = EfficientNetMaps if maps else EfficientNetBN
+    net = network(settings.name, pretrained=False, spatial_dims=space, in_channels=channels, norm=norm)
     net._fc = nn.Identity()
     return net
 
 
-def conv4(space: int, channels: int, width: int, norm: Any) -> nn.Module:
-    """Four blocks of 3x3 convolution, norm, ReLU and 2x2 max pooling (Vinyals et al. 2016, section 4.1), then averaged."""
+def conv4(space: int, channels: int, width: int, norm: Any, maps: bool = False) -> nn.Module:
+    """Four blocks of 3x3 convolution, norm, ReLU and 2x2 max pooling (Vinyals et al. 2016, section 4.1), then averaged.
+
+    For `maps` the first two blocks alone pool, as in the relation network (Sung et al. 2018, section 3.3).
+    """
     pool = nn.MaxPool3d if space == 3 else nn.MaxPool2d
     blocks = [block for at in range(4) for block in (
-        Convolution(space, channels if at == 0 else width, width, kernel_size=3, adn_ordering="NA", act="RELU", norm=norm), pool(2))]
-    return nn.Sequential(*blocks, GlobalAverage())
+        Convolution(space, channels if at == 0 else width, width, kernel_size=3, adn_ordering="NA", act="RELU", norm=norm),
+        nn.Identity() if maps and at >= 2 else pool(2))]
+    return nn.Sequential(*blocks, nn.Identity() if maps else GlobalAverage())
 
 
-def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any) -> nn.Module:
+def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any, maps: bool = False) -> nn.Module:
     """A ResNet of basic blocks; its stem is one 3x3 convolution of stride 2, as small images need. `width`: of the first stage."""
-    return ResNet(ResNetBlock, blocks, [width, 2 * width, 4 * width, 8 * width], spatial_dims=space, n_input_channels=channels,
-                  conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
+    network = ResNetMaps if maps else ResNet
+    return network(ResNetBlock, blocks, [width, 2 * width, 4 * width, 8 * width], spatial_dims=space, n_input_channels=channels,
+                   conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
+
+
+class ResNetMaps(ResNet):
+    """The same network up to its pooling."""
+
+    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature *smaller"]:
+        stem = self.act(self.bn1(self.conv1(images)))
+        return self.layer4(self.layer3(self.layer2(self.layer1(stem))))
+
+
+class EfficientNetMaps(EfficientNetBN):
+    """The same network up to its pooling."""
+
+    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature *smaller"]:
+        stem = self._swish(self._bn0(self._conv_stem(self._conv_stem_padding(images))))
+        return self._swish(self._bn1(self._conv_head(self._conv_head_padding(self._blocks(stem)))))
 
 
 class GlobalAverage(nn.Module):
@@ -68,7 +94,7 @@ class GlobalAverage(nn.Module):
 
 
 def feature_count(encoder: nn.Module, channels: int, size: list[int]) -> int:
-    """The length of the encoder's feature vector. Raises Refusal where it pools the images away."""
+    """The length of the encoder's feature vector, or the number of its maps. Raises Refusal where it pools the images away."""
     try:
         with torch.no_grad():
             return encoder(torch.zeros(2, channels, *size)).shape[1]

@@ -18,6 +18,26 @@ def test_an_encoder_gives_one_vector_an_image_in_2d_and_3d(name, size):
     assert features.isfinite().all()
 
 
+@pytest.mark.parametrize("size", [[32, 32], [32, 32, 32]], ids=["2d", "3d"])
+def test_conv4_pools_in_two_of_its_blocks_only_for_maps(size):
+    encoder = build_encoder(Encoder(name="conv4", width=16), 1, size, maps=True)
+    assert encoder(torch.rand(2, 1, *size)).shape == (2, 16, *[side // 4 for side in size])
+    encoder.load_state_dict(build_encoder(Encoder(name="conv4", width=16), 1, size).state_dict())
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("size", [[64, 32], [32, 64, 32]], ids=["2d", "3d"])
+def test_the_mean_of_an_encoders_maps_is_its_vector(name, size):
+    settings = Encoder(name=name, width=16)
+    vector, maps = (build_encoder(settings, 3, size, maps=maps).eval() for maps in (False, True))
+    maps.load_state_dict(vector.state_dict())
+    images = torch.rand(2, 3, *size)
+    with torch.no_grad():
+        features = maps(images)
+        assert features.ndim == 2 + len(size)
+        torch.testing.assert_close(features.flatten(2).mean(-1), vector(images), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["conv4", "resnet10"])
 @pytest.mark.parametrize("norm", ["instance", "group"])
 def test_an_image_has_the_same_features_in_any_batch(name, norm):
