@@ -110,8 +110,8 @@ def test_a_pretrained_encoder_that_is_missing_other_or_of_other_records_is_refus
     with pytest.raises(Refusal, match="found pretrained, and no pretrained encoder; need .*; do set pretrain.method and run dvc repro pretrain"):
         models.train.main("prototypical", 0)
     models.pretrain.main()
-    study(encoder={**PRETRAINED, "norm": "instance"}, pretrain={**pretrain, "encoder": ENCODER}, learners=LEARNERS)
-    with pytest.raises(Refusal, match=r"pretrained as resnet10 group 8 True; need resnet10 instance 8 True \(name, norm, width, standardise\)"):
+    study(encoder={**PRETRAINED, "norm": "batch"}, pretrain={**pretrain, "encoder": ENCODER}, learners=LEARNERS)
+    with pytest.raises(Refusal, match=r"pretrained as resnet10 group 8 True; need resnet10 batch 8 True \(name, norm, width, standardise\)"):
         models.train.main("prototypical", 0)
     study(encoder=PRETRAINED, pretrain=pretrain, learners=LEARNERS)
     file = workspace.pretrained / "model.json"
