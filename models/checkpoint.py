@@ -40,6 +40,7 @@ class ModelCard:
     best_validation: float
     parameters: int
     left_out: list[str]  # classes that meta-validation could not use, in words
+    start: dict[str, Any] | None = None  # the layer report of the weights that it started from; none: fresh ones
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], card: ModelCard) -> None:

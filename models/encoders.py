@@ -6,15 +6,19 @@ import torch
 from jaxtyping import Float
 from monai.networks.blocks import Convolution
 from monai.networks.layers.utils import get_norm_layer
-from monai.networks.nets import DenseNet121, EfficientNetBN, ResNet
+from monai.networks.nets import DenseNet121, ResNet
+from monai.networks.nets.efficientnet import EfficientNet
 from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
 
+from models.stages import freeze
 from workspace.errors import Problem, Refusal
 from workspace.settings import Encoder
 
 GROUPS = 8  # of group norm: divides every width that is offered
 RESNET_BLOCKS = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2]}  # He et al. 2016, table 1; resnet10 is its common half
+EFFICIENTNET = ["r1_k3_s11_e1_i32_o16", "r2_k3_s22_e6_i16_o24", "r2_k5_s22_e6_i24_o40", "r3_k3_s22_e6_i40_o80", "r3_k5_s11_e6_i80_o112",
+                "r4_k5_s22_e6_i112_o192", "r1_k3_s11_e6_i192_o320"]  # Tan and Le 2019, table 1, as MONAI writes stages
 
 
 def build_encoder(settings: Encoder, channels: int, size: list[int], maps: bool = False) -> nn.Module:
@@ -23,7 +27,15 @@ def build_encoder(settings: Encoder, channels: int, size: list[int], maps: bool 
     Two or three axes in `size`. Its weights bear the same names either way.
     """
     body = _body(settings, channels, len(size), maps)
-    return nn.Sequential(Standardise(), body) if settings.standardise else body
+    freeze(body, settings.frozen)
+    if settings.standardise:
+        return nn.Sequential(Standardise(), body)
+    return nn.Sequential(LiteScale(), body) if settings.name == "efficientnet-lite0" else body
+
+
+def network_of(encoder: nn.Module) -> nn.Module:
+    """The network itself, without what is done to its input: its weights bear the names that files know."""
+    return encoder[1] if isinstance(encoder, nn.Sequential) and isinstance(encoder[0], Standardise | LiteScale) else encoder
 
 
 class Standardise(nn.Module):
@@ -36,6 +48,13 @@ class Standardise(nn.Module):
         return (images - images.mean(axes, keepdim=True)) / (images.std(axes, keepdim=True) + self.FLAT)
 
 
+class LiteScale(nn.Module):
+    """Bring [0, 1] to the range that EfficientNet-Lite was trained on: (value - 127) / 128 of 8 bits."""
+
+    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        return (images * 255 - 127) / 128
+
+
 def _body(settings: Encoder, channels: int, space: int, maps: bool) -> nn.Module:
     norm = _norm(settings.norm)
     if settings.name == "conv4":
@@ -46,10 +65,7 @@ def _body(settings: Encoder, channels: int, space: int, maps: bool) -> nn.Module
         net = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=norm)
         net.class_layers = net.class_layers[:1 if maps else -1]  # ReLU, pooling and flattening, all before the linear head
         return net
-    network = EfficientNetMaps if maps else EfficientNetBN
-    net = network(settings.name, pretrained=False, spatial_dims=space, in_channels=channels, norm=norm)
-    net._fc = nn.Identity()
-    return net
+    return efficientnet(settings.name == "efficientnet-lite0", space, channels, norm, maps)
 
 
 def conv4(space: int, channels: int, width: int, norm: Any, maps: bool = False) -> nn.Module:
@@ -76,6 +92,19 @@ def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any, 
     return net
 
 
+def efficientnet(lite: bool, space: int, channels: int, norm: Any, maps: bool = False) -> nn.Module:
+    """EfficientNet-B0, or its Lite0: no squeeze and excitation, ReLU6 for swish (the authors' release of 2020)."""
+    network = EfficientNetMaps if maps else EfficientNet
+    norm = ("batch", {"eps": 1e-3}) if norm == "batch" else norm  # the authors' own, which trained weights count on
+    net = network([stage if lite else f"{stage}_se0.25" for stage in EFFICIENTNET], spatial_dims=space, in_channels=channels, norm=norm)
+    net._fc = nn.Identity()
+    if lite:
+        for module in net.modules():
+            if hasattr(module, "_swish"):
+                module._swish = nn.ReLU6()
+    return net
+
+
 class ResNetMaps(ResNet):
     """The same network up to its pooling."""
 
@@ -84,7 +113,7 @@ class ResNetMaps(ResNet):
         return self.layer4(self.layer3(self.layer2(self.layer1(stem))))
 
 
-class EfficientNetMaps(EfficientNetBN):
+class EfficientNetMaps(EfficientNet):
     """The same network up to its pooling."""
 
     def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature *smaller"]:

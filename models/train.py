@@ -4,6 +4,8 @@
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,15 @@ from data_prep.meta_split import MetaSplit, read_meta_split
 from models.build import SUPERVISED, build_learner, too_many_classes
 from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, save_model, save_state
 from models.device import choose_device, repeatable
+from models.frozen import features_once
 from models.method import TRAINING, VALIDATION, Source, Variation
+from models.stages import resting
+from models.weights import start_from
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import digest, to_json, whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say, track
-from workspace.settings import Params, load_params
+from workspace.settings import Encoder, Learning, Params, load_params
 
 
 def train(model: Any, training: Source, validation: Source, params: Params, save: Any = lambda state, optimiser: None,
@@ -36,11 +41,14 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
     state = load(optimiser) or TrainingState(0, [], 0, -1.0, {}, [])
     device = training.images.stored.device
     mixed = params.train.mixed_precision and device.type == "cuda"
+    frozen = resting(model)
     for step in track(range(state.step, settings.steps), "train", total=settings.steps - state.step):
         torch.manual_seed(training.step_seed(step))  # dropout of an encoder that has it
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         model.train()
+        for module in frozen:
+            module.eval()
         batch = model.batch(training, step)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
             loss = model.loss(batch)
@@ -63,7 +71,7 @@ def _validate(model: Any, validation: Source, state: TrainingState) -> None:
                                                       "lower the learner's rate or inner_rate in params.yaml")])
     state.curve.append({"step": state.step, "loss": loss, "validation_accuracy": accuracy})
     state.recent = []
-    if accuracy > state.best_validation:
+    if accuracy > state.best_validation or getattr(model, "keeps_last", False):
         state.best_step, state.best_validation = state.step, accuracy
         state.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
@@ -83,47 +91,67 @@ def fingerprint(workspace: Workspace, settings: dict[str, Any], seed: int, devic
     return digest(b"".join([workspace.meta_split.read_bytes(), about.encode(), *(file.read_bytes() for file in files)]))
 
 
-def main(learner: str, seed: int) -> None:
-    workspace = Workspace()
-    params = load_params(workspace)
+def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
+    """Where a training keeps its state until its results are written."""
+    return workspace.resume(name, seed) / "state.safetensors"
+
+
+def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Learning, encoder: Encoder, variation: Variation,
+        make: Callable[[dict[str, list[str]]], Any]) -> tuple[Any, TrainingState, ModelCard]:
+    """Train what `make` builds for the source sites' tasks, and return it with its best weights. Resumes a run that was killed."""
     meta = read_meta_split(workspace)
     device = choose_device(params.train.device)
     repeatable(seed, params.train.threads)
     images = load_images(workspace, meta, device)
-    variation = Variation(params.augment, params.task_augment)
     training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation)
     validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
-    settings = getattr(params.learners, learner)
-    encoder = settings.encoder or params.encoder
-    model = build_learner(learner, settings, encoder, params.convert, meta.tasks).to(device)
+    model = make(meta.tasks).to(device)
     refuse_if(too_many_classes(model, meta.tasks))
+    seen = trained_on(meta)
+    start = start_from(workspace, encoder, model.encoder, seen)
+    if start:
+        say(f"train {name}: {start}")
+    refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
+        Problem(f"train {name}", "every weight frozen", "some to train", "lower encoder.frozen; nearest_centroid uses features as they are")])
     refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
     left_out = model.check(validation)
     for line in left_out:
-        say(f"train {learner}: left out of validation: {line}")
+        say(f"train {name}: left out of validation: {line}")
 
-    resume = workspace.resume(learner, seed) / "state.safetensors"
+    resume = resume_file(workspace, name, seed)
     described = {
         "learner": settings.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json"),
         "convert": params.convert.model_dump(mode="json", include={"size", "channels"}),
-        "augment": params.augment.model_dump(mode="json"),
-        "task_augment": {task: own.model_dump(mode="json") for task, own in params.task_augment.items()},
+        "augment": variation.general.model_dump(mode="json"),
+        "task_augment": {task: own.model_dump(mode="json") for task, own in variation.by_task.items()},
     }
-    mark = fingerprint(workspace, {"name": learner, **described}, seed, device)
-    state = train(model, training, validation, params,
-                  save=lambda state, optimiser: save_state(resume, mark, state, model, optimiser),
-                  load=lambda optimiser: load_state(resume, mark, model, optimiser))
-    model.load_state_dict(state.best)
-    if learner == SUPERVISED:
-        model.eval()
-        model.measure_features(training)
-    card = ModelCard(learner, seed, described, meta.tasks, trained_on(meta), meta.secret, state.best_step, state.best_validation, sum(p.numel() for p in model.parameters()), left_out)
+    mark = fingerprint(workspace, {"name": name, **described, "start": start and start.sha256}, seed, device)
+    with features_once(model, encoder.frozen == "all", training, validation) as sources:
+        state = train(model, *sources, params,
+                      save=lambda state, optimiser: save_state(resume, mark, state, model, optimiser),
+                      load=lambda optimiser: load_state(resume, mark, model, optimiser))
+        model.load_state_dict(state.best)
+        if name == SUPERVISED:
+            model.eval()
+            model.measure_features(sources[0])
+    card = ModelCard(name, seed, described, meta.tasks, seen, meta.secret, state.best_step, state.best_validation,
+                     sum(p.numel() for p in model.parameters()), left_out, start and asdict(start))
+    return model, state, card
+
+
+def main(learner: str, seed: int) -> None:
+    workspace = Workspace()
+    params = load_params(workspace)
+    settings = getattr(params.learners, learner)
+    encoder = settings.encoder or params.encoder
+    model, state, card = run(learner, seed, workspace, params, settings, encoder, Variation(params.augment, params.task_augment),
+                             lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks))
     with whole_folder(workspace.run(learner, seed)) as folder:
         save_model(folder, model.state_dict(), card)
         pd.DataFrame(state.curve).to_csv(folder / "curve.csv", index=False, float_format="%.6f")
         (folder / "metrics.json").write_text(to_json({"validation_accuracy": state.best_validation, "best_step": state.best_step}))
-    resume.unlink(missing_ok=True)
-    say(f"train {learner} seed {seed}: validation accuracy {state.best_validation:.3f} at step {state.best_step} on {device.type}")
+    resume_file(workspace, learner, seed).unlink(missing_ok=True)
+    say(f"train {learner} seed {seed}: validation accuracy {state.best_validation:.3f} at step {state.best_step} on {next(model.parameters()).device.type}")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ class Workspace:
     def run(self, learner: str, seed: int) -> Path:
         return self.root / "runs" / learner / str(seed)
 
+    @property
+    def pretrained(self) -> Path:
+        return self.root / "runs" / "pretrain" / "encoder"
+
     def results(self, site: str) -> Path:
         return self.root / "results" / site
 

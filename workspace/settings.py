@@ -43,8 +43,15 @@ def _rectangle(value: Any) -> Any:
 
 
 Keep = Annotated[tuple[int, int, int, int] | Literal["regions"], BeforeValidator(_rectangle)]
+def _weights(name: str) -> str:
+    if name not in ("imagenet", "pretrained") and not name.endswith((".safetensors", ".pt", ".pth")):
+        raise ValueError("imagenet, pretrained, or a file that ends in .safetensors, .pt or .pth")
+    return name
+
+
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
 Percent = Annotated[float, Field(ge=0, le=100)]
+Weights = Annotated[str, AfterValidator(_weights)]
 Range = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
@@ -174,10 +181,24 @@ class Tasks(Strict):
 
 
 class Encoder(Strict):
-    name: Literal["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"] = "conv4"  # MONAI networks
+    name: Literal["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0", "efficientnet-lite0"] = "conv4"  # MONAI networks
     norm: Literal["instance", "group", "batch"] = "group"  # batch: with running statistics, not for MAML
     standardise: bool = True  # bring each image and channel to mean 0 and deviation 1 first: takes a site's brightness and stain out
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 64  # channels, a multiple of 8: of every block (conv4) or of the first stage (resnet); the others have their own
+    weights: Weights | None = None  # to start from: a .safetensors, .pt or .pth file, pretrained (of stage pretrain), or imagenet (efficientnet-lite0); none: fresh
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None  # of that file: a changed file is refused, and a changed value trains anew
+    partial: bool = False  # true: accept weights that fit some layers and leave the others fresh
+    frozen: Literal["all"] | Annotated[int, Field(ge=0)] = 0  # first stages that training leaves as they are: a number, or all
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> "Encoder":
+        if self.weights == "imagenet" and self.name != "efficientnet-lite0":
+            raise ValueError("name efficientnet-lite0 for weights imagenet")
+        if (self.weights in (None, "imagenet", "pretrained")) == bool(self.sha256):
+            raise ValueError("sha256 (printed by sha256sum) where weights names a file, and nowhere else")
+        if not self.weights and (self.frozen or self.partial):
+            raise ValueError("weights, before anything is frozen or partial")
+        return self
 
 
 class Augment(Strict):
@@ -235,6 +256,17 @@ class Episodic(Learning):
 
 class Supervised(Learning):
     batch: Count = 64  # images a step
+
+
+class Pretrain(Supervised):
+    """Training of an encoder before the learners', on the same records; they use it with `encoder.weights: pretrained`.
+
+    Its `encoder`: none: the shared one, from fresh weights.
+    """
+
+    method: Literal["none", "supervised", "simsiam"] = "none"  # supervised: as the source model; simsiam: without labels
+    projection: Annotated[int, Field(ge=8, multiple_of=8)] = 512  # of simsiam: width of its projector (the paper's: 2048), a multiple of 8
+    views: Augment | None = None  # of simsiam: ranges of its two views; none: those of augment and task_augment
 
 
 class Prototypical(Episodic):
@@ -343,6 +375,7 @@ class Params(Strict):
     encoder: Encoder = Encoder()
     augment: Augment = Augment()
     task_augment: dict[SiteName, Augment] = {}  # task: its own ranges instead, since a cell may be turned and a chest may not
+    pretrain: Pretrain = Pretrain()
     train: Train
     learners: Learners = Learners()
     adapt: Adapt
@@ -419,6 +452,20 @@ def _contradictions(file: str, params: Params) -> list[Problem]:
     if "maml" in learners and encoder.norm == "batch":
         problems.append(Problem(f"{file} learners.maml.encoder.norm", "'batch', whose running statistics no inner step can own",
                                 "group or instance", "set learners.maml.encoder with another norm"))
+    if "maml" in learners and encoder.frozen:
+        problems.append(Problem(f"{file} learners.maml.encoder.frozen", str(encoder.frozen), "0, since its inner steps move the whole encoder",
+                                "set learners.maml.encoder without frozen"))
+    return problems + _pretraining(file, params)
+
+
+def _pretraining(file: str, params: Params) -> list[Problem]:
+    own = [getattr(params.learners, name).encoder for name in params.train.learners if name in LEARNERS]
+    problems, first = [], params.pretrain.encoder
+    if params.pretrain.method == "none" and any((encoder or params.encoder).weights == "pretrained" for encoder in own):
+        problems.append(Problem(f"{file} encoder.weights", "pretrained, and pretrain.method none", "supervised or simsiam", "set pretrain.method"))
+    if first and (first.weights == "pretrained" or first.frozen == "all"):
+        problems.append(Problem(f"{file} pretrain.encoder", "weights pretrained or frozen all", "weights that are there before and can be trained",
+                                "name a file or imagenet, or remove it"))
     return problems
 
 

@@ -1,6 +1,5 @@
 """Siamese network: Koch, Zemel and Salakhutdinov 2015, section 3.1, trained on the pairs of an episode."""
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn

@@ -1,5 +1,8 @@
 """A small meta split with learnable images: each class is a pattern of stripes, each site adds an offset."""
 
+import json
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,7 @@ from data_prep.episodes import site_pools
 from data_prep.images import Images
 from data_prep.meta_split import MetaSplit, SourceSite
 from models.method import Source, Variation
+from workspace.paths import Workspace
 from workspace.settings import Augment
 
 CLASSES = {"a": ("x", "y", "z"), "b": ("x", "y"), "c": ("p", "q")}
@@ -38,3 +42,22 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
 def sources() -> tuple[Source, Source]:
     meta, images = meta_split()
     return tuple(Source(site_pools(meta, images, split), images, (0, stream), VARIATION) for stream, split in enumerate(("train", "validation")))
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch) -> Callable[..., Workspace]:
+    """A workspace with this split and these pixels; call it with the sections of params.yaml that matter."""
+    meta, images = meta_split()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("models.train.load_images", lambda workspace, meta, device: images)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "meta_split.json").write_text(meta.to_json())
+
+    def write(**sections) -> Workspace:
+        (tmp_path / "params.yaml").write_text(json.dumps({
+            "sites": dict.fromkeys(CLASSES, "source"), "convert": {"size": [16, 16]}, "adapt": {"methods": ["majority"]},
+            "report": {"method": "majority"}, "train": {"learners": ["supervised", "prototypical"], "device": "cpu", "checkpoint_every": 2},
+            "encoder": {"name": "resnet10", "width": 8}, **sections}))
+        return Workspace()
+
+    return write

@@ -6,7 +6,7 @@ from models.encoders import build_encoder, feature_shape
 from workspace.errors import Refusal
 from workspace.settings import Encoder
 
-NAMES = ["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0"]
+NAMES = ["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0", "efficientnet-lite0"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,19 @@ from models.build import build_learner
 from models.learners.maml import Maml as MamlLearner
 from models.learners.prototypical import class_means, nearness
 from models.method import Method, Support
-from workspace.settings import Convert, Encoder, KeyValue, Maml, Mann, Matching, MetaMemory, Prototypical, Relation, Siamese, Supervised
+from workspace.settings import (
+    Convert,
+    Encoder,
+    KeyValue,
+    Maml,
+    Mann,
+    Matching,
+    MetaMemory,
+    Prototypical,
+    Relation,
+    Siamese,
+    Supervised,
+)
 from workspace.settings import CosineHead as CosineHeadSettings
 from workspace.settings import FineTuning as FineTuningSettings
 

@@ -8,6 +8,7 @@ import torch
 from models.build import build_learner, load_learner
 from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state
 from models.method import Variation
+from models.pretrain import maker
 from models.train import train
 from workspace.errors import Refusal
 from workspace.settings import (
@@ -21,6 +22,7 @@ from workspace.settings import (
     Matching,
     MetaMemory,
     Params,
+    Pretrain,
     Prototypical,
     Relation,
     Report,
@@ -43,10 +45,12 @@ SETTINGS = {"prototypical": Prototypical(shot=2, query=3, **COMMON), "supervised
 
 def fresh(name: str, **changes):
     torch.manual_seed(0)
+    if name == "simsiam":
+        return maker(Pretrain(method=name, batch=16, projection=16, **COMMON), Encoder(width=8), PARAMS.convert)(TASKS)
     return build_learner(name, SETTINGS[name].model_copy(update=changes), Encoder(width=8, norm="group"), PARAMS.convert, TASKS)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", [*SETTINGS, "simsiam"])
 def test_a_run_that_was_cut_anywhere_ends_with_the_weights_and_curve_of_one_that_was_not(name, sources, tmp_path):
     whole = fresh(name)
     straight = train(whole, *sources, PARAMS)

@@ -66,6 +66,13 @@ def test_all_problems_come_at_once(tmp_path):
     (("[supervised, maml]", "[supervised, maml, maml]"), "train.learners: found ['supervised', 'maml', 'maml']; need each value once"),
     (("sites:", "seed: -1\nsites:"), "seed: found -1"),
     (("sites:", "encoder: {width: 20}\nsites:"), "encoder.width: found 20; need"),
+    (("sites:", "encoder: {weights: imagnet}\nsites:"), "encoder.weights: found 'imagnet'; need imagenet, pretrained, or a file that ends in"),
+    (("sites:", "encoder: {weights: imagenet}\nsites:"), "need name efficientnet-lite0 for weights imagenet"),
+    (("sites:", "encoder: {weights: w.pt}\nsites:"), "need sha256 (printed by sha256sum) where weights names a file, and nowhere else"),
+    (("sites:", "encoder: {frozen: 2}\nsites:"), "need weights, before anything is frozen or partial"),
+    (("sites:", "encoder: {weights: pretrained, frozen: 2}\nsites:"), "learners.maml.encoder.frozen: found 2; need 0"),
+    (("sites:", "encoder: {weights: pretrained}\nsites:"), "encoder.weights: found pretrained, and pretrain.method none; need supervised or simsiam"),
+    (("sites:", "pretrain: {method: simsiam, encoder: {weights: pretrained}}\nsites:"), "pretrain.encoder: found weights pretrained or frozen all"),
 ])
 def test_settings_that_do_not_fit_together_are_refused(tmp_path, change, said):
     assert any(said in line for line in refusal_of(tmp_path, GOOD.replace(*change)))

@@ -1,0 +1,47 @@
+"""A wholly frozen encoder in training: each image's features are computed once, not once an episode, so nothing is augmented."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from data_prep.images import Images
+from models.learners.supervised import features_of
+from models.method import Source, Variation
+from workspace.progress import say
+
+
+@dataclass(frozen=True)
+class Features(Images):
+    """What an encoder made of every image, in the place of the images."""
+
+    def gather(self, rows: Int[Tensor, "batch"]) -> Float[Tensor, "batch *feature"]:
+        return self.stored[rows]
+
+
+@dataclass(frozen=True)
+class Unvaried(Variation):
+    """Features are taken as they are: an augmentation moves pixels."""
+
+    def apply(self, task: str, images: Float[Tensor, "batch *feature"], seed: int) -> Float[Tensor, "batch *feature"]:
+        return images
+
+
+@contextmanager
+def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[tuple[Source, ...]]:
+    """Yield `sources`, of features if `model.encoder` is `frozen`; meanwhile an encoder that passes them on stands in its place."""
+    if not frozen:
+        yield sources
+        return
+    say("train: the encoder is frozen, so features are computed once an image and no image is augmented")
+    encoder, images = model.encoder.eval(), sources[0].images
+    rows = torch.arange(len(images.stored), device=images.stored.device)
+    features = Features(features_of(encoder, images, rows), images.first_row)
+    model.encoder = nn.Identity()
+    try:
+        yield tuple(replace(source, images=features, augment=Unvaried(source.augment.general, {})) for source in sources)
+    finally:
+        model.encoder = encoder
