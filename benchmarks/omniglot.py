@@ -23,7 +23,7 @@ import torch
 
 from data_prep.episodes import SitePool, draw_episodes
 from data_prep.images import Images
-from models.build import EPISODIC, build_learner
+from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.learners.mann import Mann, shuffled
 from models.method import TRAINING, VALIDATION, Source, Variation
@@ -122,7 +122,7 @@ def by_presentation(model: Mann, test: Source, way: int, times: int = 10) -> lis
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("learner", choices=sorted(EPISODIC))
+    parser.add_argument("learner", choices=sorted(PUBLISHED))
     parser.add_argument("--way", type=int, default=5)
     parser.add_argument("--shot", type=int, default=1)
     budget = parser.add_mutually_exclusive_group()
@@ -145,7 +145,7 @@ def main() -> None:
     chosen.setdefault("min_way", chosen["way"])
     if given.learner == "mann":
         chosen["way"] = chosen["min_way"] = given.way  # its outputs are labels
-    settings = type(getattr(Learners(), given.learner))(**chosen)
+    settings = type(Learners().of(given.learner))(**chosen)
     device = choose_device(given.device)
     repeatable(given.seed, given.threads)
     augment = Augment(rotate=10, scale=0.1, shift=0.05, brightness=0, contrast=0, gamma=0, noise=0, blur=0)

@@ -25,7 +25,8 @@ from models.build import SUPERVISED
 from models.checkpoint import ModelCard, load_card
 from models.device import choose_device, repeatable
 from models.learners.supervised import CHUNK
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import digest, to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
@@ -164,7 +165,7 @@ def main(site: str, role: Role) -> None:
     device = choose_device(params.train.device)
     repeatable(params.seed, params.train.threads)
     protocol = read_protocol(workspace, site, role)
-    needed = sorted({name if name in params.train.learners else SUPERVISED for name in params.adapt.methods if name != "majority"})
+    needed = sorted({name if name in params.train.learners else SUPERVISED for name in params.methods if name != "majority"})
     cards = [load_card(workspace.run(learner, seed)) for learner in needed for seed in params.train.seeds]
     refuse_overlap(protocol, cards)
     pixels = read_studies(workspace.studies(site)).pixels[protocol.records["row"].to_numpy()]
@@ -176,7 +177,7 @@ def main(site: str, role: Role) -> None:
         numbers.to_csv(folder / "performance.csv", index=False, float_format="%.6f")
         (folder / "metrics.json").write_text(to_json(headline(numbers)))
         (folder / "provenance.json").write_text(to_json(provenance(workspace, protocol, cards, params)))
-    say(f"adapt {site}: {len(protocol.query)} query records, {len(params.adapt.methods)} methods, k in {protocol.shots}")
+    say(f"adapt {site}: {len(protocol.query)} query records, {len(params.methods)} methods, k in {protocol.shots}")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Evidence:
     def methods(self) -> list[str]:
         """Every method with results: the verdict's first, then in the order of params.yaml; the source model last."""
         present = set(self.performance["method"])
-        order = [self.method, *self.params.adapt.methods, *sorted(present - {SOURCE_ONLY}), SOURCE_ONLY]
+        order = [self.method, *self.params.methods, *sorted(present - {SOURCE_ONLY}), SOURCE_ONLY]
         return [method for method in dict.fromkeys(order) if method in present]
 
     @cached_property

@@ -31,8 +31,8 @@ class Candidate:
 
 
 def candidates(workspace: Workspace, params: Params, task: str, classes: list[str], device: torch.device) -> Iterator[Candidate]:
-    """Load the methods of `params.adapt.methods` one by one, each with every seed it was trained with."""
-    for name in params.adapt.methods:
+    """Load the methods of `params.methods` one by one, each with every seed it was trained with."""
+    for name in params.methods:
         if name == "majority":
             yield Candidate(name, params.train.seeds[0], Majority())
             continue

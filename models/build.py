@@ -1,5 +1,6 @@
 """Every learner by name: what `train` makes with fresh weights, and what a checkpoint is loaded into."""
 
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -7,30 +8,24 @@ from torch import nn
 
 from models.checkpoint import load_card, load_weights
 from models.encoders import build_encoder, feature_shape
-from models.learners.key_value import KeyValue
-from models.learners.maml import Maml
-from models.learners.mann import Mann
-from models.learners.matching import Matching
-from models.learners.meta_memory import MetaMemory
-from models.learners.prototypical import Prototypical
-from models.learners.relation import Relation
-from models.learners.siamese import Siamese
-from models.learners.supervised import Supervised
 from workspace.errors import Problem
 from workspace.settings import Convert, Encoder, Learners, Learning
 
-EPISODIC = {"prototypical": Prototypical, "matching": Matching, "relation": Relation, "siamese": Siamese, "maml": Maml, "mann": Mann,
-            "key_value": KeyValue, "meta_memory": MetaMemory}
 SUPERVISED = "supervised"
+
+
+def learner_class(name: str) -> type:
+    """The class of models/learners/NAME.py, which is named like its file: key_value.py holds KeyValue."""
+    return getattr(import_module(f"models.learners.{name}"), name.title().replace("_", ""))
 
 
 def build_learner(name: str, settings: Learning, encoder: Encoder, convert: Convert, tasks: dict[str, list[str]]) -> nn.Module:
     """A learner with fresh weights. `tasks`: task -> classes of the source sites, for the heads of the supervised model."""
-    learner = EPISODIC.get(name)
-    maps = learner is not None and learner.maps
-    body = build_encoder(encoder, convert.channels, convert.size, maps)
+    learner = learner_class(name)
+    body = build_encoder(encoder, convert.channels, convert.size, learner.maps)
     shape = feature_shape(body, convert.channels, convert.size)
-    return Supervised(body, *shape, settings, tasks) if learner is None else learner(body, shape if maps else shape[0], settings)
+    features = shape if learner.maps else shape[0]
+    return learner(body, features, settings, tasks) if name == SUPERVISED else learner(body, features, settings)
 
 
 def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Problem]:
@@ -44,7 +39,7 @@ def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Prob
 def load_learner(folder: Path, device: torch.device) -> nn.Module:
     """A trained learner in evaluation mode, built from what model.json says and not from today's params.yaml."""
     card = load_card(folder)
-    settings = type(getattr(Learners(), card.learner))(**card.settings["learner"])
+    settings = type(Learners().of(card.learner))(**card.settings["learner"])
     model = build_learner(card.learner, settings, Encoder(**card.settings["encoder"]), Convert(**card.settings["convert"]), card.tasks)
     load_weights(folder, model)
     return model.to(device).eval()

@@ -11,25 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from data_prep.episodes import Episodes, SitePool, draw_episodes, drop_small_classes
 from data_prep.images import Images
 from models.augment import augment
+from models.support import Support
 from workspace.errors import Problem, refuse_if
 from workspace.settings import Augment, Episodic
 
 TRAINING, VALIDATION = 0, 1  # streams of episodes that never meet, whatever the seed
-
-
-@dataclass(frozen=True)
-class Support:
-    """Labelled inputs of a batch of tasks; labels are 0..way-1."""
-
-    inputs: Float[Tensor, "task support *input"]  # what `embed` returned
-    labels: Int[Tensor, "task support"]
-    way: int
 
 
 @dataclass(frozen=True)

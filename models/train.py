@@ -142,7 +142,7 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
 def main(learner: str, seed: int) -> None:
     workspace = Workspace()
     params = load_params(workspace)
-    settings = getattr(params.learners, learner)
+    settings = params.learners.of(learner)
     encoder = settings.encoder or params.encoder
     model, state, card = run(learner, seed, workspace, params, settings, encoder, Variation(params.augment, params.task_augment),
                              lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks))

@@ -3,7 +3,9 @@
 import difflib
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -13,7 +15,6 @@ from ruamel.yaml.error import YAMLError
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 
-LEARNERS = ("supervised", "prototypical", "matching", "relation", "siamese", "maml", "mann", "key_value", "meta_memory")
 BASELINES = ("majority", "source_only", "nearest_centroid", "linear_probe", "cosine_head", "fine_tuning")  # all but the first need `supervised`
 SITE_NAME = r"^[a-z][a-z0-9_]*$"  # DVC turns 007 into 7 and shows names in dvc.lock, so they are plain pseudonyms
 SiteName = Annotated[str, Field(pattern=SITE_NAME)]
@@ -313,7 +314,12 @@ class MetaMemory(Episodic):
     controller: Count = 64  # units of the LSTM that decides what is written and erased
 
 
-class Learners(Strict):
+class Learners(BaseModel):
+    """One a file of models/learners. A new one needs no entry here unless it has settings that no other has."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Episodic]
+
     supervised: Supervised = Supervised()
     prototypical: Prototypical = Prototypical()
     matching: Matching = Matching()
@@ -323,6 +329,10 @@ class Learners(Strict):
     mann: Mann = Mann()
     key_value: KeyValue = KeyValue()
     meta_memory: MetaMemory = MetaMemory()
+
+    def of(self, name: str) -> Learning:
+        """A learner's settings; those of every episodic one where it has none of its own."""
+        return getattr(self, name) if name in type(self).model_fields else self.__pydantic_extra__.get(name, Episodic())
 
 
 class FineTuning(Strict):
@@ -338,7 +348,7 @@ class CosineHead(Strict):
 
 
 class Adapt(Strict):
-    methods: Names  # learners and baselines, each on the same draws
+    methods: Names | None = None  # learners and baselines, each on the same draws; none: all baselines and all trained learners
     fine_tuning: FineTuning = FineTuning()
     cosine_head: CosineHead = CosineHead()
     probe_c: Annotated[float, Field(gt=0)] = 1.0  # inverse strength of the linear probe's L2 penalty; fixed, not tuned on a site
@@ -382,6 +392,15 @@ class Params(Strict):
     report: Report
 
 
+    @property
+    def methods(self) -> list[str]:
+        """What is evaluated at every site."""
+        if self.adapt.methods is not None:
+            return self.adapt.methods
+        learners = [name for name in self.train.learners if name != "supervised"]
+        return [*(BASELINES if "supervised" in self.train.learners else BASELINES[:1]), *learners]
+
+
 # --- reading them ---
 
 
@@ -419,12 +438,18 @@ def resolve_root(site_file: str, site: Site) -> Path:
     return (path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path).resolve()
 
 
+def learner_names() -> list[str]:
+    """The learners that there are: the files of models/learners."""
+    return sorted(module.name for module in iter_modules(find_spec("models.learners").submodule_search_locations))
+
+
 def _contradictions(file: str, params: Params) -> list[Problem]:
     """Settings that are each valid and do not fit together."""
-    learners, methods = params.train.learners, params.adapt.methods
+    learners, methods, known = params.train.learners, params.methods, learner_names()
     episodic = [name for name in learners if name != "supervised"]
-    problems = [Problem(f"{file} train.learners", f"'{name}'", f"one of {', '.join(LEARNERS)}", "correct the name")
-                for name in learners if name not in LEARNERS]
+    problems = [Problem(f"{file} {where}", f"'{name}'", f"one of {', '.join(known)}", "correct the name, or write models/learners/NAME.py")
+                for where, names in (("train.learners", learners), ("learners", params.learners.__pydantic_extra__)) for name in names
+                if name not in known]
     problems += [Problem(f"{file} adapt.methods", f"'{name}'", f"one of {', '.join([*episodic, *BASELINES])}",
                          "correct the name, or add the learner to train.learners")
                  for name in methods if name not in (*episodic, *BASELINES)]
@@ -452,14 +477,14 @@ def _contradictions(file: str, params: Params) -> list[Problem]:
     if "maml" in learners and encoder.norm == "batch":
         problems.append(Problem(f"{file} learners.maml.encoder.norm", "'batch', whose running statistics no inner step can own",
                                 "group or instance", "set learners.maml.encoder with another norm"))
-    if "maml" in learners and encoder.frozen:
+    if "maml" in learners and encoder.frozen and not params.learners.maml.anil:
         problems.append(Problem(f"{file} learners.maml.encoder.frozen", str(encoder.frozen), "0, since its inner steps move the whole encoder",
                                 "set learners.maml.encoder without frozen"))
     return problems + _pretraining(file, params)
 
 
 def _pretraining(file: str, params: Params) -> list[Problem]:
-    own = [getattr(params.learners, name).encoder for name in params.train.learners if name in LEARNERS]
+    own = [params.learners.of(name).encoder for name in params.train.learners]
     problems, first = [], params.pretrain.encoder
     if params.pretrain.method == "none" and any((encoder or params.encoder).weights == "pretrained" for encoder in own):
         problems.append(Problem(f"{file} encoder.weights", "pretrained, and pretrain.method none", "supervised or simsiam", "set pretrain.method"))

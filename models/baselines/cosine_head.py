@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from models.learners.prototypical import class_means
 from models.learners.supervised import Supervised
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support, class_means
 from workspace.settings import CosineHead as Settings
 
 

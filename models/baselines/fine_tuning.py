@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from models.learners.supervised import Supervised
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support
 from workspace.settings import FineTuning as Settings
 
 

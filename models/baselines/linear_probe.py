@@ -7,7 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from models.learners.supervised import Supervised
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support
 
 
 class LinearProbe(Method):

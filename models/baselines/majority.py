@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support
 
 
 class Majority(Method):

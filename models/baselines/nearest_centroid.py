@@ -4,9 +4,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from models.learners.prototypical import class_means, nearness
 from models.learners.supervised import Supervised
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support, class_means, nearness
 
 
 class NearestCentroid(Method):

@@ -4,7 +4,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.learners.supervised import Supervised
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support
 
 
 def head_rows(source: Supervised, task: str, classes: list[str]) -> list[int] | None:

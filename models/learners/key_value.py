@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from models.learners.matching import log_class_attention
-from models.method import Learner, Support
+from models.method import Learner
+from models.support import Support, log_class_attention
 from workspace.settings import KeyValue as Settings
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from data_prep.episodes import Episodes
-from models.method import Learner, Support
+from models.method import Learner
+from models.support import Support
 from workspace.settings import Maml as Settings
 
 HEAD = "head"

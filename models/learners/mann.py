@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes import Episodes
-from models.learners.matching import order_of
-from models.method import Learner, Support
+from models.method import Learner
+from models.support import Support, in_own_order
 from workspace.settings import Mann as Settings
 
 EMPTY = 1e-6  # of every cell at the start: a direction, so that cosines exist
@@ -58,11 +58,11 @@ class Mann(Learner):
 
     def adapt(self, support: Support) -> tuple[Memory, int]:
         """Show the support in an order of its own, whatever order it comes in. The last label waits for the next image."""
-        inputs, labels = order_of(support)
-        memory = self.blank(inputs)
-        for at in range(inputs.shape[1]):
-            _, memory = self.show(memory, inputs[:, at])
-            memory = self.tell(memory, labels[:, at])
+        support = in_own_order(support)
+        memory = self.blank(support.inputs)
+        for at in range(support.inputs.shape[1]):
+            _, memory = self.show(memory, support.inputs[:, at])
+            memory = self.tell(memory, support.labels[:, at])
         return memory, support.way
 
     def predict(self, adapted: tuple[Memory, int], query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:

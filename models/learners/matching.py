@@ -2,26 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from data_prep.episodes import Episodes
-from models.method import Learner, Support
+from models.method import Learner
+from models.support import Support, log_class_attention, own_order, take
 from workspace.settings import Matching as Settings
-
-
-def log_class_attention(scores: Float[Tensor, "task query support"], support: Support) -> Float[Tensor, "task query way"]:
-    """Log of the attention that falls on each class: softmax over the support, summed by label."""
-    elsewhere = support.labels[:, None, :, None] != torch.arange(support.way, device=scores.device)
-    return scores.log_softmax(-1)[..., None].masked_fill(elsewhere, -torch.inf).logsumexp(2)
-
-
-def order_of(support: Support) -> tuple[Float[Tensor, "task support feature"], Int[Tensor, "task support"]]:
-    """The support in an order of its own, by the embeddings' sums: what reads one image after the other then gives the same whatever
-    order the images come in, and whatever their labels are called.
-    """
-    order = support.inputs.sum(-1).argsort(1)
-    return _take(support.inputs, order), support.labels.gather(1, order)
 
 
 class Matching(Learner):
@@ -65,10 +52,10 @@ class FullContext(nn.Module):
         self.over_reads = nn.LSTMCell(2 * features, features)  # of the query and what was read: the paper's [h, r] without its own h
 
     def of_support(self, inputs: Float[Tensor, "task support feature"]) -> Float[Tensor, "task support feature"]:
-        """Equation 8. An LSTM needs an order: by the embeddings' sums, so that neither the given order nor the labels matter."""
-        order = inputs.sum(-1).argsort(1)
-        forward, backward = self.over_support(_take(inputs, order))[0].chunk(2, -1)
-        return inputs + _take(forward + backward, order.argsort(1))
+        """Equation 8. An LSTM needs an order: the images' own."""
+        order = own_order(inputs)
+        forward, backward = self.over_support(take(inputs, order))[0].chunk(2, -1)
+        return inputs + take(forward + backward, order.argsort(1))
 
     def of_query(self, query: Float[Tensor, "task query feature"],
                  support: Float[Tensor, "task support feature"]) -> Float[Tensor, "task query feature"]:
@@ -79,7 +66,3 @@ class FullContext(nn.Module):
             out, cell = self.over_reads(torch.cat([query, read], -1).flatten(0, 1), (hidden.flatten(0, 1), cell))
             hidden = query + out.unflatten(0, query.shape[:2])
         return hidden
-
-
-def _take(inputs: Float[Tensor, "task support feature"], order: Tensor) -> Float[Tensor, "task support feature"]:
-    return inputs.gather(1, order[..., None].expand_as(inputs))

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from models.learners.matching import order_of
-from models.learners.prototypical import class_means
-from models.method import Learner, Support
+from models.method import Learner
+from models.support import Support, class_means, in_own_order
 from workspace.settings import MetaMemory as Settings
 
 
@@ -45,8 +44,8 @@ class MetaMemory(Learner):
         return self.encoder(images)
 
     def adapt(self, support: Support) -> Slots:
-        inputs, labels = order_of(support)
-        support = Support(inputs, labels, support.way)
+        support = in_own_order(support)
+        inputs = support.inputs
         gradient = self.support_gradient(support)
         keys = F.normalize(self.key(inputs), dim=-1)
         write, erase, sharp = self.writing(self.controller(torch.cat([inputs, gradient], -1))[0]).split(1, -1)

@@ -9,8 +9,8 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
 from data_prep.episodes import Episodes
-from models.learners.prototypical import class_means
-from models.method import Learner, Support
+from models.method import Learner
+from models.support import Support, class_means
 from workspace.settings import Relation as Settings
 
 GROUPS = 8  # of group norm; batch norm would tie a pair's score to the other pairs

@@ -5,8 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from data_prep.episodes import Episodes
-from models.learners.prototypical import class_means
-from models.method import Learner, Support
+from models.method import Learner
+from models.support import Support, class_means
 from workspace.settings import Siamese as Settings
 
 

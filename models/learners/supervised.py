@@ -29,6 +29,8 @@ class TaskBatch:
 class Supervised(nn.Module):
     """Encoder, heads by task (rows in the order of `tasks[task]`), and the source statistics of the features."""
 
+    maps = False  # its heads take one vector an image
+
     feature_mean: Float[Tensor, "feature"]
     feature_std: Float[Tensor, "feature"]
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from data_prep.episodes import Episodes
 from models.learners.maml import HEAD, Maml, step_weights
-from models.method import Support
+from models.support import Support
 from workspace.settings import Maml as Settings
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from models.learners.mann import Mann, shuffled
-from models.method import Support
+from models.support import Support
 from workspace.settings import Mann as Settings
 
 

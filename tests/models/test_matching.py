@@ -2,8 +2,8 @@ import torch
 import torch.nn.functional as F
 
 from data_prep.episodes import Episodes
-from models.learners.matching import Matching, log_class_attention
-from models.method import Support
+from models.learners.matching import Matching
+from models.support import Support, log_class_attention
 from workspace.settings import Matching as Settings
 
 

@@ -5,8 +5,7 @@ import torch.nn.functional as F
 
 from models.learners.key_value import KeyValue
 from models.learners.meta_memory import MetaMemory, kept
-from models.learners.prototypical import class_means
-from models.method import Support
+from models.support import Support, class_means
 from workspace.settings import KeyValue as KeyValueSettings
 from workspace.settings import MetaMemory as MetaMemorySettings
 

@@ -11,8 +11,8 @@ from models.baselines.nearest_centroid import NearestCentroid
 from models.baselines.source_only import SourceOnly, head_rows
 from models.build import build_learner
 from models.learners.maml import Maml as MamlLearner
-from models.learners.prototypical import class_means, nearness
-from models.method import Method, Support
+from models.method import Method
+from models.support import Support, class_means, nearness
 from workspace.settings import (
     Convert,
     Encoder,

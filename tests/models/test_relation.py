@@ -4,7 +4,7 @@ from torch import nn
 
 from data_prep.episodes import Episodes
 from models.learners.relation import Relation, relation_module
-from models.method import Support
+from models.support import Support
 from workspace.settings import Relation as Settings
 
 

@@ -3,7 +3,7 @@ import torch.nn.functional as F
 
 from data_prep.episodes import draw_episodes
 from models.learners.siamese import Siamese, balanced_cross_entropy
-from models.method import Support
+from models.support import Support
 from workspace.settings import Siamese as Settings
 
 
