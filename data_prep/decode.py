@@ -104,8 +104,8 @@ def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
     """Slices of (rows, columns) -> one volume in the common order. Raises Rejected."""
     if any(pixels.photograph for pixels in slices):
         raise Rejected("unsupported_pixels", "a volume in colour")
-    values = to_common(np.stack([pixels.values.T for pixels in slices], axis=-1), affine)
+    values = to_common(np.stack([pixels.values for pixels in slices]).T, affine)
     if all(pixels.valid is None for pixels in slices):
         return Pixels(values, inverted=slices[0].inverted)
     valid = [np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices]
-    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted)
+    return Pixels(values, to_common(np.stack(valid).T, affine), slices[0].inverted)

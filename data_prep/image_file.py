@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from data_prep.native import Native
 from data_prep.sources import Found
 
 
@@ -54,6 +55,7 @@ class ImageFile:
     frame: int | None = None  # which one of a multi-frame file's slices this is
     part: str = ""
     data: Found | None = None
+    native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
 
     @property
     def source(self) -> str:

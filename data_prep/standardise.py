@@ -2,9 +2,10 @@
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import zoom
 
 from data_prep.image_file import Pixels
+from data_prep.smooth import smooth_where_read
 from workspace.settings import Convert
 
 FULL = 255.0
@@ -25,12 +26,14 @@ def standardise(pixels: Pixels, convert: Convert, modality: str) -> np.ndarray:
 def _to_grey(pixels: Pixels, window: tuple[float, float] | None, percentiles: tuple[float, float]) -> np.ndarray:
     """float32 from 0, dark, to 255, bright; padding is dark. `window` is in the file's own units."""
     sign = -1.0 if pixels.inverted else 1.0
-    values = sign * pixels.values
+    values = -pixels.values if pixels.inverted else pixels.values
     known = values if pixels.valid is None else values[pixels.valid]
     low, high = sorted(sign * end for end in window) if window else np.percentile(known, percentiles)
     if high <= low:  # nearly all of the image is one value: its whole range is what there is to show
         low, high = known.min(), known.max()
-    grey = np.clip((values - low) * (FULL / max(high - low, np.finfo(np.float32).tiny)), 0, FULL).astype(np.float32)
+    grey = values - low  # from here in place: a volume's copies cost more than the arithmetic
+    grey *= FULL / max(high - low, np.finfo(np.float32).tiny)
+    grey = np.clip(grey, 0, FULL, out=grey).astype(np.float32, copy=False)
     if pixels.valid is not None:
         grey[~pixels.valid] = 0
     return grey
@@ -42,5 +45,6 @@ def _resize(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
         # Pillow's filter widens with the reduction, so that it averages.
         return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
     factors = [new / old for new, old in zip(size, image.shape, strict=True)]
-    smooth = gaussian_filter(image, [BLUR_A_REDUCTION * max(1 / factor - 1, 0) for factor in factors], mode="nearest")
+    places = [(np.arange(new) + 0.5) * (old / new) - 0.5 for new, old in zip(size, image.shape, strict=True)]
+    smooth = smooth_where_read(image, [BLUR_A_REDUCTION * max(1 / factor - 1, 0) for factor in factors], places)
     return zoom(smooth, factors, order=1, mode="nearest", grid_mode=True)
