@@ -8,6 +8,7 @@ contender is a new process, by turns, with one thread a process; the clock start
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import resource
@@ -130,7 +131,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        write_site(root, asked.series, asked.slices, asked.side, asked.seed)
+        # In a process of its own: the highest memory of this one would be counted as that of all that it starts.
+        writer = multiprocessing.get_context("spawn").Process(target=write_site, args=(root, asked.series, asked.slices, asked.side, asked.seed))
+        writer.start()
+        writer.join()
         write_settings(root, asked.size)
         runs = [{contender: repeat(contender, root) for contender in CONTENDERS} for _ in range(asked.repetitions)]
         same = same_pixels(root)

@@ -226,9 +226,11 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
 
 def _native(stream: BinaryIO, data: Dataset, syntax: str, start: int | None) -> native.Native | None:
     """How to read the pixels without parsing the file again; None where there is more to them than grey values and a scale."""
-    if start is None or _text(data, "PhotometricInterpretation") not in GREY or data.get("ModalityLUTSequence"):
+    if start is None or _text(data, "PhotometricInterpretation") not in GREY:
         return None
     try:
+        if data.get("ModalityLUTSequence"):
+            return None
         return native.locate(stream, data, syntax, start, _scaling(data), _padding(data))
     except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
         return None
@@ -365,7 +367,7 @@ def _place(data: Dataset) -> Place:
 
 
 def _value(data: Dataset, keyword: str) -> object:
-    # Not by keyword: each one that is missing would cost pydicom two exceptions.
+    """An element's value, asked for by tag: by keyword, each one that is missing would cost pydicom two exceptions."""
     element = data.get(_tag(keyword))
     return None if element is None else element.value
 

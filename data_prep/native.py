@@ -1,6 +1,6 @@
 """Uncompressed grey pixels, read from where the header scan saw them (PS3.5 8.2), as long as the header is the same to the byte.
 
-Parsing a header costs more than decoding its pixels. pydicom's decoder gets the bytes instead of a data set, and its values stay the same.
+Parsing a header costs more than decoding its pixels. The decoder is pydicom's all the same: it gets bytes instead of a data set.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 
 @dataclass(frozen=True)
 class Native:
-    """A file that ends with the pixels of its one image. `scaling`: slope and intercept; `padding`: two ends of what is no image."""
+    """A file that ends with the pixels of its one image. `scaling`: slope and intercept; `padding`: the ends of its range."""
 
     header: bytes  # SHA-256 of all before the pixels
     start: int  # of the pixels in the file
