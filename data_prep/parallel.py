@@ -5,6 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,20 +30,24 @@ def in_order(work: Callable[[list[T]], list[R]], items: Sequence[T], workers: in
     context.set_forkserver_preload(PRELOADED)
     with ProcessPoolExecutor(processes - 1, mp_context=context) as pool:
         waiting: deque[Future[list[R]]] = deque()
+        # Starting them blocks until all is imported, a second or more: this process works meanwhile.
+        starting = Thread(target=pool.submit, args=(bool,))
+        starting.start()
         try:
             while chunks or waiting:
-                while chunks and sum(not part.done() for part in waiting) < AHEAD * (processes - 1):
+                while chunks and not starting.is_alive() and sum(not part.done() for part in waiting) < AHEAD * (processes - 1):
                     waiting.append(pool.submit(work, chunks.popleft()))
-                if chunks and not waiting[0].done() and len(waiting) < MOST_WAITING * processes:
+                if chunks and not (waiting and waiting[0].done()) and len(waiting) < MOST_WAITING * processes:
                     waiting.append(_done_here(work, chunks.popleft()))
                 else:
                     yield from waiting.popleft().result()
         finally:
+            starting.join()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _done_here(work: Callable[[list[T]], list[R]], part: list[T]) -> "Future[list[R]]":
-    """The others take long to start, and this process would only wait for them."""
+    """The work of this process, in line with that of the others."""
     done: Future[list[R]] = Future()
     done.set_result(work(part))
     return done
