@@ -127,9 +127,9 @@ def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
         raise Rejected("unsupported_pixels", "a volume in colour")
     if len({pixels.rescaled for pixels in slices}) > 1:
         raise Rejected("mixed_values", "a rescale in some slices only")
-    values = to_common(np.stack([pixels.values.T for pixels in slices], axis=-1), affine)
+    values = to_common(np.stack([pixels.values for pixels in slices]).T, affine)
     doubtful = any(pixels.doubtful for pixels in slices)
     if all(pixels.valid is None for pixels in slices):
         return Pixels(values, None, slices[0].inverted, slices[0].rescaled, doubtful)
     valid = [np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices]
-    return Pixels(values, to_common(np.stack([part.T for part in valid], axis=-1), affine), slices[0].inverted, slices[0].rescaled, doubtful)
+    return Pixels(values, to_common(np.stack(valid).T, affine), slices[0].inverted, slices[0].rescaled, doubtful)

@@ -5,6 +5,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import BinaryIO
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
+from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -33,7 +35,7 @@ from pydicom.uid import (
     UID_dictionary,
 )
 
-from data_prep import frames
+from data_prep import frames, native
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle
@@ -74,8 +76,13 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "BurnedInAnnotation", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
-          "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED)
-PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # float, double and integer pixel data
+          "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
+          "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
+          "RescaleIntercept", "ModalityLUTSequence")
+_tag = cache(Tag)
+HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
+PIXEL_DATA = 0x7FE00010
+PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
 UNDEFINED_LENGTH = 0xFFFFFFFF
 LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
@@ -84,13 +91,14 @@ LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 
 def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple[str, ...] = ()) -> ImageFile:
     """What the header says, without decoding pixels. `bare`: the file has no preamble; `asked`: more identifiers. Raises Rejected."""
     with quiet():
-        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*IDENTIFIERS, *asked, *IDENTIFYING, *NEEDED])
+        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
         syntax = _transfer_syntax(data)
+        start = None
         identifiers = {keyword: value for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
         try:
             _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
-                _check_pixels_are_whole(stream, data)
+                start = _check_pixels_are_whole(stream, data)
             shape = _check_image(data, syntax)
             headers = frames.frame_headers(data)
             if math.prod(shape) * len(headers) > MAX_VOXELS:
@@ -105,7 +113,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
         if len(headers) == 1:
-            return image
+            return replace(image, native=_native(stream, data, syntax, start)) if headers[0] is data else image
         return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
 
 
@@ -121,6 +129,10 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile | None], windowed: 
     """Decode some slices of one file, each rescaled as its own frame says. Raises Rejected like read_pixels."""
     expected = wanted[0]
     with quiet() as caught:
+        if expected and (pixels := _read_native(stream, expected, windowed)) and not caught:
+            return [pixels]
+        stream.seek(0)
+        caught.clear()
         data = _parse(stream, force=True)
         if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
             raise Rejected("truncated")
@@ -185,8 +197,11 @@ def _frame_shape(data: Dataset, shape: tuple[int, int], count: int) -> tuple[int
     return frames.tile(np.broadcast_to(0, shape), count, 0).shape if frames.is_mosaic(data) else shape
 
 
-def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> None:
-    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before."""
+def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
+    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before.
+
+    Gives the place where integer pixels begin that fill the rest of the file.
+    """
     implicit, little = data.original_encoding
     order = "<" if little else ">"
     header = stream.read(12)
@@ -205,17 +220,44 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> None:
     if length != UNDEFINED_LENGTH:
         if start + length > end:
             raise Rejected("truncated", f"{end - start} of {length} bytes of pixels")
-        return
+        return start if group << 16 | element == PIXEL_DATA and start + length == end else None
     place = start
     while place + 8 <= end:
         stream.seek(place)
         group, element, length = struct.unpack("<HHI", stream.read(8))
         if group << 16 | element == SEQUENCE_END:
-            return
+            return None
         if group << 16 | element != ITEM:
             raise Rejected("not_decodable", "pixel data that is no sequence of fragments")
         place += 8 + length
     raise Rejected("truncated", "encapsulated pixel data without its end")
+
+
+def _native(stream: BinaryIO, data: Dataset, syntax: str, start: int | None) -> native.Native | None:
+    """How to read the pixels without parsing the file again; None where there is more to them than grey values and a scale."""
+    if start is None or _text(data, "PhotometricInterpretation") not in GREY:
+        return None
+    try:
+        if data.get("ModalityLUTSequence"):
+            return None
+        return native.locate(stream, data, syntax, start, _scaling(data), _padding(data))
+    except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
+        return None
+
+
+def _read_native(stream: BinaryIO, expected: ImageFile, windowed: bool) -> Pixels | None:
+    """The pixels of a file that is still as it was scanned; None where anything is unusual."""
+    known = expected.native
+    if known is None or (windowed and known.scaling is None):
+        return None
+    stored = native.read_stored(stream, known)
+    if stored is None:
+        return None
+    values = native.rescaled(stored, known)
+    if not np.isfinite(values).all():
+        return None
+    inverted = expected.facts.photometric == "MONOCHROME1"
+    return Pixels(values, native.valid(stored, known.padding), inverted, rescaled=known.scaling is not None)
 
 
 def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
@@ -255,18 +297,13 @@ def _pixels(data: Dataset, header: Dataset, stored: np.ndarray, windowed: bool) 
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
     rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
-    return Pixels(_rescaled(header, stored, windowed), _valid(data, stored), photometric == "MONOCHROME1", rescaled,
+    return Pixels(_rescaled(header, stored, windowed), native.valid(stored, _padding(data)), photometric == "MONOCHROME1", rescaled,
                   _outside_stated_range(data, stored))
 
 
 def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
     """Stored values after the modality LUT (PS3.3 C.11.1), float32. Raises Rejected."""
-    has_lut = bool(data.get("ModalityLUTSequence"))
-    if not has_lut and "RescaleSlope" in data:
-        slope, intercept = _numbers(data, "RescaleSlope", 1), _numbers(data, "RescaleIntercept", 1)
-        if not slope or slope[0] == 0 or not intercept:
-            raise Rejected("bad_rescale")
-    elif windowed and not has_lut:
+    if not data.get("ModalityLUTSequence") and _scaling(data) is None and windowed:
         raise Rejected("no_rescale")
     values = apply_modality_lut(stored, data).astype(np.float32)
     if not np.isfinite(values).all():
@@ -274,16 +311,20 @@ def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
     return values
 
 
-def _valid(data: Dataset, stored: np.ndarray) -> np.ndarray | None:
-    """False where Pixel Padding Value, or its range, says there is no image (PS3.3 C.7.5.1.1.2)."""
-    value = _whole(data, "PixelPaddingValue")
-    if value is None or stored.dtype.kind not in "iu":
+def _scaling(data: Dataset) -> tuple[float, float] | None:
+    """Rescale Slope and Intercept; None where there is no slope. Raises Rejected."""
+    if "RescaleSlope" not in data:
         return None
-    limit = _whole(data, "PixelPaddingRangeLimit")
-    # The padding's own VR is often wrong in sign, so it is brought to the pixels' type bit by bit.
-    ends = np.array([value, value if limit is None else limit], np.int64).astype(stored.dtype)
-    valid = (stored < ends.min()) | (stored > ends.max())
-    return None if valid.all() else valid
+    slope, intercept = _numbers(data, "RescaleSlope", 1), _numbers(data, "RescaleIntercept", 1)
+    if not slope or slope[0] == 0 or not intercept:
+        raise Rejected("bad_rescale")
+    return slope[0], intercept[0]
+
+
+def _padding(data: Dataset) -> tuple[int, int] | None:
+    """Pixel Padding Value, and the other end of its range."""
+    value, limit = _whole(data, "PixelPaddingValue"), _whole(data, "PixelPaddingRangeLimit")
+    return None if value is None else (value, value if limit is None else limit)
 
 
 def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
@@ -366,10 +407,16 @@ def _place(data: Dataset) -> Place:
         times=_whole(data, "NumberOfTemporalPositions"))
 
 
+def _value(data: Dataset, keyword: str) -> object:
+    """An element's value, asked for by tag: by keyword, each one that is missing would cost pydicom two exceptions."""
+    element = data.get(_tag(keyword))
+    return None if element is None else element.value
+
+
 def _text(data: Dataset, keyword: str) -> str:
     """An element's value as text; empty where it is missing or cannot be read."""
     try:
-        value = data.get(keyword)
+        value = _value(data, keyword)
     except Exception:  # converting a malformed value may raise anything; to us it is missing
         return ""
     return "" if value is None else str(value).strip(" \0")
@@ -386,7 +433,7 @@ def _identifier(data: Dataset, keyword: str) -> str:
 
 def _whole(data: Dataset, keyword: str) -> int | None:
     try:
-        return int(data.get(keyword))  # type: ignore[arg-type]
+        return int(_value(data, keyword))  # type: ignore[arg-type]
     except Exception:  # as in _text
         return None
 
@@ -394,7 +441,7 @@ def _whole(data: Dataset, keyword: str) -> int | None:
 def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
     """`count` finite numbers, or None."""
     try:
-        value = data.get(keyword)
+        value = _value(data, keyword)
         numbers = tuple(float(number) for number in ([value] if count == 1 else value))  # type: ignore[arg-type, union-attr]
     except Exception:  # as in _text
         return None

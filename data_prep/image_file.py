@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from data_prep.native import Native
 from data_prep.sources import Found
 
 Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels
@@ -62,6 +63,7 @@ class ImageFile:
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
+    native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
 
     @property
     def source(self) -> str:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import affine_transform, gaussian_filter
+from scipy.ndimage import affine_transform
 
 from data_prep.rejects import Rejected
+from data_prep.smooth import smooth_where_read
 
 BLUR_A_REDUCTION = 0.5  # standard deviation in voxels for each voxel that a reduction merges beyond one, as scikit-image's resize
 ON_THE_EDGE = 1e-6  # voxels; a centre this near the volume's edge lies on it
@@ -35,10 +36,11 @@ def _resampled(volume: np.ndarray, size: Sequence[int], steps: Sequence[float], 
 
     A voxel stands for all of its extent, so the outermost half voxels are part of the volume.
     """
-    smooth = gaussian_filter(volume, [BLUR_A_REDUCTION * max(step - 1, 0) for step in steps], mode="nearest")
     first = [max(0, math.ceil((new - old / step - 1) / 2 - ON_THE_EDGE))
              for old, new, step in zip(volume.shape, size, steps, strict=True)]
     inside = [new - 2 * start for new, start in zip(size, first, strict=True)]
     offsets = [(old - 1) / 2 - step * (new - 1) / 2 for old, new, step in zip(volume.shape, inside, steps, strict=True)]
+    places = [offset + step * np.arange(new) for offset, step, new in zip(offsets, steps, inside, strict=True)]
+    smooth = smooth_where_read(volume, [BLUR_A_REDUCTION * max(step - 1, 0) for step in steps], places)
     shown = affine_transform(smooth, np.array(steps), offsets, tuple(inside), order=1, mode="nearest")
     return np.pad(shown, [(start, start) for start in first], constant_values=outside)

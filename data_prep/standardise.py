@@ -39,13 +39,16 @@ def standardise(pixels: Pixels, convert: Convert, modality: str, spacing: Sequen
 def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
     """float32 from 0, dark, to 255, bright; padding is dark."""
     sign = -1.0 if pixels.inverted else 1.0
-    values = sign * (without_bias(pixels.values, pixels.valid) if how.n4 else pixels.values)
+    values = without_bias(pixels.values, pixels.valid) if how.n4 else pixels.values
+    values = -values if pixels.inverted else values
     known = values if pixels.valid is None else values[pixels.valid]
     low, high = ends(known, how, sign)
     if high <= low:  # nearly all of the image is one value: its whole range is what there is to show
         low, high = known.min(), known.max()
     with np.errstate(over="ignore"):
-        grey = np.clip((values - low) * (FULL / max(high - low, LEAST_RANGE)), 0, FULL).astype(np.float32)
+        grey = values - low  # from here in place: a volume's copies cost more than the arithmetic
+        grey *= FULL / max(high - low, LEAST_RANGE)
+    grey = np.clip(grey, 0, FULL, out=grey).astype(np.float32, copy=False)
     if pixels.valid is not None:
         grey[~pixels.valid] = _dark(grey[pixels.valid], how)
     return grey

@@ -1,6 +1,7 @@
 """docs/add-a-learner.md holds a complete learner. It is run here as it stands there."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,13 @@ SIZE = [16, 16]
 
 
 @pytest.fixture
-def added(tmp_path, monkeypatch):
+def added(tmp_path):
     code = re.search(rf"```python\n# models/learners/{NAME}.py\n(.*?)```", PAGE, re.DOTALL)[1]
     (tmp_path / f"{NAME}.py").write_text(code)
-    monkeypatch.setattr(models.learners, "__path__", [*models.learners.__path__, str(tmp_path)])
+    models.learners.__path__.append(str(tmp_path))
+    yield
+    models.learners.__path__.remove(str(tmp_path))
+    sys.modules.pop(f"models.learners.{NAME}", None)
 
 
 def test_a_file_and_its_lines_in_params_make_a_learner_that_learns(added, sources):

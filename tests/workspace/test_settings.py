@@ -48,7 +48,7 @@ def test_all_problems_come_at_once(tmp_path):
 @pytest.mark.parametrize(("change", "said"), [
     (("[supervised, maml]", "[maml]"), "train.learners: found baselines in adapt.methods without their source model; need supervised"),
     (("[majority, maml, fine_tuning]", "[majority]"), "report.method: found 'maml'; need one of adapt.methods: majority"),
-    (("[supervised, maml]", "[supervised, maml, mamle]"), "train.learners: found 'mamle'; need one of supervised, prototypical, maml"),
+    (("[supervised, maml]", "[supervised, maml, mamle]"), "train.learners: found 'mamle'; need one of key_value, maml, mann"),
     (("sites:", "tasks: {shots: [0]}\nsites:"), "tasks.shots: found no k above 0"),
     (("sites:", "tasks: {shots: [0, 1]}\nsites:"), "report.shots: found 5; need one of tasks.shots: 0, 1"),
     (("sites:", "encoder: {norm: batch}\nsites:"), "learners.maml.encoder.norm: found 'batch'"),

@@ -1,0 +1,154 @@
+"""The whole convert stage against MONAI's LoadImage with PydicomReader, on generated CT series (uncompressed, one file a slice).
+
+Both window, resize and stack the same slices with the same functions, and must end with the same pixels. Each repetition of each
+contender is a new process, by turns, with one thread a process; the clock starts when all is imported. The last line is JSON.
+
+    python benchmarks/convert.py --series 20 --slices 200
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+SITE = "bench"
+CONTENDERS = ("monai", "one_process", "two_processes")
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+PACKAGES = ("fewsite", "monai", "numpy", "pydicom", "scipy", "torch")
+
+
+def write_site(root: Path, series: int, slices: int, side: int, seed: int) -> None:
+    """An export of CT series by one vendor of the phantom: a body of water with noise, 12 bits stored."""
+    from data_prep.phantom.cohort import Patient
+    from data_prep.phantom.dicom_files import series_files
+    from data_prep.phantom.vendors import VENDORS
+
+    apex = VENDORS["apex"]
+    vendor = replace(apex, scanner=replace(apex.scanner, rows=side, columns=side, slices=slices, pitch=0.7, spacing=1.0, thickness=1.0))
+    rng = np.random.default_rng(seed)
+    across = np.linspace(-1, 1, side)
+    body = np.where(np.hypot(across[:, None], across) < 0.8, 40.0, -1000.0)
+    rows = ["SeriesInstanceUID,finding"]
+    for number in range(1, series + 1):
+        volume = body + rng.normal(0, 20, (slices, side, side)).astype(np.float32)
+        patient = Patient(number, f"ZZPHI{number}", "DOE-ZZPHI^JO", "none", 60, "F", 2020, 1)
+        files = series_files(SITE, vendor, patient, 1, volume, np.zeros(3))
+        for file in files:
+            path = root / "incoming" / SITE / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.content)
+        rows.append(f"{files[0].keys['SeriesInstanceUID']},{'AB'[number % 2]}")
+    (root / "incoming" / SITE / "labels.csv").write_text("\n".join(rows))
+
+
+def write_settings(root: Path, size: list[int]) -> None:
+    (root / "sites").mkdir()
+    (root / "sites" / f"{SITE}.yaml").write_text(
+        "root: .\ntask: bench\nlabels: {file: labels.csv, match: SeriesInstanceUID, class: finding}\nclasses: {a: [A], b: [B]}\n")
+    for workers in (1, 2):
+        (root / f"params_{workers}.yaml").write_text(
+            f"sites: {{{SITE}: source}}\nconvert: {{size: {size}, workers: {workers}}}\ntrain: {{learners: [prototypical]}}\n"
+            "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n")
+
+
+def run_fewsite(root: Path, workers: int) -> float:
+    """Seconds for the stage."""
+    from data_prep.convert import convert
+    from workspace.paths import Workspace
+
+    (root / "params.yaml").write_bytes((root / f"params_{workers}.yaml").read_bytes())
+    start = time.perf_counter()
+    convert(Workspace(root), SITE)
+    return time.perf_counter() - start
+
+
+def run_monai(root: Path) -> float:
+    """Seconds for the same work: each series, or each slice, is loaded by MONAI and standardised as fewsite does."""
+    from monai.data import PydicomReader
+    from monai.transforms import LoadImage
+
+    from data_prep.image_file import Pixels
+    from data_prep.standardise import standardise
+    from workspace.paths import Workspace
+    from workspace.settings import load_params
+
+    (root / "params.yaml").write_bytes((root / "params_1.yaml").read_bytes())
+    convert = load_params(Workspace(root)).convert
+    load = LoadImage(reader=PydicomReader(), image_only=True)
+    start = time.perf_counter()
+    folders = sorted({path.parent for path in (root / "incoming" / SITE).glob("*/*/*")})
+    sources = folders if len(convert.size) == 3 else [path for folder in folders for path in sorted(folder.iterdir())]
+    arrays = [standardise(Pixels(np.ascontiguousarray(load(source).numpy().T)), convert, "CT") for source in sources]
+    np.save(root / "monai.npy", np.stack(arrays))
+    return time.perf_counter() - start
+
+
+def run_here(contender: str, root: Path) -> None:
+    """One repetition; prints its seconds and its own highest memory (MiB)."""
+    import data_prep.convert  # noqa: F401  before the clock starts
+
+    seconds = run_monai(root) if contender == "monai" else run_fewsite(root, 1 + (contender == "two_processes"))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "memory": memory}))
+
+
+def repeat(contender: str, root: Path) -> dict[str, float]:
+    done = subprocess.run([sys.executable, __file__, "--run", contender, str(root)], env=os.environ | ONE_THREAD, check=True,
+                          capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def same_pixels(root: Path) -> bool:
+    """Whether both made the same records, in whatever order."""
+    ours, theirs = (np.load(path) for path in (root / "data" / "studies" / SITE / "pixels.npy", root / "monai.npy"))
+    return sorted(image.tobytes() for image in ours) == sorted(image.tobytes() for image in theirs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--series", type=int, default=20)
+    parser.add_argument("--slices", type=int, default=200, help="of each series")
+    parser.add_argument("--side", type=int, default=512, help="pixels")
+    parser.add_argument("--size", type=int, nargs="+", default=[16, 48, 48], help="of a record: a volume, or with two numbers a slice")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)  # what a repetition's process is called with
+    asked = parser.parse_args()
+    if asked.run:
+        run_here(asked.run[0], Path(asked.run[1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        # In a process of its own: the highest memory of this one would be counted as that of all that it starts.
+        writer = multiprocessing.get_context("spawn").Process(target=write_site, args=(root, asked.series, asked.slices, asked.side, asked.seed))
+        writer.start()
+        writer.join()
+        write_settings(root, asked.size)
+        runs = [{contender: repeat(contender, root) for contender in CONTENDERS} for _ in range(asked.repetitions)]
+        same = same_pixels(root)
+    seconds = {contender: statistics.median(run[contender]["seconds"] for run in runs) for contender in CONTENDERS}
+    files = asked.series * asked.slices
+    print(json.dumps({
+        "benchmark": "convert", "files": files, "side": asked.side, "size": asked.size, "n": asked.repetitions, "seed": asked.seed,
+        "files_per_second": {contender: round(files / seconds[contender], 1) for contender in CONTENDERS},
+        "one_process_to_monai": round(seconds["monai"] / seconds["one_process"], 2),
+        "two_processes_to_one": round(seconds["one_process"] / seconds["two_processes"], 2),
+        "peak_mib": {contender: round(max(run[contender]["memory"] for run in runs)) for contender in CONTENDERS},
+        "same_pixels": same, "cores": os.cpu_count(), "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES}}))
+
+
+if __name__ == "__main__":
+    main()
