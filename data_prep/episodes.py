@@ -102,15 +102,17 @@ def refuse_small_classes(pools: list[SitePool], shot: int) -> None:
 
 def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chosen: Episodic, *, tasks: int,
                   cross_site: float = 0.0) -> EpisodeRows:
-    """Draw one batch of `tasks` episodes of the same way and shot, each from a site chosen evenly among those with enough classes.
+    """Draw one batch of `tasks` episodes of the same way and shot.
 
-    Way and shot are drawn evenly from their ranges (as far as any site goes), classes and their order at random. Support and
+    The first is of a site chosen evenly; way and shot are drawn evenly from their ranges, as far as that site goes (one with fewer classes
+    than `min_way` shows all it has). The others are of sites with as many classes, chosen evenly. Classes and their order are random. Support and
     query share no patient; one image a patient, and a class with fewer query patients than wanted repeats them. Queries hold
     each class equally, or, if natural, as the site's patients do. With chance `cross_site`, an episode's query comes from
     another site of its task, on the classes that both have.
     """
     rng = np.random.default_rng([*seed, index])
-    most = min(chosen.way, max(len(pool.patients) for pool in pools))
+    first = pools[rng.integers(len(pools))]
+    most = min(chosen.way, len(first.patients))
     ways = int(rng.integers(min(chosen.min_way, most), most + 1))
     shot = chosen.shot if chosen.min_shot is None else int(rng.integers(chosen.min_shot, chosen.shot + 1))
     support = np.empty((tasks, ways, shot), np.int64)
@@ -119,7 +121,7 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chos
     able = [pool for pool in pools if len(pool.patients) >= ways]
     names = []
     for task in range(tasks):
-        pool = able[rng.integers(len(able))]
+        pool = able[rng.integers(len(able))] if task else first
         names.append(pool.task)
         other = _partner(rng, pools, pool, ways) if rng.random() < cross_site else pool
         shared = [label for label in pool.patients if label in other.patients]

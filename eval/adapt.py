@@ -24,7 +24,7 @@ from eval.performance import performance
 from models.build import SUPERVISED
 from models.checkpoint import ModelCard, load_card
 from models.device import choose_device, repeatable
-from models.learners.supervised import CHUNK
+from models.features import CHUNK
 from models.method import Method
 from models.support import Support
 from workspace.errors import Problem, refuse_if, run_module

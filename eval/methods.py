@@ -14,7 +14,6 @@ from models.baselines.source_only import SourceOnly, head_rows
 from models.build import SUPERVISED, load_learner, too_many_classes
 from models.learners.supervised import Supervised
 from models.method import Method
-from workspace.errors import refuse_if
 from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Adapt, Params
@@ -39,7 +38,9 @@ def candidates(workspace: Workspace, params: Params, task: str, classes: list[st
         for seed in params.train.seeds:
             trained = name if name in params.train.learners else SUPERVISED
             model = load_learner(workspace.run(trained, seed), device)
-            refuse_if(too_many_classes(model, {task: classes}))
+            if too_many_classes(model, {task: classes}):
+                say(f"adapt: {name} is left out, it was trained for {model.most_classes} classes at most and {task} has {len(classes)} here")
+                continue
             method = _baseline(name, model, task, classes, params.adapt) if trained == SUPERVISED else model
             if method is None:
                 say(f"adapt: source_only is left out, no source site knows every class of {task} here")

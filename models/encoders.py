@@ -132,7 +132,7 @@ def feature_shape(encoder: nn.Module, channels: int, size: list[int]) -> tuple[i
     """What the encoder makes of one image: (feature,), or (feature, *space) of its maps. Raises Refusal where it pools the images away."""
     try:
         with torch.no_grad():
-            return tuple(encoder(torch.zeros(2, channels, *size)).shape[1:])
+            return tuple(encoder.eval()(torch.zeros(2, channels, *size)).shape[1:])  # training would move a batch norm's statistics
     except (RuntimeError, ValueError):  # torch's own words: no pixel left to pool, or one that instance norm would erase
         raise Refusal(Problem("params.yaml encoder", f"images of {'x'.join(map(str, size))}, too small for its layers and norm",
                               "larger images, fewer poolings or group norm", "raise convert.size or set encoder to conv4")) from None

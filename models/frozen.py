@@ -9,8 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.images import Images
-from models.learners.supervised import features_of
+from models.features import features_of
 from models.method import Source, Variation
+from workspace.errors import Problem, refuse_if
 from workspace.progress import say
 
 
@@ -36,6 +37,8 @@ def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[
     if not frozen:
         yield sources
         return
+    refuse_if([Problem("params.yaml encoder.frozen", "all, with a learner that takes feature maps", "a number of stages, since maps of all "
+                       "images fill the memory", "lower encoder.frozen under this learner")] if getattr(model, "maps", False) else [])
     say("train: the encoder is frozen, so features are computed once an image and no image is augmented")
     encoder, images = model.encoder.eval(), sources[0].images
     rows = torch.arange(len(images.stored), device=images.stored.device)

@@ -44,9 +44,9 @@ class Source:
     seed: tuple[int, int]  # of the run, of the stream
     augment: Variation
 
-    def step_seed(self, step: int) -> int:
-        """One number for whatever else a step draws at random."""
-        return int(np.random.SeedSequence([*self.seed, step]).generate_state(1)[0])
+    def step_seed(self, step: int, purpose: int = 0) -> int:
+        """One number for what else a step draws at random: 0 augmentation, 1 what the model itself draws."""
+        return int(np.random.SeedSequence([*self.seed, step]).generate_state(purpose + 1)[purpose])
 
 
 class Method(nn.Module, ABC):
@@ -91,10 +91,10 @@ class Learner(Method):
         return self.predict(self.adapt(Support(support, episodes.support_labels, episodes.way)), query)
 
     def embed_both(self, episodes: Episodes) -> tuple[Float[Tensor, "task support *input"], Float[Tensor, "task query *input"]]:
-        """The support's and the query's inputs."""
-        support, query = (self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
-                          for images in (episodes.support, episodes.query))
-        return support, query
+        """The support's and the query's inputs, embedded in one batch: a batch norm in training sees the whole episode as one."""
+        images = torch.cat([episodes.support, episodes.query], 1)
+        inputs = self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+        return inputs[:, : episodes.support.shape[1]], inputs[:, episodes.support.shape[1] :]
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
         """Mean cross-entropy of the queries."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from data_prep.episodes import SitePool
-from models.learners.supervised import features_of
+from models.features import features_of
 from models.method import Source
 from workspace.errors import Problem, refuse_if
 from workspace.settings import Pretrain

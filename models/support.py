@@ -50,3 +50,8 @@ def in_own_order(support: Support) -> Support:
     """The support in an order that depends on its images alone."""
     order = own_order(support.inputs)
     return Support(take(support.inputs, order), support.labels.gather(1, order), support.way)
+
+
+def at_least_float32(inputs: Tensor) -> Tensor:
+    """What mixed precision made half, as float32: where gradients are taken of gradients."""
+    return inputs.float() if inputs.dtype in (torch.float16, torch.bfloat16) else inputs

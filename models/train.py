@@ -43,7 +43,7 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
     mixed = params.train.mixed_precision and device.type == "cuda"
     frozen = resting(model)
     for step in track(range(state.step, settings.steps), "train", total=settings.steps - state.step):
-        torch.manual_seed(training.step_seed(step))  # dropout of an encoder that has it
+        torch.manual_seed(training.step_seed(step, 1))  # dropout of an encoder that has it, the order in which MANN is shown images
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         model.train()

@@ -285,6 +285,14 @@ class Maml(Episodic):
     learned_rates: bool = False  # true: an inner rate learned for each parameter tensor and step, from inner_rate on
     multi_step_steps: Annotated[int, Field(ge=0)] = 0  # training steps over which the loss moves from every inner step to the last
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Maml":
+        if self.first_order and self.first_order_steps:
+            raise ValueError("first_order or first_order_steps, not both")
+        if not self.inner_steps and (self.learned_rates or self.multi_step_steps):
+            raise ValueError("inner_steps of 1 at least with learned_rates or multi_step_steps")
+        return self
+
 
 class Matching(Episodic):
     full_context: bool = False  # true: embed each image in the context of the whole support
@@ -474,7 +482,7 @@ def _contradictions(file: str, params: Params) -> list[Problem]:
         problems.append(Problem(f"{file} convert.intensity", f"n4 for {', '.join(wrong)}", "n4 for MR alone, where coils make a bias field",
                                 "remove it"))
     encoder = params.learners.maml.encoder or params.encoder
-    if "maml" in learners and encoder.norm == "batch":
+    if "maml" in learners and encoder.norm == "batch" and not params.learners.maml.anil:
         problems.append(Problem(f"{file} learners.maml.encoder.norm", "'batch', whose running statistics no inner step can own",
                                 "group or instance", "set learners.maml.encoder with another norm"))
     if "maml" in learners and encoder.frozen and not params.learners.maml.anil:
@@ -528,7 +536,7 @@ def _fields(model: type[BaseModel], keys: list[str]) -> list[str]:
     """The settings that are known at `keys` under `model`, as they are written in YAML."""
     for key in keys:
         inner = next((_classes(field.annotation) for name, field in model.model_fields.items() if key in (name, field.alias)), [])
-        model = inner[0] if inner else model  # a key that is no field is a name in a mapping, such as a site's
+        model = inner[0] if inner else Episodic if model is Learners else model  # a key that is no field is a name in a mapping, such as a site's
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -2,7 +2,8 @@
 
 Sites have different numbers of classes, so a head with a row a class cannot be meta-learned as it stands: every row starts as
 the same learned vector. Logits then permute with the labels, and one initialisation serves any way. Variants are settings: ANIL
-(Raghu et al. 2020) and what MAML++ adds (Antoniou, Edwards and Storkey 2019, section 3).
+(Raghu et al. 2020) and what MAML++ adds (Antoniou, Edwards and Storkey 2019, section 3; here a rate a tensor, not a layer). While
+the rows are equal the body's gradient is zero: the first inner step moves the head alone, so one step is ANIL.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch.func import functional_call
 
 from data_prep.episodes import Episodes
 from models.method import Learner
-from models.support import Support
+from models.support import Support, at_least_float32
 from workspace.settings import Maml as Settings
 
 HEAD = "head"
@@ -63,10 +64,10 @@ class Maml(Learner):
         return torch.stack(losses).sum()
 
     def _descend(self, support: Support, steps: int, second_order: bool) -> list[list[Weights]]:
-        """Each task's weights before and after every step."""
+        """Each task's weights before and after every step; at a site after the last alone."""
         with torch.enable_grad(), torch.autocast(support.inputs.device.type, enabled=False):  # the inner loop stays in float32
             return [self._descend_one(inputs, labels, support.way, steps, second_order)
-                    for inputs, labels in zip(support.inputs, support.labels, strict=True)]
+                    for inputs, labels in zip(at_least_float32(support.inputs), support.labels, strict=True)]
 
     def _descend_one(self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool) -> list[Weights]:
         weights = self._start(way)
@@ -80,7 +81,7 @@ class Maml(Learner):
                        zip(weights.items(), gradients, self._rates(step, len(weights)), strict=True)}
             if not self.training:
                 weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-            path.append(weights)
+            path = [*path, weights] if self.training else [weights]  # no step but the last is asked for at a site
         return path
 
     def _start(self, way: int) -> Weights:

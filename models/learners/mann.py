@@ -1,7 +1,8 @@
 """Memory-augmented network: Santoro, Bartunov, Botvinick, Wierstra and Lillicrap 2016, sections 2 and 3.
 
 A Neural Turing Machine that is shown images one by one, each with the label of the one before, and writes where its memory is
-least used (LRUA). The controller sees the encoder's features, where the paper's sees pixels.
+least used (LRUA). The controller sees the encoder's features, where the paper's sees pixels; each head writes to a slot of its own,
+with a gate that the controller sets, where the paper learns one number.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from models.support import Support, in_own_order
 from workspace.settings import Mann as Settings
 
 EMPTY = 1e-6  # of every cell at the start: a direction, so that cosines exist
-DECAY = 0.95  # of usage a step; the paper's gamma
+DECAY = 0.95  # of usage a step
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,13 @@ class Mann(Learner):
         return self.encoder(images)
 
     def adapt(self, support: Support) -> tuple[Memory, int]:
-        """Show the support in an order of its own, whatever order it comes in. The last label waits for the next image."""
+        """Show the support in one order, whatever order it comes in; not that of likeness, since training mixes the classes.
+
+        The last label waits for the next image.
+        """
         support = in_own_order(support)
+        mixed = torch.randperm(support.inputs.shape[1], generator=torch.Generator().manual_seed(0)).to(support.labels.device)
+        support = Support(support.inputs[:, mixed], support.labels[:, mixed], support.way)
         memory = self.blank(support.inputs)
         for at in range(support.inputs.shape[1]):
             _, memory = self.show(memory, support.inputs[:, at])

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_prep.episodes import Episodes
 from models.method import Learner
 from models.support import Support, log_class_attention, own_order, take
 from workspace.settings import Matching as Settings
@@ -32,14 +31,10 @@ class Matching(Learner):
         return support if self.context is None else Support(self.context.of_support(support.inputs), support.labels, support.way)
 
     def predict(self, adapted: Support, query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
-        """Log probabilities."""
+        """Log probabilities, so that the loss, which is cross-entropy, is their negative likelihood."""
         asked = query if self.context is None else self.context.of_query(query, adapted.inputs)
         cosine = F.normalize(asked, dim=-1) @ F.normalize(adapted.inputs, dim=-1).transpose(1, 2)
         return log_class_attention(cosine * self.log_scale.exp(), adapted)
-
-    def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
-        """Mean negative log likelihood: `predict` gives log probabilities already."""
-        return F.nll_loss(self.logits(episodes).flatten(0, 1), episodes.query_labels.flatten())
 
 
 class FullContext(nn.Module):
@@ -52,7 +47,7 @@ class FullContext(nn.Module):
         self.over_reads = nn.LSTMCell(2 * features, features)  # of the query and what was read: the paper's [h, r] without its own h
 
     def of_support(self, inputs: Float[Tensor, "task support feature"]) -> Float[Tensor, "task support feature"]:
-        """Equation 8. An LSTM needs an order: the images' own."""
+        """Appendix A.2. An LSTM needs an order: the images' own."""
         order = own_order(inputs)
         forward, backward = self.over_support(take(inputs, order))[0].chunk(2, -1)
         return inputs + take(forward + backward, order.argsort(1))

@@ -1,4 +1,4 @@
-"""Meta-memory network: fast weights from support gradients (Munkhdalai and Yu 2017, Meta Networks, section 3) in a memory of slots
+"""Meta-memory network, after Meta Networks: fast weights from support gradients (Munkhdalai and Yu 2017, section 3) in a memory of slots
 whose controller decides what is written, erased (Graves, Wayne and Danihelka 2014, section 3.2) and read.
 """
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.method import Learner
-from models.support import Support, class_means, in_own_order
+from models.support import Support, at_least_float32, class_means, in_own_order
 from workspace.settings import MetaMemory as Settings
 
 
@@ -67,7 +67,7 @@ class MetaMemory(Learner):
     def support_gradient(self, support: Support) -> Float[Tensor, "task support feature"]:
         """Gradient of the support's loss at the slow layer's output, an image at a time: with its input, that of the weights."""
         with torch.enable_grad(), torch.autocast(support.inputs.device.type, enabled=False):
-            out = self.slow(support.inputs.float())
+            out = self.slow(at_least_float32(support.inputs))
             out = out if self.training else out.detach().requires_grad_()
             features = out.relu()
             means = class_means(Support(features, support.labels, support.way))

@@ -9,12 +9,13 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
 from data_prep.episodes import Episodes
+from models.encoders import GROUPS
 from models.method import Learner
 from models.support import Support, class_means
 from workspace.settings import Relation as Settings
 
-GROUPS = 8  # of group norm; batch norm would tie a pair's score to the other pairs
 FILTERS = 64  # of the relation module's blocks
+AT_ONCE = 16  # queries that are paired with all classes at once
 
 
 class Relation(Learner):
@@ -40,6 +41,10 @@ class Relation(Learner):
 
     def predict(self, adapted: Float[Tensor, "task way feature *map"],
                 query: Float[Tensor, "task query feature *map"]) -> Float[Tensor, "task query way"]:
+        parts = [query] if self.training else query.split(AT_ONCE, 1)  # at a site, pairs of maps would fill the memory
+        return torch.cat([self._scores(adapted, part) for part in parts], 1)
+
+    def _scores(self, adapted: Tensor, query: Tensor) -> Float[Tensor, "task query way"]:
         tasks, queries, ways = query.shape[0], query.shape[1], adapted.shape[1]
         pairs = [part.expand(tasks, queries, ways, *part.shape[3:]).flatten(0, 2) for part in (adapted[:, None], query[:, :, None])]
         return self.relate(torch.cat(pairs, 1)).reshape(tasks, queries, ways)
@@ -51,7 +56,10 @@ class Relation(Learner):
 
 
 def relation_module(shape: tuple[int, ...], hidden: int) -> nn.Module:
-    """Two convolutional blocks and two dense layers over a pair of maps (channel, *space), each block pooling while it can."""
+    """Two convolutional blocks and two dense layers over a pair of maps (channel, *space), each block pooling while it can.
+
+    Group norm: batch norm would tie a pair's score to the other pairs.
+    """
     channels, space = 2 * shape[0], list(shape[1:])
     pool = nn.MaxPool3d if len(space) == 3 else nn.MaxPool2d
     layers: list[nn.Module] = []

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from data_prep.episodes import SitePool
 from data_prep.images import Images
+from models.features import features_of
 from models.method import Source
 from workspace.errors import Problem, refuse_if
 from workspace.settings import Supervised as Settings
-
-CHUNK = 256  # images in one forward pass without gradients
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,3 @@ class Supervised(nn.Module):
 def _shares(counts: list[int]) -> np.ndarray:
     roots = np.sqrt(counts)
     return roots / roots.sum()
-
-
-def features_of(encoder: nn.Module, images: Images, rows: Int[Tensor, "record"]) -> Float[Tensor, "record feature"]:
-    """The encoder's features of stored images, in chunks and without gradients."""
-    with torch.no_grad():
-        return torch.cat([encoder(images.gather(part)) for part in rows.split(CHUNK)])

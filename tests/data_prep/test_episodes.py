@@ -94,6 +94,12 @@ def test_way_and_shot_are_drawn_from_their_ranges():
             Episodic(**wrong)
 
 
+def test_a_site_with_fewer_classes_than_the_smallest_way_still_trains_with_all_it_has():
+    chosen = Episodic(way=3, min_way=3, shot=2, query=2)
+    ways = [draw_episodes(POOLS, (0, 0), i, chosen, tasks=1).support.shape[1] for i in range(90)]
+    assert abs(np.mean(np.array(ways) == 2) - 2 / 3) < 0.15  # two of the three sites have two classes
+
+
 def test_natural_queries_hold_the_classes_as_often_as_the_patients_that_are_left():
     uneven = [pool("north", "chest", {"rare": 6, "common": 33})]
     shares = []

@@ -117,10 +117,10 @@ def test_learned_rates_are_followed_step_by_step_and_the_last_goes_on_at_a_site(
         model.rates[:, 1] = 0.3
     batch = episodes(tasks=1)
     support = Support(batch.support, batch.support_labels, batch.way)
-    path = model._descend(support, 4, second_order=False)[0]
-    assert all(torch.equal(path[0][name], path[1][name]) for name in path[0])  # the first step's rates are 0
-    assert not torch.allclose(path[1][HEAD], path[2][HEAD])
-    assert not torch.allclose(path[3][HEAD], path[4][HEAD])  # beyond the two steps of training
+    heads = [model._descend(support, steps, second_order=False)[0][-1][HEAD] for steps in range(5)]
+    assert torch.equal(heads[0], heads[1])  # the first step's rates are 0
+    assert not torch.allclose(heads[1], heads[2])
+    assert not torch.allclose(heads[3], heads[4])  # beyond the two steps of training
 
 
 def test_learned_rates_get_their_gradient_from_the_outer_loss():
@@ -174,3 +174,30 @@ def test_the_inner_loop_stays_in_float32_under_mixed_precision():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = model.adapt(support).tasks[0]
     assert all(torch.equal(mixed[name], plain[name]) for name in plain)
+
+
+def test_the_first_inner_step_moves_the_head_alone_while_its_rows_are_equal():
+    model = small().train()
+    batch = episodes(tasks=1)
+    path = model._descend(Support(batch.support, batch.support_labels, batch.way), 2, second_order=False)[0]
+    for name in path[0]:
+        assert torch.allclose(path[0][name], path[1][name], atol=1e-12) == (name != HEAD)
+        assert not torch.allclose(path[1][name], path[2][name], atol=1e-6)
+
+
+def test_anil_trains_under_mixed_precision():
+    torch.manual_seed(0)
+    model = Maml(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), 3, Settings(anil=True)).train()
+    batch = episodes()
+    batch = replace(batch, support=batch.support.float(), query=batch.query.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model.loss(batch).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    ({"first_order": True, "first_order_steps": 5}, "first_order or first_order_steps"), ({"inner_steps": 0, "learned_rates": True}, "inner_steps of 1"),
+    ({"inner_steps": 0, "multi_step_steps": 3}, "inner_steps of 1")])
+def test_settings_that_contradict_each_other_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        Settings(**wrong)

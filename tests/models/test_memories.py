@@ -86,3 +86,29 @@ def test_the_outer_loss_reaches_the_controller_and_what_makes_fast_weights():
     chosen.predict(chosen.adapt(SUPPORT), torch.rand(2, 3, 4)).square().sum().backward()
     for name in ("slow", "key", "to_rows", "to_columns", "writing", "reading"):
         assert getattr(chosen, name).weight.grad.abs().sum() > 0, name
+
+
+def test_the_second_order_gradient_of_fast_weights_equals_finite_differences_in_float64():
+    chosen = meta_memory().double().train()
+    support, query = Support(SUPPORT.inputs.double(), SUPPORT.labels, 3), torch.rand(2, 3, 4, dtype=torch.float64)
+
+    def loss() -> torch.Tensor:
+        return chosen.predict(chosen.adapt(support), query).square().sum()
+
+    loss().backward()
+    for name in ("slow.weight", "to_rows.weight", "writing.weight"):
+        weight, step = chosen.get_parameter(name), 1e-6
+        for at in range(0, weight.numel(), 3):
+            flat, kept_value, values = weight.data.view(-1), weight.data.view(-1)[at].item(), []
+            for sign in (1, -1):
+                flat[at] = kept_value + sign * step
+                values.append(loss().item())
+            flat[at] = kept_value
+            assert abs(weight.grad.view(-1)[at].item() - (values[0] - values[1]) / (2 * step)) < 1e-5, name
+
+
+def test_fast_weights_are_made_in_float32_under_mixed_precision():
+    chosen = meta_memory().train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        chosen.predict(chosen.adapt(Support(SUPPORT.inputs.bfloat16(), SUPPORT.labels, 3)), torch.rand(2, 3, 4)).square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in chosen.parameters())
