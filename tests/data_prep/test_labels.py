@@ -62,9 +62,14 @@ def test_rows_that_contradict_each_other_are_refused_by_line() -> None:
     assert len(read("PatientID,view\nZ1,AP\nZ1,AP\n").rows) == 1
 
 
-def test_a_missing_column_lists_the_columns_that_look_like_names() -> None:
-    message = refusal("patient_id,view,ZZPHI-12345\nZ1,AP,x\n")
-    assert "found the columns patient_id, view and 1 more; need a column PatientID" in message
+def test_a_missing_column_shows_the_columns_that_are_spelt_nearly_like_a_wanted_one() -> None:
+    message = refusal("patient_id,view,ZZPHI-12345,Patient - ID,Notes\nZ1,AP,x,y,z\n")
+    assert "found 5 columns, among them patient_id, view, Patient - ID; need a column PatientID" in message
+
+
+def test_a_table_without_a_header_line_shows_no_patients_name() -> None:
+    message = refusal("ZZPHI Anna,AP\nZZPHI John,PA\n")
+    assert "labels.csv header: found 2 columns; need a column PatientID; do correct labels" in message and "AP" not in message
 
 
 def test_every_problem_of_the_header_is_told_at_once() -> None:
