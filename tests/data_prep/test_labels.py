@@ -1,9 +1,13 @@
 """The labels table: tolerant of how it is written, strict about what it says, silent about whom it names."""
 
+from pathlib import Path
+
 import pytest
 
+from data_prep.image_file import Facts, ImageFile
 from data_prep.labels import LabelTable, read_labels
-from data_prep.matching import match_places
+from data_prep.matching import match_images, match_places
+from data_prep.sources import Found
 from workspace.errors import Refusal
 from workspace.settings import Labels, Site
 
@@ -135,6 +139,13 @@ def test_folders_within_each_other_must_agree() -> None:
     assert match_places(agree, names, "labels.csv") == {"p/late/1.dcm": ["p", "p/late"], "p/2.dcm": ["p"]}
     with pytest.raises(Refusal, match=r"contradict another row of the same image \(lines 2 and 3\); need one class and one patient"):
         match_places(read("folder,view\np,AP\np/late,PA\n", match="folder"), names, "labels.csv")
+
+
+def test_of_folders_within_each_other_the_deepest_one_says_the_age_whatever_their_names_lengths() -> None:
+    table = read("folder,view,years\nfirst,AP,61\nvery_long_name,AP,60\n", match="folder", age="years")
+    image = ImageFile(Found("very_long_name/first/1.png", Path("1.png"), 1), "png", (9, 9), Facts("PNG"))
+    matched = match_images([image], [], table, Labels(**{"file": "t", "match": "folder", "class": "view"}), "t")
+    assert matched.rows["very_long_name/first/1.png"].age == 61 and matched.unmatched == {}
 
 
 def test_a_folder_name_that_fits_several_folders_is_refused_by_line() -> None:
