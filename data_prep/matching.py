@@ -17,7 +17,7 @@ from workspace.settings import Labels
 UNMATCHED = {
     "no_value": Reason("an empty cell where the row should name its images", "fill it in, or remove the row"),
     "file_rejected": Reason("no image but a file that is not used", "look for its reason in rejects.csv"),
-    "no_image": Reason("no image in the export", "send the image, correct the cell, or leave the row"),
+    "no_image": Reason("no image that could be used", "send the image, correct the cell, leave the row, or look in rejects.csv: it may be there"),
 }
 
 

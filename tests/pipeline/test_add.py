@@ -143,7 +143,7 @@ def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(w
     said = capsys.readouterr().out
     assert "west: 81 files = 78 used + 2 rejected + 1 no images" in said and "78 were decoded" in said and "ZZPHI" not in said
     assert "labels: 81 rows, 79 matched an image and 2 none; 0 images have no row" in said
-    assert "     1 no_image (line 82): no image in the export; do send the image" in said
+    assert "     1 no_image (line 82): no image that could be used; do send the image" in said
     assert "     1 file_rejected (line 2): no image but a file that is not used; do look for its reason in rejects.csv" in said
     assert "39 records,    39 patients: long" in said and "as a target, k can be up to" in said
     assert re.search(r" 1 empty_file: an empty file or archive; do send the file again\n +such as [0-9a-f]{20}\n", said)
