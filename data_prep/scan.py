@@ -4,7 +4,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -50,14 +50,6 @@ class ScanResult:
     idle_rules: list[int]  # numbers of the crop rules that apply to no image
     left_out: tuple[Reject, ...]  # frames of files that are used in part
     seen: tuple[Seen, ...]
-
-    @cached_property
-    def classes(self) -> dict[str, dict[str, int]]:
-        return count_classes(self.site, (plan.row for plan in self.plans))
-
-    @property
-    def patients(self) -> int:
-        return len({plan.row["patient"] for plan in self.plans})
 
 
 def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: Path | None = None,
