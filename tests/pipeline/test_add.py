@@ -121,7 +121,7 @@ def test_another_role_is_refused_until_the_site_was_removed(workspace):
 @pytest.mark.parametrize(("change", "said"), [
     (("root: /", "root: /nowhere/"), r"root: found nothing at /nowhere/.*; need a folder, a zip"),
     (("round: [r]", "round: [q]"), r"found 40 values of kind under neither classes nor ignore \(lines 2, 4"),
-    (("class: kind", "class: kin"), r"labels.csv header: found 3 columns, among them file; need a column kin"),
+    (("class: kind", "class: kin"), r"labels.csv header: found 3 columns, among them file, who; need a column kin"),
     (("match: file", "mach: file"), r"sites/west.yaml labels.mach: found an unknown setting; need one of .*; do write match"),
     (("labels.csv", "label.csv"), r"found nothing|found no"),
 ])
