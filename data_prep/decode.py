@@ -1,6 +1,5 @@
 """Planned records -> standardised arrays. Runs in worker processes, so all it takes and gives can be pickled."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from data_prep.crop import cut
 from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
+from data_prep.records import pixel_hash
 from data_prep.rejects import Reject, Rejected
 from data_prep.series import reject_all
 from data_prep.sources import opened
@@ -69,7 +69,7 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
             raise Rejected("constant_image", "one grey level, as convert.intensity and convert.spacing take it")
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), perceptual_hash(array), pixels.doubtful)
+    return Decoded(array, pixel_hash(array), perceptual_hash(array), pixels.doubtful)
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:

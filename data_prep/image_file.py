@@ -56,7 +56,7 @@ class ImageFile:
     place: Place | None = None
     frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
     volumes: int = 1  # that lie one behind the other in the file: the time points of a 4D NIfTI
-    frame: int | None = None  # which one of a multi-frame file's slices, or of its volumes, this is
+    frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, this is
     part: str = ""
     data: Found | None = None
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
@@ -73,7 +73,7 @@ class ImageFile:
 
     @property
     def slices(self) -> list["ImageFile"]:
-        """Itself, or each slice of a multi-frame file, or each volume of several."""
+        """Itself, or each of a multi-frame file's slices, or a 4D file's volumes."""
         if self.volumes > 1:
             return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:

@@ -43,7 +43,7 @@ class SiteProtocol:
     secret: str  # fingerprint of the secret under which the keys were made
     classes: list[str]
     shots: list[int]
-    records: pd.DataFrame  # record, row, patient, group, label, split, pixel_hash, perceptual_hash
+    records: pd.DataFrame  # rows of splits.parquet
     query: np.ndarray
     draws: list[np.ndarray]  # of each draw: (class, position)
 
