@@ -88,6 +88,7 @@ class Pixels:
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
     `rescaled`: false where a DICOM file does not say what its stored values mean.
+    `turned`: made upright by EXIF, so that they lie elsewhere than in the file.
     `doubtful`: some lie outside the range that the file states, though its compression loses nothing, so it may be damaged.
     """
 
@@ -96,6 +97,7 @@ class Pixels:
     inverted: bool = False
     rescaled: bool = True
     doubtful: bool = False
+    turned: bool = False
 
     @property
     def photograph(self) -> bool:
