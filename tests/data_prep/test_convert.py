@@ -362,7 +362,7 @@ def test_a_volume_in_a_flat_study_and_conflicting_labels_are_rejected(tmp_path: 
 
 
 @pytest.mark.parametrize(("repeats", "records"), [("first", 2), ("each", 6)])
-def test_of_a_4d_nifti_the_first_volume_is_used_or_each(tmp_path: Path, repeats: str, records: int) -> None:
+def test_of_a_4d_nifti_the_first_volume_is_used_and_the_others_are_counted_or_each(tmp_path: Path, repeats: str, records: int) -> None:
     made = workspace(tmp_path, "{file: labels.csv, match: file, class: view}", size="[8, 8, 8]", extra="")
     made.params_file.write_text(made.params_file.read_text().replace("[8, 8, 8]", f"[8, 8, 8], repeats: {repeats}"))
     values = np.random.default_rng(0).integers(0, 99, (10, 12, 6, 5)).astype(np.int16)
@@ -372,6 +372,7 @@ def test_of_a_4d_nifti_the_first_volume_is_used_or_each(tmp_path: Path, repeats:
     stage.convert(made, "site")
     told, studies = summary(made), read_studies(made.studies("site"))
     assert (told["records"], told["patients"], told["used"], told["rejected"]) == (records, 2, 2, 0)
+    assert told["left_out_frames"] == ({"later_repeat": 4} if repeats == "first" else {}) and told["files"] == 3  # with the table
     assert studies.records["record"].is_unique and set(studies.records["slices"]) == {6}
     assert studies.records["pixel_hash"].nunique() == records - 1  # the first volume is the one that lies beside it
 
