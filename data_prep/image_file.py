@@ -66,6 +66,10 @@ class ImageFile:
     native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
 
     @property
+    def kept_shape(self) -> tuple[int, ...]:
+        return self.shape if self.keep is None else (*self.shape[:-2], *self.keep[2:])
+
+    @property
     def source(self) -> str:
         """What the record's key is made from."""
         file = self.identifiers.get("SOPInstanceUID") or self.found.name

@@ -251,6 +251,19 @@ def test_a_name_in_every_slice_changes_no_stored_pixel_of_the_volume(tmp_path: P
     assert pixels("named", True).tobytes() == pixels("plain", False).tobytes()
 
 
+@pytest.mark.parametrize(("row", "reason"), [(0, "duplicate_instance"), (11, "duplicate_position")])
+def test_a_slice_that_is_there_twice_is_a_copy_if_what_is_kept_of_both_is_the_same(tmp_path: Path, row: int, reason: str) -> None:
+    slices = volume(6)
+    again = volume(6)[2]
+    again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = "1.2.9"
+    pixels = again.pixel_array.copy()
+    pixels[row] = 7
+    again.PixelData = pixels.tobytes()
+    made = site(tmp_path, [*slices, again], "max_rejected: 1\ncrop: [{keep: [3, 0, 9, 10]}]\n", "[8, 8, 8]", 1)
+    assert {reject.reason for reject in found(made).rejects if reject.image} == {reason}
+    assert len(found(made).plans) == (reason == "duplicate_instance")
+
+
 def pictures(root: Path, extra: str, orientation: int = 1, kind: str = "png", square: bool = False) -> Workspace:
     """`orientation`: by EXIF (TIFF 6.0): 6 is a quarter turn, 3 half a turn, 4 upside down in a mirror."""
     made = workspace(root, "{file: labels.csv, match: file, class: view}", f"[{ROWS}, {COLUMNS}]", extra)
