@@ -91,7 +91,7 @@ class Pixels:
     """Decoded values. Grey: (*space) float32 in physical units where the file has them; photograph: (rows, columns, 3) uint8.
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
-    `rescaled`: false where a DICOM file does not say what its stored values mean.
+    `rescaled`: false where a file does not say what its stored grey values mean.
     `turned`: made upright by EXIF, so that they lie elsewhere than in the file.
     `doubtful`: some lie outside the range that the file states, though its compression loses nothing, so it may be damaged.
     """

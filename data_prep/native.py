@@ -54,11 +54,11 @@ def read_stored(stream: BinaryIO, native: Native) -> np.ndarray | None:
         return None
 
 
-def rescaled(stored: np.ndarray, native: Native) -> np.ndarray:
-    """Values in the file's own units (PS3.3 C.11.1.1.2), float32."""
-    if native.scaling is None:
+def rescaled(stored: np.ndarray, scaling: tuple[float, float] | None) -> np.ndarray:
+    """Values in the file's own units (PS3.3 C.11.1.1.2), float32. `scaling`: slope and intercept."""
+    if scaling is None:
         return stored.astype(np.float32)
-    slope, intercept = native.scaling
+    slope, intercept = scaling
     return (stored.astype(np.float64) * slope + intercept).astype(np.float32)
 
 

@@ -41,7 +41,7 @@ def read_pixels(stream: BinaryIO) -> Pixels:
                 pixels = Pixels(np.asarray(upright.convert("RGB")), turned=turned)
             else:
                 values = np.asarray(upright.convert("L") if upright.mode in ("1", "LA") else upright).astype(np.float32)
-                pixels = Pixels(values, inverted=inverted, turned=turned)
+                pixels = Pixels(values, inverted=inverted, rescaled=False, turned=turned)
         except (OSError, SyntaxError, EOFError) as error:
             raise Rejected("truncated" if "truncated" in str(error) else "not_decodable", type(error).__name__) from None
         except Exception as error:  # codecs raise several kinds on damaged files, and their texts may quote metadata
