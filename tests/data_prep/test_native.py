@@ -117,6 +117,11 @@ def test_what_is_not_plain_is_parsed(made: Dataset) -> None:
     assert header(as_bytes(made)).native is None
 
 
+def test_files_that_are_described_alike_share_one_description() -> None:
+    first, second, other = (header(as_bytes(grey(ramp(rows), SOPInstanceUID=f"1.2.{rows}.{at}"))).native for at, rows in enumerate((12, 12, 14)))
+    assert first.description is second.description and other.description["rows"] == 14
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_files_that_pydicom_ships_are_the_same_both_ways(name: str) -> None:
     found = Found(name, FILES[name], FILES[name].stat().st_size)
