@@ -73,14 +73,19 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
-    """One record's pixels as its files hold them, volumes in the common order; or the rejects of all of its files."""
+    """One record's pixels as its files hold them, volumes in the common order; or the rejects of all of its files.
+
+    `windowed`: grey values must be in physical units.
+    """
     by_file: dict[str, list[ImageFile]] = defaultdict(list)
     for image in plan.files:
         by_file[image.found.name].append(image)
     of_slice: dict[tuple[str, int | None], Pixels] = {}
     for name, images in by_file.items():
         try:
-            for image, pixels in zip(images, _read(images, windowed), strict=True):
+            for image, pixels in zip(images, _read(images), strict=True):
+                if windowed and not pixels.rescaled:
+                    raise Rejected("no_rescale")
                 of_slice[name, image.frame] = cut(pixels, image)
         except Rejected as rejected:
             others = [image for image in plan.files if image.found.name != name]
@@ -94,14 +99,14 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
     return pixels
 
 
-def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
+def _read(images: list[ImageFile]) -> list[Pixels]:
     """The pixels of slices of one file, or of its one image."""
     image = images[0]
     if image.kind == npz.KIND:
         return [npz.read_pixels(image)]
     with opened(image.found) as stream:
         if image.kind == "dicom":
-            return dicom.read_slices(stream, images, windowed)
+            return dicom.read_slices(stream, images)
         if image.kind in (itk_image.NRRD, itk_image.META):
             pixels = itk_image.read_pixels(stream, image)
         else:

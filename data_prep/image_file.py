@@ -66,6 +66,10 @@ class ImageFile:
     native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
 
     @property
+    def kept_shape(self) -> tuple[int, ...]:
+        return self.shape if self.keep is None else (*self.shape[:-2], *self.keep[2:])
+
+    @property
     def source(self) -> str:
         """What the record's key is made from."""
         file = self.identifiers.get("SOPInstanceUID") or self.found.name
@@ -87,7 +91,8 @@ class Pixels:
     """Decoded values. Grey: (*space) float32 in physical units where the file has them; photograph: (rows, columns, 3) uint8.
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
-    `rescaled`: false where a DICOM file does not say what its stored values mean.
+    `rescaled`: false where a file does not say what its stored grey values mean.
+    `turned`: made upright by EXIF, so that they lie elsewhere than in the file.
     `doubtful`: some lie outside the range that the file states, though its compression loses nothing, so it may be damaged.
     """
 
@@ -96,6 +101,7 @@ class Pixels:
     inverted: bool = False
     rescaled: bool = True
     doubtful: bool = False
+    turned: bool = False
 
     @property
     def photograph(self) -> bool:

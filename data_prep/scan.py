@@ -288,7 +288,9 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
         except Rejected as rejected:
             rejects += reject_all(volume.slices, rejected.reason, rejected.found)
     for image in slices:
-        if len(image.shape) == 3 and (each or not image.frame):
+        if len(image.shape) == 3 and image.frame and not each:
+            rejects += reject_all([image], "later_repeat")
+        elif len(image.shape) == 3:
             try:
                 plans.append(make((image,), rows, image.facts))
             except Rejected as rejected:
