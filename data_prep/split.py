@@ -30,7 +30,7 @@ def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) ->
     """
     secrets = sorted({task["secret"] for task in tasks.values()})
     refuse_if([] if len(secrets) == 1 else [Problem("data/tasks/source", f"keys made under {len(secrets)} secrets", "one secret",
-                                                    "restore .fewsite/secret, delete data/ and run dvc repro")])
+                                                    "restore .fewsite/secret, delete data/ and run dvc repro --force")])
     everyone = pd.concat(splits)  # by site and row
     split, group = everyone["split"], group_of(everyone, ACROSS)
     asked, validating = (group.isin(group[split == part]) for part in ("query", "validation"))
