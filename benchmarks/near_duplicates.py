@@ -94,9 +94,9 @@ def distances_of_changes(plans: tuple[Planned, ...], convert: Convert) -> dict[s
         original = decode(plan, convert)
         if not isinstance(original, Decoded):
             continue
-        pixels = read(plan, windowed=modality in convert.window)
+        pixels = read(plan, windowed=convert.intensity_of(modality).window is not None)
         for name, change in CHANGES.items():
-            copy = perceptual_hash(standardise(changed(pixels, change), convert, modality))
+            copy = perceptual_hash(standardise(changed(pixels, change), convert, modality, plan.spacing))
             found[name].append(int(distances(pd.Series([original.perceptual_hash]), pd.Series([copy]))[0, 0]))
     return found
 

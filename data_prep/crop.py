@@ -35,7 +35,9 @@ def cut(pixels: Pixels, image: ImageFile) -> Pixels:
     top, left, rows, columns = image.keep
     kept = np.s_[..., top : top + rows, left : left + columns, *([slice(None)] if pixels.photograph else [])]
     shape = pixels.values.shape[:-1] if pixels.photograph else pixels.values.shape
-    if shape[-2:] != image.shape[-2:]:  # EXIF may turn a picture on its side, and the rectangle would lie elsewhere
+    if pixels.turned:
+        raise Rejected("crop_does_not_fit", "a picture that EXIF turns or mirrors, so that its rectangle lies elsewhere")
+    if shape[-2:] != image.shape[-2:]:
         raise Rejected("crop_does_not_fit", "pixels of another shape than the header says")
     return replace(pixels, values=pixels.values[kept], valid=None if pixels.valid is None else pixels.valid[kept])
 

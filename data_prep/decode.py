@@ -1,6 +1,5 @@
 """Planned records -> standardised arrays. Runs in worker processes, so all it takes and gives can be pickled."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from data_prep.crop import cut
 from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
+from data_prep.records import pixel_hash
 from data_prep.rejects import Reject, Rejected
 from data_prep.series import reject_all
 from data_prep.sources import opened
@@ -69,18 +69,23 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
             raise Rejected("constant_image", "one grey level, as convert.intensity and convert.spacing take it")
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
-    return Decoded(array, hashlib.sha256(array.tobytes()).hexdigest(), perceptual_hash(array), pixels.doubtful)
+    return Decoded(array, pixel_hash(array), perceptual_hash(array), pixels.doubtful)
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
-    """One record's pixels as its files hold them, volumes in the common order; or the rejects of all of its files."""
+    """One record's pixels as its files hold them, volumes in the common order; or the rejects of all of its files.
+
+    `windowed`: grey values must be in physical units.
+    """
     by_file: dict[str, list[ImageFile]] = defaultdict(list)
     for image in plan.files:
         by_file[image.found.name].append(image)
     of_slice: dict[tuple[str, int | None], Pixels] = {}
     for name, images in by_file.items():
         try:
-            for image, pixels in zip(images, _read(images, windowed), strict=True):
+            for image, pixels in zip(images, _read(images), strict=True):
+                if windowed and not pixels.rescaled:
+                    raise Rejected("no_rescale")
                 of_slice[name, image.frame] = cut(pixels, image)
         except Rejected as rejected:
             others = [image for image in plan.files if image.found.name != name]
@@ -94,14 +99,14 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
     return pixels
 
 
-def _read(images: list[ImageFile], windowed: bool) -> list[Pixels]:
+def _read(images: list[ImageFile]) -> list[Pixels]:
     """The pixels of slices of one file, or of its one image."""
     image = images[0]
     if image.kind == npz.KIND:
         return [npz.read_pixels(image)]
     with opened(image.found) as stream:
         if image.kind == "dicom":
-            return dicom.read_slices(stream, images, windowed)
+            return dicom.read_slices(stream, images)
         if image.kind in (itk_image.NRRD, itk_image.META):
             pixels = itk_image.read_pixels(stream, image)
         else:

@@ -117,19 +117,14 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
 
 
-def read_pixels(stream: BinaryIO, expected: ImageFile | None = None, windowed: bool = False) -> Pixels:
-    """Decode a single image: rescaled grey values, or RGB of 8 bits. `windowed`: values must be in physical units.
+def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
+    """Decode some slices of one file: grey values, each rescaled as its own frame says, or RGB of 8 bits.
 
     Raises Rejected, also where the file is no longer the one whose header was read.
     """
-    return read_slices(stream, [expected], windowed)[0]
-
-
-def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile | None], windowed: bool = False) -> list[Pixels]:
-    """Decode some slices of one file, each rescaled as its own frame says. Raises Rejected like read_pixels."""
     expected = wanted[0]
     with quiet() as caught:
-        if expected and (pixels := _read_native(stream, expected, windowed)) and not caught:
+        if (pixels := _read_native(stream, expected)) and not caught:
             return [pixels]
         stream.seek(0)
         caught.clear()
@@ -139,14 +134,14 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile | None], windowed: 
         syntax = _transfer_syntax(data)
         shape = _check_image(data, syntax)
         headers = frames.frame_headers(data)
-        indices = [0 if image is None else image.frame or 0 for image in wanted]
+        indices = [image.frame or 0 for image in wanted]
         read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
-        if expected and (read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers)):
+        if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
             raise Rejected("file_changed")
         _check_frames(data, syntax, shape)
         caught.clear()
         try:
-            pixels = _decode(data, syntax, headers, indices, windowed)
+            pixels = _decode(data, syntax, headers, indices)
         except Rejected:
             raise
         except Exception as error:  # decoders raise whatever they like on damaged streams, and their texts may quote values
@@ -245,15 +240,15 @@ def _native(stream: BinaryIO, data: Dataset, syntax: str, start: int | None) -> 
         return None
 
 
-def _read_native(stream: BinaryIO, expected: ImageFile, windowed: bool) -> Pixels | None:
+def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
     """The pixels of a file that is still as it was scanned; None where anything is unusual."""
     known = expected.native
-    if known is None or (windowed and known.scaling is None):
+    if known is None:
         return None
     stored = native.read_stored(stream, known)
     if stored is None:
         return None
-    values = native.rescaled(stored, known)
+    values = native.rescaled(stored, known.scaling)
     if not np.isfinite(values).all():
         return None
     inverted = expected.facts.photometric == "MONOCHROME1"
@@ -278,7 +273,7 @@ def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
         raise Rejected("not_decodable", type(error).__name__) from None
 
 
-def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int], windowed: bool) -> list[Pixels]:
+def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int]) -> list[Pixels]:
     data.file_meta.TransferSyntaxUID = UID(syntax)  # a file without meta header has none, and the decoder asks for it
     plugin = DECODERS[UID(syntax)]
     stored: Iterable[np.ndarray]
@@ -287,25 +282,26 @@ def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[in
         stored = [frames.tile(mosaic, len(headers), index) for index in indices]
     else:
         stored = iter_pixels(data, indices=indices, decoding_plugin=plugin)
-    return [_pixels(data, headers[index], values, windowed) for index, values in zip(indices, stored, strict=True)]
+    return [_pixels(data, headers[index], values) for index, values in zip(indices, stored, strict=True)]
 
 
-def _pixels(data: Dataset, header: Dataset, stored: np.ndarray, windowed: bool) -> Pixels:
+def _pixels(data: Dataset, header: Dataset, stored: np.ndarray) -> Pixels:
     photometric = _text(data, "PhotometricInterpretation")
     if photometric == PALETTE:
         return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
     rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
-    return Pixels(_rescaled(header, stored, windowed), native.valid(stored, _padding(data)), photometric == "MONOCHROME1", rescaled,
+    return Pixels(_rescaled(header, stored), native.valid(stored, _padding(data)), photometric == "MONOCHROME1", rescaled,
                   _outside_stated_range(data, stored))
 
 
-def _rescaled(data: Dataset, stored: np.ndarray, windowed: bool) -> np.ndarray:
+def _rescaled(data: Dataset, stored: np.ndarray) -> np.ndarray:
     """Stored values after the modality LUT (PS3.3 C.11.1), float32. Raises Rejected."""
-    if not data.get("ModalityLUTSequence") and _scaling(data) is None and windowed:
-        raise Rejected("no_rescale")
-    values = apply_modality_lut(stored, data).astype(np.float32)
+    if data.get("ModalityLUTSequence"):
+        values = apply_modality_lut(stored, data).astype(np.float32)
+    else:
+        values = native.rescaled(stored, _scaling(data))
     if not np.isfinite(values).all():
         raise Rejected("not_finite")
     return values
@@ -425,7 +421,7 @@ def _text(data: Dataset, keyword: str) -> str:
 def _identifier(data: Dataset, keyword: str) -> str:
     """As _text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
     try:
-        value = data.get(keyword)
+        value = _value(data, keyword)
     except Exception:  # as in _text
         return ""
     return "\\".join(map(str, value)).strip(" \0") if isinstance(value, MultiValue) else _text(data, keyword)

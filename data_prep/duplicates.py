@@ -67,7 +67,7 @@ def _near(signs: Float[np.ndarray, "record bit"], others: Float[np.ndarray, "oth
 def as_signs(hashes: pd.Series) -> Float[np.ndarray, "record bit"]:
     """A row of 1 and -1 a hash; of 0 where there is none, which is near to nothing."""
     signs = np.zeros((len(hashes), BITS), np.float32)
-    texts = hashes.fillna("").to_numpy(object)
+    texts = hashes.astype("string").fillna("").to_numpy(object)  # a column without any hash is one of floats
     known = np.flatnonzero(texts != "")
     packed = np.frombuffer(bytes.fromhex("".join(texts[known])), np.uint8).reshape(len(known), BITS // 8)
     signs[known] = 2.0 * np.unpackbits(packed, axis=1) - 1

@@ -56,7 +56,7 @@ class ImageFile:
     place: Place | None = None
     frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
     volumes: int = 1  # that lie one behind the other in the file: the time points of a 4D NIfTI
-    frame: int | None = None  # which one of a multi-frame file's slices, or of its volumes, this is
+    frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, this is
     part: str = ""
     data: Found | None = None
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
@@ -66,6 +66,10 @@ class ImageFile:
     native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
 
     @property
+    def kept_shape(self) -> tuple[int, ...]:
+        return self.shape if self.keep is None else (*self.shape[:-2], *self.keep[2:])
+
+    @property
     def source(self) -> str:
         """What the record's key is made from."""
         file = self.identifiers.get("SOPInstanceUID") or self.found.name
@@ -73,7 +77,7 @@ class ImageFile:
 
     @property
     def slices(self) -> list["ImageFile"]:
-        """Itself, or each slice of a multi-frame file, or each volume of several."""
+        """Itself, or each of a multi-frame file's slices, or a 4D file's volumes."""
         if self.volumes > 1:
             return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:
@@ -87,7 +91,8 @@ class Pixels:
     """Decoded values. Grey: (*space) float32 in physical units where the file has them; photograph: (rows, columns, 3) uint8.
 
     `valid`: false where the file says there is padding; None where there is none. `inverted`: the lowest value is white.
-    `rescaled`: false where a DICOM file does not say what its stored values mean.
+    `rescaled`: false where a file does not say what its stored grey values mean.
+    `turned`: made upright by EXIF, so that they lie elsewhere than in the file.
     `doubtful`: some lie outside the range that the file states, though its compression loses nothing, so it may be damaged.
     """
 
@@ -96,6 +101,7 @@ class Pixels:
     inverted: bool = False
     rescaled: bool = True
     doubtful: bool = False
+    turned: bool = False
 
     @property
     def photograph(self) -> bool:

@@ -25,7 +25,7 @@ COLUMNS = {
     "series": "string",
     "record": "string",  # of the record that holds it, of several the first by key; missing where not used
     "place": "Int32",  # of its slice in that record, from 0 in the order of the slices on their normal; of several frames the first
-    "records": "Int32",  # how many records hold some of it: 0 where not used, several only for multi-frame files
+    "records": "Int32",  # how many records hold some of it: 0 where not used, several only of a multi-frame file's slices, or a 4D file's volumes
 }
 
 

@@ -17,8 +17,6 @@ BY_FILE, BY_FOLDER = "file", "folder"
 BY_ARRAY = "npz"  # the labels lie beside the images, in one file
 SEPARATORS = ",;\t"
 SHOWN_LINES = 10  # line numbers in one message
-# A column's name that is safe to show. A table without a header line would show a patient's values, and those mostly hold digits.
-PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z _-]{0,39}")
 
 
 @dataclass(frozen=True)
@@ -112,15 +110,21 @@ def _parse(content: bytes, where: str) -> pd.DataFrame:
 
 
 def _column_problems(table: pd.DataFrame, wanted: dict[str, str], where: str) -> list[Problem]:
-    """`wanted`: a column's name -> what is needed, in words."""
+    """`wanted`: a column's name -> what is needed, in words.
+
+    Of the table's own names only those like a wanted one are shown: without a header line, they are a patient's values.
+    """
     names = list(table.columns)
-    shown = [name for name in names if PLAIN_NAME.fullmatch(name)]
-    hidden = f" and {len(names) - len(shown)} more" if len(shown) < len(names) else ""
-    seen = f"the columns {', '.join(shown) or '(none with a plain name)'}{hidden}"
+    alike = [name for name in names if _bare(name) in map(_bare, wanted)]
+    seen = f"{len(names)} columns{', among them ' if alike else ''}{', '.join(alike)}"
     problems = [Problem(f"{where} header", seen, need, "correct labels in the site's file, or the table")
                 for name, need in wanted.items() if name not in names]
     return problems + [Problem(f"{where} header", f"{names.count(name)} columns {name}", "one", "rename or remove the others")
                        for name in wanted if names.count(name) > 1]
+
+
+def _bare(name: str) -> str:
+    return re.sub("[ _-]", "", name.casefold())
 
 
 def _value_problems(unknown: list[int], conflicts: list[tuple[int, int]], where: str, column: str) -> list[Problem]:

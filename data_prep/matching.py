@@ -17,7 +17,7 @@ from workspace.settings import Labels
 UNMATCHED = {
     "no_value": Reason("an empty cell where the row should name its images", "fill it in, or remove the row"),
     "file_rejected": Reason("no image but a file that is not used", "look for its reason in rejects.csv"),
-    "no_image": Reason("no image in the export", "send the image, correct the cell, or leave the row"),
+    "no_image": Reason("no image that could be used", "send the image, correct the cell, leave the row, or look in rejects.csv: it may be there"),
 }
 
 
@@ -41,7 +41,7 @@ def match_images(images: list[ImageFile], rejects: Collection[Reject], table: La
     if not values:
         raise Refusal(Problem(where, f"{len(table.lines)} rows and {len(images)} images that never match",
                               f"rows that match images by {table.match}", "correct labels.match and labels.column"))
-    rows = {name: table.rows[max(fitting, key=len)] for name, fitting in values.items()}  # the deepest folder's, which may say more
+    rows = {name: table.rows[fitting[-1]] for name, fitting in values.items()}  # the deepest folder's, which may say more
     _refuse_mixed(images, rows, table, labels, where)
     found = {value for fitting in values.values() for value in fitting}
     lost = _lost(table, rejects)
@@ -51,7 +51,8 @@ def match_images(images: list[ImageFile], rejects: Collection[Reject], table: La
 
 
 def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[str, list[str]]:
-    """An image's name under the root -> the table's values for it: its path or, for BY_FOLDER, a path of a folder that it lies in.
+    """An image's name under the root -> the table's values for it: its path or, for BY_FOLDER, paths of folders that it lies in,
+    the deepest last.
 
     The end of a path will do. Raises Refusal where a value fits several places, and where rows contradict each other on an image.
     """
@@ -61,7 +62,7 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
             inside[place].append(name)
     values: dict[str, list[str]] = defaultdict(list)
     ambiguous = []
-    for value, fitting in _fitting(table, inside).items():
+    for value, fitting in sorted(_fitting(table, inside).items(), key=lambda item: item[1][0].count("/")):
         if len(fitting) > 1:
             ambiguous.append(table.rows[value].line)
             continue
@@ -70,7 +71,7 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
     pairs = {_lines(table.rows[fitting[0]], table.rows[value]) for fitting in values.values() for value in fitting[1:]
              if not _agree(table.rows[fitting[0]], table.rows[value])}
     what = "file" if table.match == BY_FILE else "folder"
-    problems = [Problem(where, f"{what} names that fit several {what}s ({shown_lines(ambiguous)})", f"one {what} a row",
+    problems = [Problem(where, f"{what} names that fit several {what}s ({shown_lines(sorted(ambiguous))})", f"one {what} a row",
                         "write paths relative to the site's root")] if ambiguous else []
     problems += [Problem(where, f"{len(pairs)} rows that contradict another row of the same image ({shown_pairs(sorted(pairs))})",
                          "one class and one patient for each image", "correct the table")] if pairs else []

@@ -5,6 +5,7 @@ Parsing a header costs more than decoding its pixels. The decoder is pydicom's a
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import BinaryIO
 
 import numpy as np
@@ -34,7 +35,7 @@ def locate(stream: BinaryIO, data: Dataset, syntax: str, start: int, scaling: tu
     """What is needed to read the pixels that run from `start` to the file's end; None where they are not as long as the header says."""
     if syntax not in SYNTAXES or ("NumberOfFrames" in data and data.NumberOfFrames != 1) or data.BitsAllocated % 8:
         return None
-    description = as_pixel_options(data, number_of_frames=1)
+    description = _shared(*as_pixel_options(data, number_of_frames=1).items())
     expected = data.Rows * data.Columns * data.BitsAllocated // 8
     length = stream.seek(0, 2) - start
     if length not in (expected, expected + expected % 2):
@@ -54,11 +55,11 @@ def read_stored(stream: BinaryIO, native: Native) -> np.ndarray | None:
         return None
 
 
-def rescaled(stored: np.ndarray, native: Native) -> np.ndarray:
-    """Values in the file's own units (PS3.3 C.11.1.1.2), float32."""
-    if native.scaling is None:
+def rescaled(stored: np.ndarray, scaling: tuple[float, float] | None) -> np.ndarray:
+    """Values in the file's own units (PS3.3 C.11.1.1.2), float32. `scaling`: slope and intercept."""
+    if scaling is None:
         return stored.astype(np.float32)
-    slope, intercept = native.scaling
+    slope, intercept = scaling
     return (stored.astype(np.float64) * slope + intercept).astype(np.float32)
 
 
@@ -70,6 +71,12 @@ def valid(stored: np.ndarray, padding: tuple[int, int] | None) -> np.ndarray | N
     ends = np.array(padding, np.int64).astype(stored.dtype)
     image = (stored < ends.min()) | (stored > ends.max())
     return None if image.all() else image
+
+
+@lru_cache(maxsize=256)
+def _shared(*description: tuple[str, object]) -> dict[str, object]:
+    """One dict for all files that are described alike, since a site may have millions."""
+    return dict(description)
 
 
 def _digest(header: bytes | memoryview) -> bytes:

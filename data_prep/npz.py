@@ -112,7 +112,7 @@ def read_pixels(image: ImageFile) -> Pixels:
         values = values.astype(np.float32)
     if not np.isfinite(values).all():
         raise Rejected("not_finite")
-    return Pixels(np.ascontiguousarray(values))
+    return Pixels(np.ascontiguousarray(values), rescaled=False)
 
 
 @lru_cache(maxsize=len(PARTS))

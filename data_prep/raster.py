@@ -4,7 +4,7 @@ import math
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from data_prep.codestream import check_picture
 from data_prep.dicom import MAX_PIXELS
@@ -35,12 +35,13 @@ def read_pixels(stream: BinaryIO) -> Pixels:
         check_picture(stream, image.format, image.height, image.width)
         try:
             inverted = _inverted(image)
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # before Pillow turns it and forgets
             upright = ImageOps.exif_transpose(image)
             if upright.mode in COLOUR_MODES:
-                pixels = Pixels(np.asarray(upright.convert("RGB")))
+                pixels = Pixels(np.asarray(upright.convert("RGB")), turned=turned)
             else:
                 values = np.asarray(upright.convert("L") if upright.mode in ("1", "LA") else upright).astype(np.float32)
-                pixels = Pixels(values, inverted=inverted)
+                pixels = Pixels(values, inverted=inverted, rescaled=False, turned=turned)
         except (OSError, SyntaxError, EOFError) as error:
             raise Rejected("truncated" if "truncated" in str(error) else "not_decodable", type(error).__name__) from None
         except Exception as error:  # codecs raise several kinds on damaged files, and their texts may quote metadata

@@ -124,7 +124,7 @@ class Reject:
     series: str = ""  # UID
     instance: str = ""  # UID
     part: str = ""  # the file that holds a header's voxels
-    frame: int | None = None  # of a multi-frame file, where it is not about all of it
+    frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, where it is not about all of it
 
     @property
     def image(self) -> bool:
@@ -141,7 +141,7 @@ def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:
 
 
 def one_a_file(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
-    """The first reject of each file, none of a file in `used`: a multi-frame file counts as used if one of its volumes is."""
+    """The first reject of each file, none of a file in `used`: one that is used in part counts as used."""
     first: dict[str, Reject] = {}
     for reject in rejects:
         if reject.name not in used:

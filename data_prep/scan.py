@@ -4,7 +4,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
 from workspace.settings import OTHERS, Convert, Params, Site, resolve_root
-from workspace.siblings import two_keys
+from workspace.siblings import two_keys, two_roles
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
                  **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
@@ -51,14 +51,6 @@ class ScanResult:
     left_out: tuple[Reject, ...]  # frames of files that are used in part
     seen: tuple[Seen, ...]
 
-    @cached_property
-    def classes(self) -> dict[str, dict[str, int]]:
-        return count_classes(self.site, (plan.row for plan in self.plans))
-
-    @property
-    def patients(self) -> int:
-        return len({plan.row["patient"] for plan in self.plans})
-
 
 def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: Path | None = None,
          secret: str | None = None) -> ScanResult:
@@ -67,7 +59,9 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     `root`: where the export is; by default the workspace's incoming folder. `secret`: by default the workspace's, made on
     first use; with one of your own (deidentify.new_secret()) nothing is written.
     """
-    refuse_if([*_setting_problems(name, site, params.convert), *two_keys(workspace, name, site, params)])
+    role = params.sites.get(name)  # none yet of a site that is only looked at
+    refuse_if([*_setting_problems(name, site, params.convert), *two_keys(workspace, name, site, params),
+               *(two_roles(workspace, name, site, params, role) if role else [])])
     root = root or incoming_root(workspace, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     if site.labels.match == BY_ARRAY:
@@ -294,7 +288,9 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
         except Rejected as rejected:
             rejects += reject_all(volume.slices, rejected.reason, rejected.found)
     for image in slices:
-        if len(image.shape) == 3 and (each or not image.frame):
+        if len(image.shape) == 3 and image.frame and not each:
+            rejects += reject_all([image], "later_repeat")
+        elif len(image.shape) == 3:
             try:
                 plans.append(make((image,), rows, image.facts))
             except Rejected as rejected:

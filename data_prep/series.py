@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from highdicom.spatial import get_normal_vector, get_volume_positions
 
+from data_prep.crop import cut
 from data_prep.dicom import read_slices
 from data_prep.image_file import ImageFile
 from data_prep.orientation import LPS_TO_RAS, common_shape, common_spacing
@@ -37,7 +38,7 @@ class Volume:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        rows, columns = self.files[0].keep[2:] if self.files[0].keep else self.files[0].shape
+        rows, columns = self.files[0].kept_shape
         return common_shape((columns, rows, len(self.files)), self.affine)
 
     @property
@@ -101,7 +102,7 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
     first = slices[0]
     if any(image.place.position is None or image.place.orientation is None for image in slices):
         raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
-    shapes = {image.keep[2:] if image.keep else image.shape for image in slices}
+    shapes = {image.kept_shape for image in slices}
     if len(shapes) > 1:
         raise Rejected("mixed_matrix", f"{len(shapes)} matrix sizes")
     if any(image.facts.spacing is None for image in slices):
@@ -243,7 +244,7 @@ def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageF
 
 def _values(image: ImageFile) -> np.ndarray:
     with opened(image.found) as stream:
-        return read_slices(stream, [image])[0].values
+        return cut(read_slices(stream, [image])[0], image).values
 
 
 def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float) -> list[int]:

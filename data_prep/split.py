@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_prep.groups import group_of
+from data_prep.groups import TIES, group_of
 from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import write_whole
@@ -17,7 +17,7 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import load_params
 
-ACROSS = ("patient", "group", "pixel_hash")  # what ties records of any two sites, besides nearly identical pictures
+ACROSS = ("group", *TIES)  # what ties records of any two sites, besides nearly identical pictures
 LEFT_OUT = ("tied_to_query", "tied_to_validation")  # why a record neither trains nor validates
 
 
@@ -30,7 +30,7 @@ def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) ->
     """
     secrets = sorted({task["secret"] for task in tasks.values()})
     refuse_if([] if len(secrets) == 1 else [Problem("data/tasks/source", f"keys made under {len(secrets)} secrets", "one secret",
-                                                    "restore .fewsite/secret, delete data/ and run dvc repro")])
+                                                    "restore .fewsite/secret, delete data/ and run dvc repro --force")])
     everyone = pd.concat(splits)  # by site and row
     split, group = everyone["split"], group_of(everyone, ACROSS)
     asked, validating = (group.isin(group[split == part]) for part in ("query", "validation"))

@@ -33,7 +33,7 @@ def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.Data
     """Place each record's group on one side by keyed hash.
 
     Target: pool (supports are drawn from it) and query. Source: train, validation (also its supports) and query.
-    Returns columns record, row (in pixels.npy), patient, group, label, split, pixel_hash, perceptual_hash; sorted by record.
+    Returns columns record, row (in pixels.npy), patient, study, series, group, label, split, pixel_hash, perceptual_hash; sorted by record.
     """
     group = group_of(records)
     at = group.map(lambda key: place(key, f"split-{settings.salt}"))
@@ -42,9 +42,9 @@ def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.Data
     else:
         validation_ends = settings.source_query + settings.source_validation
         split = at.map(lambda x: "query" if x < settings.source_query else "validation" if x < validation_ends else "train")
-    return pd.DataFrame({"record": records["record"], "row": range(len(records)), "patient": records["patient"], "group": group,
-                         "label": records["label"], "split": split, "pixel_hash": records["pixel_hash"],
-                         "perceptual_hash": records["perceptual_hash"]})
+    return pd.DataFrame({"record": records["record"], "row": range(len(records)), "patient": records["patient"],
+                         "study": records["study"], "series": records["series"], "group": group, "label": records["label"],
+                         "split": split, "pixel_hash": records["pixel_hash"], "perceptual_hash": records["perceptual_hash"]})
 
 
 def support_draws(candidates: pd.DataFrame, settings: Tasks, seed: int) -> pd.DataFrame:

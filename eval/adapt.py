@@ -44,7 +44,7 @@ class SiteProtocol:
     secret: str  # fingerprint of the secret under which the keys were made
     classes: list[str]
     shots: list[int]
-    records: pd.DataFrame  # record, row, patient, group, label, split, pixel_hash, perceptual_hash
+    records: pd.DataFrame  # rows of splits.parquet
     query: np.ndarray
     draws: list[np.ndarray]  # of each draw: (class, position)
 
@@ -78,7 +78,7 @@ def refuse_overlap(protocol: SiteProtocol, cards: list[ModelCard]) -> None:
     for card in cards:
         if card.secret != protocol.secret:  # no shared patient could be seen
             problems.append(Problem(f"site {protocol.site}, runs/{card.learner}/{card.seed}", "keys made under another secret",
-                                    "one secret for all sites", "restore .fewsite/secret, delete data/ and run dvc repro"))
+                                    "one secret for all sites", "restore .fewsite/secret, delete data/ and run dvc repro --force"))
         for source, seen in card.trained_on.items():
             patients = int(tested["patient"].isin(seen.patients).groupby(tested["patient"]).any().sum())
             pictures = tested["pixel_hash"].isin(seen.pixel_hashes)

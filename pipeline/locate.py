@@ -8,7 +8,7 @@ from data_prep.scan import locate
 from data_prep.unlabelled import files_under, path_keys
 from workspace.errors import Problem, Refusal
 from workspace.paths import Workspace
-from workspace.settings import load_site
+from workspace.settings import SITE_NAME, load_site
 
 
 def show_file(workspace: Workspace, where: str, file_hash: str) -> None:
@@ -16,6 +16,8 @@ def show_file(workspace: Workspace, where: str, file_hash: str) -> None:
 
     Of a volume, the hash is its first slice's.
     """
+    if not re.match(SITE_NAME, where) and not Path(where).exists():  # a path may hold a patient's name, so it is not repeated
+        raise Refusal(Problem("PATH", "nothing there", "a site's name, or the path that was given to fewsite inspect", "correct the path"))
     if ("/" in where or not workspace.site_file(where).is_file()) and Path(where).exists():
         paths, at = _under(workspace, Path(where), file_hash), "PATH"
         cure = "give the path that was given to fewsite inspect, in the same workspace"

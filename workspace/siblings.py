@@ -9,12 +9,17 @@ from workspace.settings import Params, Role, Site, load_site, resolve_root
 
 def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> list[Problem]:
     """What is wrong where a registered site reads the same export and would give its patients other keys."""
-    mine = site.patient_namespace or name
-    return [Problem(f"sites/{name}.yaml patient_namespace", f"'{mine}', where sites/{other}.yaml reads the same export with '{theirs}'",
-                    "one name in both: with two keys, a patient could train in one task and be tested in the other",
-                    "write the same patient_namespace in both")
-            for other, sibling in _siblings(workspace, name, site, params).items()
-            if (theirs := sibling.patient_namespace or other) != mine]
+    siblings = _siblings(workspace, name, site, params)
+    mine, patient = site.patient_namespace or name, site.labels.patient or "PatientID"
+    problems = [Problem(f"sites/{name}.yaml patient_namespace", f"'{mine}', where sites/{other}.yaml reads the same export with '{theirs}'",
+                        "one name in both: with two keys, a patient could train in one task and be tested in the other",
+                        "write the same patient_namespace in both")
+                for other, sibling in siblings.items() if (theirs := sibling.patient_namespace or other) != mine]
+    return problems + [
+        Problem(f"sites/{name}.yaml labels.patient", f"'{patient}', where sites/{other}.yaml tells the same export's patients by '{theirs}'",
+                "one name in both: with two keys, a patient could train in one task and be tested in the other",
+                "write the same patient in both, and name a column of it alike in both tables")
+        for other, sibling in siblings.items() if (theirs := sibling.labels.patient or "PatientID") != patient]
 
 
 def two_roles(workspace: Workspace, name: str, site: Site, params: Params, role: Role) -> list[Problem]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -16,6 +17,10 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     VLPhotographicImageStorage,
 )
+
+from data_prep import dicom
+from data_prep.image_file import Facts, ImageFile, Pixels
+from data_prep.sources import Found
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 
@@ -90,6 +95,18 @@ def as_bytes(data: Dataset) -> bytes:
     stream = io.BytesIO()
     data.save_as(stream, enforce_file_format=True)
     return stream.getvalue()
+
+
+def read_pixels(content: bytes, image: ImageFile | None = None) -> Pixels:
+    """A file's first image, also where its header would be refused, as of a capture, unless `image` is what was scanned."""
+    return dicom.read_slices(io.BytesIO(content), [image or unchecked(content)])[0]
+
+
+def unchecked(content: bytes) -> ImageFile:
+    """What decoding needs of a header, whatever is wrong with the rest."""
+    data = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, force=True)
+    identifiers = {"SOPInstanceUID": str(data.get("SOPInstanceUID", ""))}
+    return ImageFile(Found("x", Path("x"), len(content)), "dicom", (data.get("Rows", 0), data.get("Columns", 0)), Facts(""), identifiers)
 
 
 def write(data: Dataset, path: Path) -> Path:

@@ -251,13 +251,28 @@ def test_a_name_in_every_slice_changes_no_stored_pixel_of_the_volume(tmp_path: P
     assert pixels("named", True).tobytes() == pixels("plain", False).tobytes()
 
 
-def pictures(root: Path, extra: str, turned: bool = False) -> Workspace:
+@pytest.mark.parametrize(("row", "reason"), [(0, "duplicate_instance"), (11, "duplicate_position")])
+def test_a_slice_that_is_there_twice_is_a_copy_if_what_is_kept_of_both_is_the_same(tmp_path: Path, row: int, reason: str) -> None:
+    slices = volume(6)
+    again = volume(6)[2]
+    again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = "1.2.9"
+    pixels = again.pixel_array.copy()
+    pixels[row] = 7
+    again.PixelData = pixels.tobytes()
+    made = site(tmp_path, [*slices, again], "max_rejected: 1\ncrop: [{keep: [3, 0, 9, 10]}]\n", "[8, 8, 8]", 1)
+    assert {reject.reason for reject in found(made).rejects if reject.image} == {reason}
+    assert len(found(made).plans) == (reason == "duplicate_instance")
+
+
+def pictures(root: Path, extra: str, orientation: int = 1, kind: str = "png", square: bool = False) -> Workspace:
+    """`orientation`: by EXIF (TIFF 6.0): 6 is a quarter turn, 3 half a turn, 4 upside down in a mirror."""
     made = workspace(root, "{file: labels.csv, match: file, class: view}", f"[{ROWS}, {COLUMNS}]", extra)
     exif = Image.Exif()
-    exif[0x0112] = 6 if turned else 1  # TIFF 6.0, Orientation: 6 is a quarter turn
+    exif[0x0112] = orientation
     for number in range(2):
-        Image.fromarray(with_name(tissue(number))).save(made.incoming("site") / f"{number}.png", exif=exif)
-    (made.incoming("site") / "labels.csv").write_text("file,view\n0.png,AP\n1.png,PA\n")
+        pixels = with_name(tissue(number))
+        Image.fromarray(pixels[:, : len(pixels)] if square else pixels).save(made.incoming("site") / f"{number}.{kind}", exif=exif)
+    (made.incoming("site") / "labels.csv").write_text(f"file,view\n0.{kind},AP\n1.{kind},PA\n")
     return made
 
 
@@ -269,9 +284,13 @@ def test_pictures_of_a_site_that_names_its_modality_follow_its_rules(tmp_path: P
     assert summary(plain)["burned_in"]["at_risk"] == {"US": 2} and summary(plain)["modalities"] == {"US": 2}
 
 
-def test_a_picture_that_exif_turns_on_its_side_is_refused_by_a_rule(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="2 of 2 image files rejected \\(crop_does_not_fit 2\\)"):
-        convert(pictures(tmp_path, RULE + "modality: US\n", turned=True), "site")
+@pytest.mark.parametrize("square", [False, True])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_picture_that_exif_turns_or_mirrors_is_refused_by_a_rule(tmp_path: Path, orientation: int, kind: str, square: bool) -> None:
+    made = pictures(tmp_path, f"crop: [{{keep: [{STRIP}, 0, 40, 40]}}]\n", orientation, kind, square)
+    outcomes = [read(plan, windowed=False) for plan in found(made).plans]
+    assert [[(reject.reason, "EXIF" in reject.found) for reject in rejects] for rejects in outcomes] == [[("crop_does_not_fit", True)]] * 2
 
 
 def test_a_nifti_volume_is_cut_along_its_rows_and_columns(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from PIL import Image
 from pydicom.encaps import generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from data_prep import dicom, raster
+from data_prep import raster
 from data_prep.rejects import Rejected
-from tests.data_prep.made_dicom import as_bytes, encapsulated, grey
+from tests.data_prep.made_dicom import as_bytes, encapsulated, grey, read_pixels
 from tests.data_prep.mutants import PHOTOGRAPH, PIXELS, picture
 
 FLAT = PIXELS[0]
@@ -85,12 +85,12 @@ def test_a_frame_of_another_size_than_its_header_is_refused(syntax: str, marker:
     stream = next(generate_frames(data.PixelData, number_of_frames=1))
     place = stream.index(marker) + skip
     content = as_bytes(encapsulated(data, syntax, stream[:place] + said + stream[place + len(said) :]))
-    rejected = refusal(lambda: dicom.read_pixels(io.BytesIO(content)))
+    rejected = refusal(lambda: read_pixels(content))
     assert rejected.reason in ("not_decodable", "truncated") and rejected.found.startswith("a compressed image")
 
 
 def test_an_rle_frame_that_is_too_short_for_its_header_is_refused() -> None:
     data = grey(FLAT, RLELossless)
     data.Rows = data.Columns = 4096
-    rejected = refusal(lambda: dicom.read_pixels(io.BytesIO(as_bytes(data))))
+    rejected = refusal(lambda: read_pixels(as_bytes(data)))
     assert (rejected.reason, rejected.found) == ("truncated", "a compressed image that is too short for its header")

@@ -21,9 +21,9 @@ from data_prep.decode import Decoded
 from data_prep.deidentify import new_secret
 from data_prep.index import COLUMNS as INDEX
 from data_prep.parallel import in_order
-from data_prep.records import COLUMNS, read_studies
+from data_prep.records import COLUMNS, pixel_hash, read_studies
 from data_prep.rejects import REASONS
-from data_prep.scan import locate, scan
+from data_prep.scan import count_classes, locate, scan
 from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp, volume, write
 from workspace.errors import Refusal
 from workspace.paths import Workspace
@@ -257,7 +257,8 @@ def test_scanning_with_a_borrowed_secret_writes_nothing_and_samples_pixels(tmp_p
     made = messy(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     found = scan(made, "site", load_site(made, "site"), load_params(made), root=made.incoming("site"), secret=new_secret())
-    assert found.classes == {"AP": {"records": 6, "patients": 3}, "PA": {"records": 3, "patients": 2}} and found.patients == 5
+    classes = count_classes(found.site, (plan.row for plan in found.plans))
+    assert classes == {"AP": {"records": 6, "patients": 3}, "PA": {"records": 3, "patients": 2}}
     assert [isinstance(outcome, Decoded) for _, outcome in stage.read_pixels(found, found.plans[:4])] == [True] * 4
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -361,8 +362,25 @@ def test_a_volume_in_a_flat_study_and_conflicting_labels_are_rejected(tmp_path: 
     assert summary(made)["rejects"]["conflicting_labels"] == 9 and summary(made)["records"] == 1
 
 
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "dcm"])
+def test_a_window_in_physical_units_needs_a_file_that_says_what_its_grey_values_mean(tmp_path: Path, kind: str) -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    for modality, grey_records in {"CT": 0, "MR": 1}.items():
+        made = workspace(tmp_path / modality, "{file: labels.csv, match: file, class: view}", extra=f"modality: {modality}\nmax_rejected: 0.5")
+        export = made.incoming("site")
+        if kind == "dcm":
+            write(grey(pixels, Modality=modality), export / "grey.dcm")
+            write(colour(np.stack([pixels] * 3, axis=-1), Modality=modality, SOPInstanceUID="1.2.9"), export / "colour.dcm")
+        else:
+            Image.fromarray(pixels).save(export / f"grey.{kind}")
+            Image.fromarray(np.stack([pixels] * 3, axis=-1)).save(export / f"colour.{kind}")
+        (export / "labels.csv").write_text(f"file,view\ngrey.{kind},AP\ncolour.{kind},PA\n")
+        stage.convert(made, "site")
+        assert summary(made)["records"] == 1 + grey_records and summary(made)["rejects"].get("no_rescale", 0) == 1 - grey_records
+
+
 @pytest.mark.parametrize(("repeats", "records"), [("first", 2), ("each", 6)])
-def test_of_a_4d_nifti_the_first_volume_is_used_or_each(tmp_path: Path, repeats: str, records: int) -> None:
+def test_of_a_4d_nifti_the_first_volume_is_used_or_each_and_the_index_counts_its_records(tmp_path: Path, repeats: str, records: int) -> None:
     made = workspace(tmp_path, "{file: labels.csv, match: file, class: view}", size="[8, 8, 8]", extra="")
     made.params_file.write_text(made.params_file.read_text().replace("[8, 8, 8]", f"[8, 8, 8], repeats: {repeats}"))
     values = np.random.default_rng(0).integers(0, 99, (10, 12, 6, 5)).astype(np.int16)
@@ -372,8 +390,11 @@ def test_of_a_4d_nifti_the_first_volume_is_used_or_each(tmp_path: Path, repeats:
     stage.convert(made, "site")
     told, studies = summary(made), read_studies(made.studies("site"))
     assert (told["records"], told["patients"], told["used"], told["rejected"]) == (records, 2, 2, 0)
+    assert told["left_out_frames"] == ({"later_repeat": 4} if repeats == "first" else {}) and told["files"] == 3  # with the table
     assert studies.records["record"].is_unique and set(studies.records["slices"]) == {6}
     assert studies.records["pixel_hash"].nunique() == records - 1  # the first volume is the one that lies beside it
+    assert studies.records["pixel_hash"].to_list() == [pixel_hash(row) for row in studies.pixels]
+    assert sorted(pd.read_parquet(made.studies("site") / "index.parquet")["records"]) == [0, 1, records - 1]  # 0: the table
 
 
 def test_settings_that_mean_nothing_are_refused_together(tmp_path: Path) -> None:

@@ -24,20 +24,20 @@ from data_prep import dicom
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
-from tests.data_prep.made_dicom import NATIVE, as_bytes, colour, encapsulated, grey, ramp
+from tests.data_prep.made_dicom import NATIVE, as_bytes, colour, encapsulated, grey, ramp, read_pixels
 
 
 def header(content: bytes, **options: bool) -> ImageFile:
     return dicom.read_header(io.BytesIO(content), Found("x", Path("x"), len(content)), **options)
 
 
-def pixels(content: bytes, windowed: bool = False) -> Pixels:
-    return dicom.read_pixels(io.BytesIO(content), header(content), windowed)
+def pixels(content: bytes) -> Pixels:
+    return read_pixels(content, header(content))
 
 
-def reason(content: bytes, windowed: bool = False) -> str:
+def reason(content: bytes) -> str:
     with pytest.raises(Rejected) as caught:
-        pixels(content, windowed)
+        pixels(content)
     return caught.value.reason
 
 
@@ -73,7 +73,7 @@ def test_dirty_bits_above_the_stored_ones_are_ignored() -> None:
 def test_lossless_jpeg_is_read_like_its_uncompressed_twin() -> None:
     twin = pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm"))
     assert twin.file_meta.TransferSyntaxUID == JPEGLosslessSV1
-    decoded = dicom.read_pixels(io.BytesIO(Path(get_testdata_file("SC_rgb_jpeg_gdcm.dcm")).read_bytes())).values
+    decoded = read_pixels(Path(get_testdata_file("SC_rgb_jpeg_gdcm.dcm")).read_bytes()).values
     assert tuple(decoded[5, 50]) == (255, 0, 0)  # the file's first bar is red
 
 
@@ -165,10 +165,6 @@ def test_a_capture_that_says_it_shows_no_annotation_is_read() -> None:
     assert np.array_equal(pixels(content).values, ramp())
 
 
-def test_a_window_in_physical_units_needs_a_rescale() -> None:
-    assert reason(as_bytes(grey(ramp())), windowed=True) == "no_rescale"
-
-
 def test_an_unknown_transfer_syntax_is_named_only_if_it_is_public() -> None:
     public = as_bytes(encapsulated(grey(ramp()), MPEG2MPML, b"x"))
     private = MPEG2MPML.replace("10008", "99999")
@@ -182,7 +178,7 @@ def test_an_unknown_transfer_syntax_is_named_only_if_it_is_public() -> None:
 def test_a_file_that_is_no_longer_the_one_scanned_is_rejected() -> None:
     before, after = as_bytes(grey(ramp())), as_bytes(grey(ramp(), SOPInstanceUID="1.2.9"))
     with pytest.raises(Rejected, match="file_changed"):
-        dicom.read_pixels(io.BytesIO(after), header(before))
+        read_pixels(after, header(before))
 
 
 def test_facts_pass_their_gates_or_are_missing() -> None:

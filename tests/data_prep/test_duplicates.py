@@ -72,6 +72,12 @@ def test_an_array_too_small_for_the_hash_has_none_and_is_near_to_nothing():
     assert len(near_pairs(records(["", ""]))) == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_records_that_all_lack_the_hash_tie_nobody_and_pandas_does_not_mind():
+    without = records(["", ""]).assign(perceptual_hash=np.nan)
+    assert count_duplicates(without)["near_pairs"] == 0 and len(near_pairs(without)) == 0
+
+
 @pytest.mark.parametrize("bits", [0, NEAR, NEAR + 1])
 def test_two_hashes_are_near_up_to_the_stated_number_of_bits(bits):
     start = RNG.bytes(BITS // 8)

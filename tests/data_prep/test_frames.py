@@ -16,7 +16,7 @@ from data_prep.image_file import ImageFile
 from data_prep.rejects import Rejected
 from data_prep.series import Volume, group_slices, make_volume, split_repeats
 from data_prep.sources import Found
-from tests.data_prep.made_dicom import as_bytes, enhanced, grey, write
+from tests.data_prep.made_dicom import as_bytes, enhanced, grey, read_pixels, write
 
 COUNT = 6
 PIXELS = np.random.default_rng(0).integers(0, 4000, (2 * COUNT, 40, 40)).astype(np.uint16)  # JPEG 2000's encoder refuses smaller ones
@@ -57,7 +57,7 @@ def test_each_frame_is_rescaled_by_its_own_slope(tmp_path: Path) -> None:
 def test_a_single_frame_of_an_enhanced_object_is_rescaled_too(tmp_path: Path) -> None:
     image = header(enhanced(PIXELS[:1], [0.0], RescaleSlope=[3.0]), tmp_path / "a")
     assert image.shape == (40, 40) and image.facts.spacing == (0.7, 0.5)
-    assert np.array_equal(dicom.read_pixels(io.BytesIO((tmp_path / "a").read_bytes()), image).values, PIXELS[0] * 3.0)
+    assert np.array_equal(read_pixels((tmp_path / "a").read_bytes(), image).values, PIXELS[0] * 3.0)
 
 
 @pytest.mark.parametrize("told_apart_by", [

@@ -1,9 +1,13 @@
 """The labels table: tolerant of how it is written, strict about what it says, silent about whom it names."""
 
+from pathlib import Path
+
 import pytest
 
+from data_prep.image_file import Facts, ImageFile
 from data_prep.labels import LabelTable, read_labels
-from data_prep.matching import match_places
+from data_prep.matching import match_images, match_places
+from data_prep.sources import Found
 from workspace.errors import Refusal
 from workspace.settings import Labels, Site
 
@@ -62,9 +66,14 @@ def test_rows_that_contradict_each_other_are_refused_by_line() -> None:
     assert len(read("PatientID,view\nZ1,AP\nZ1,AP\n").rows) == 1
 
 
-def test_a_missing_column_lists_the_columns_that_look_like_names() -> None:
-    message = refusal("patient_id,view,ZZPHI-12345\nZ1,AP,x\n")
-    assert "found the columns patient_id, view and 1 more; need a column PatientID" in message
+def test_a_missing_column_shows_the_columns_that_are_spelt_nearly_like_a_wanted_one() -> None:
+    message = refusal("patient_id,view,ZZPHI-12345,Patient - ID,Notes\nZ1,AP,x,y,z\n")
+    assert "found 5 columns, among them patient_id, view, Patient - ID; need a column PatientID" in message
+
+
+def test_a_table_without_a_header_line_shows_no_patients_name() -> None:
+    message = refusal("ZZPHI Anna,AP\nZZPHI John,PA\n")
+    assert "labels.csv header: found 2 columns; need a column PatientID; do correct labels" in message and "AP" not in message
 
 
 def test_every_problem_of_the_header_is_told_at_once() -> None:
@@ -130,6 +139,13 @@ def test_folders_within_each_other_must_agree() -> None:
     assert match_places(agree, names, "labels.csv") == {"p/late/1.dcm": ["p", "p/late"], "p/2.dcm": ["p"]}
     with pytest.raises(Refusal, match=r"contradict another row of the same image \(lines 2 and 3\); need one class and one patient"):
         match_places(read("folder,view\np,AP\np/late,PA\n", match="folder"), names, "labels.csv")
+
+
+def test_of_folders_within_each_other_the_deepest_one_says_the_age_whatever_their_names_lengths() -> None:
+    table = read("folder,view,years\nfirst,AP,61\nvery_long_name,AP,60\n", match="folder", age="years")
+    image = ImageFile(Found("very_long_name/first/1.png", Path("1.png"), 1), "png", (9, 9), Facts("PNG"))
+    matched = match_images([image], [], table, Labels(**{"file": "t", "match": "folder", "class": "view"}), "t")
+    assert matched.rows["very_long_name/first/1.png"].age == 61 and matched.unmatched == {}
 
 
 def test_a_folder_name_that_fits_several_folders_is_refused_by_line() -> None:

@@ -117,6 +117,22 @@ def test_rows_without_an_image_and_images_without_a_row_are_listed(tmp_path: Pat
     assert b"ZZPHI" not in b"".join(path.read_bytes() for path in made.studies("site").iterdir())
 
 
+@pytest.mark.parametrize(("match", "value"), [("PatientID", "ZZPHI9"), ("StudyInstanceUID", "1.2.4.9"), ("AccessionNumber", "ZZ9")])
+def test_a_row_whose_only_image_was_rejected_is_not_told_that_the_export_holds_none(tmp_path: Path, match: str, value: str) -> None:
+    made = site(tmp_path, f"{{file: labels.csv, match: {match}, class: view}}", f"{match},view\nZZPHI0,AP\n1.2.4.0,AP\nZZ0,AP\n{value},PA\n",
+                AccessionNumber=["ZZ0"] * 4)
+    lost = grey(ramp(), SOPInstanceUID="1.2.3.9", PatientID="ZZPHI9", StudyInstanceUID="1.2.4.9", AccessionNumber="ZZ9")
+    cut = made.incoming("site") / "cut.dcm"
+    write(lost, cut)
+    cut.write_bytes(cut.read_bytes()[:-50])
+    made.site_file("site").write_text(made.site_file("site").read_text() + "max_rejected: 0.9\n")
+    stage.convert(made, "site")
+    with (made.studies("site") / "unmatched.csv").open() as file:
+        row = list(csv.DictReader(file))[-1]
+    assert (row["line"], row["found"]) == ("5", "no image that could be used") and "look in rejects.csv" in row["do"]
+    assert summary(made)["rejects"]["truncated"] == 1
+
+
 def test_rows_that_say_the_same_twice_all_count_as_matched(tmp_path: Path) -> None:
     made = site(tmp_path, "{file: labels.csv, match: PatientID, class: view}",
                 "PatientID,view\nZZPHI0,AP\nZZPHI0,AP\nZZPHI1,PA\n")

@@ -15,7 +15,7 @@ from data_prep.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
 from data_prep.scan import examine
 from data_prep.sources import Found, opened
-from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp
+from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp, read_pixels
 from tests.data_prep.test_pydicom_files import FILES
 
 SIGNED = (ramp().astype(np.int32) - 2000).astype(np.int16)
@@ -27,22 +27,21 @@ def header(content: bytes) -> ImageFile:
     return dicom.read_header(io.BytesIO(content), Found("x", Path("x"), len(content)))
 
 
-def outcome(content: bytes, image: ImageFile, windowed: bool) -> Pixels | str:
+def outcome(content: bytes, image: ImageFile) -> Pixels | str:
     try:
-        return dicom.read_pixels(io.BytesIO(content), image, windowed)
+        return read_pixels(content, image)
     except Rejected as rejected:
         return f"{rejected.reason} {rejected.found}"
 
 
 def assert_both_ways_are_equal(content: bytes, image: ImageFile) -> None:
-    for windowed in (False, True):
-        fast, slow = outcome(content, image, windowed), outcome(content, replace(image, native=None), windowed)
-        if isinstance(slow, str) or isinstance(fast, str):
-            assert fast == slow
-            continue
-        assert fast.values.dtype == slow.values.dtype and np.array_equal(fast.values, slow.values)
-        assert (fast.valid is None) == (slow.valid is None) and fast.inverted == slow.inverted
-        assert fast.valid is None or np.array_equal(fast.valid, slow.valid)
+    fast, slow = outcome(content, image), outcome(content, replace(image, native=None))
+    if isinstance(slow, str) or isinstance(fast, str):
+        assert fast == slow
+        return
+    assert fast.values.dtype == slow.values.dtype and np.array_equal(fast.values, slow.values)
+    assert (fast.valid is None) == (slow.valid is None) and (fast.inverted, fast.rescaled) == (slow.inverted, slow.rescaled)
+    assert fast.valid is None or np.array_equal(fast.valid, slow.valid)
 
 
 def with_lut() -> Dataset:
@@ -118,6 +117,11 @@ def test_what_is_not_plain_is_parsed(made: Dataset) -> None:
     assert header(as_bytes(made)).native is None
 
 
+def test_files_that_are_described_alike_share_one_description() -> None:
+    first, second, other = (header(as_bytes(grey(ramp(rows), SOPInstanceUID=f"1.2.{rows}.{at}"))).native for at, rows in enumerate((12, 12, 14)))
+    assert first.description is second.description and other.description["rows"] == 14
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_the_files_that_pydicom_ships_are_the_same_both_ways(name: str) -> None:
     found = Found(name, FILES[name], FILES[name].stat().st_size)
@@ -133,11 +137,11 @@ def test_a_file_that_changed_since_the_scan_is_parsed_again() -> None:
     rescaled = as_bytes(grey(ramp(), PatientName="ZZPHI^A", RescaleSlope=2, RescaleIntercept=0))
     longer = as_bytes(grey(ramp(), PatientName="ZZPHI^LONGER", RescaleSlope=1, RescaleIntercept=0))
     assert len(rescaled) == len(before) < len(longer)
-    assert np.array_equal(outcome(rescaled, image, False).values, ramp() * 2.0)
-    assert np.array_equal(outcome(longer, image, False).values, ramp())
+    assert np.array_equal(outcome(rescaled, image).values, ramp() * 2.0)
+    assert np.array_equal(outcome(longer, image).values, ramp())
     for changed in (as_bytes(grey(ramp(), SOPInstanceUID="1.2.3.9", PatientName="ZZPHI^A", RescaleSlope=1, RescaleIntercept=0)),
                     as_bytes(grey(ramp(10, 12), PatientName="ZZPHI^A", RescaleSlope=1, RescaleIntercept=0))):
-        assert outcome(changed, image, False) == "file_changed "
+        assert outcome(changed, image) == "file_changed "
     for cut in (1, 50, len(before) - 300):
-        assert outcome(before[:-cut], image, False) == outcome(before[:-cut], replace(image, native=None), False)
-    assert np.array_equal(outcome(before[:-1] + b"\1", image, False).values[-1, -1], ramp()[-1, -1] % 256 + 256)
+        assert outcome(before[:-cut], image) == outcome(before[:-cut], replace(image, native=None))
+    assert np.array_equal(outcome(before[:-1] + b"\1", image).values[-1, -1], ramp()[-1, -1] % 256 + 256)

@@ -9,13 +9,13 @@ import nibabel.testing
 import numpy as np
 import pytest
 
-from data_prep import dicom, nifti
+from data_prep import nifti
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import check_affine, to_common
 from data_prep.rejects import Reject, Rejected
 from data_prep.scan import examine
 from data_prep.sources import Found, opened
-from tests.data_prep.made_dicom import volume, write
+from tests.data_prep.made_dicom import read_pixels, volume, write
 
 RAS = np.diag([0.5, 0.7, 2.0, 1.0])
 
@@ -66,8 +66,7 @@ def test_a_dicom_series_and_its_nifti_have_one_array_order(tmp_path: Path) -> No
     _, pixels = read(save(tmp_path / "x.nii", columns_rows_slices.astype(np.int16), ras))
     decoded = []
     for number, data in enumerate(slices):
-        with write(data, tmp_path / str(number)).open("rb") as stream:
-            decoded.append(dicom.read_pixels(stream).values.T)
+        decoded.append(read_pixels(write(data, tmp_path / str(number)).read_bytes()).values.T)
     assert np.array_equal(pixels.values, to_common(np.stack(decoded, axis=-1), ras))
     assert np.array_equal(pixels.values[3], slices[3].pixel_array)  # an axial series keeps its own rows and columns
 

@@ -58,6 +58,17 @@ def refusal(made: Workspace) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("kind", SHAPES)
+def test_grey_arrays_are_not_taken_for_hounsfield_units(tmp_path: Path, kind: str) -> None:
+    made = site(tmp_path, arrays(kind), kind)
+    made.site_file("site").write_text(made.site_file("site").read_text() + "modality: CT\n")
+    if kind == "colour":
+        stage.convert(made, "site")
+        assert summary(made)["records"] == 11
+    else:
+        assert "no_rescale 11" in refusal(made)
+
+
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("kind", SHAPES)
 def test_every_image_becomes_a_record_with_its_label(tmp_path: Path, kind: str, packed: bool) -> None:

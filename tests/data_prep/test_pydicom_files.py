@@ -18,6 +18,7 @@ from data_prep.quiet import quiet
 from data_prep.rejects import REASONS, Reject, Rejected
 from data_prep.scan import examine
 from data_prep.sources import Found, opened
+from tests.data_prep.made_dicom import unchecked
 
 FOLDERS = Path(pydicom.__file__).parent / "data", Path(data_store.__file__).parent / "data"  # of pydicom and pydicom-data
 FILES = {str(path.relative_to(folder)): path for folder in FOLDERS for path in sorted(folder.rglob("*"))
@@ -65,8 +66,9 @@ def by_pydicom(data: Dataset) -> np.ndarray:
 
 def decoded(path: Path) -> list[Pixels]:
     image = examined(path)
+    wanted = image.slices if isinstance(image, ImageFile) else [unchecked(content(path))]
     with opened(Found(path.name, path, path.stat().st_size)) as stream:
-        return dicom.read_slices(stream, image.slices if isinstance(image, ImageFile) else [None])
+        return dicom.read_slices(stream, wanted)
 
 
 def assert_same(path: Path) -> None:

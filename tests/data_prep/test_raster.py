@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 
 from data_prep import raster
+from data_prep.as_nifti import TOLD, write_nifti
+from data_prep.decode import Planned
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
+from data_prep.scan import examine
 from data_prep.sources import Found
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (12, 10, 3), np.uint8)
@@ -129,3 +132,13 @@ def test_an_eight_bit_tiff_where_zero_is_white_comes_out_bright_side_up() -> Non
 def test_a_picture_that_pillow_takes_for_a_bomb_is_too_large() -> None:
     with pytest.raises(Rejected, match="too_large"):
         header(encode(Image.new("1", (20000, 20000)), "PNG"))
+
+
+def test_a_grey_picture_of_ct_is_flagged_as_one_without_a_rescale(tmp_path: Path) -> None:
+    for modality, mode, flagged in (("CT", "L", True), ("CT", "RGB", False), ("MR", "L", False)):
+        path = tmp_path / f"{modality}{mode}.png"
+        path.write_bytes(encode(Image.fromarray(PICTURE).convert(mode), "PNG"))
+        image = examine(Found(path.name, path, path.stat().st_size))
+        row = dict.fromkeys((*TOLD, "spacing")) | {"modality": modality}
+        told = write_nifti(Planned("", (image,), row), path.stem, tmp_path)
+        assert ("no_rescale" in told["flags"]) == flagged

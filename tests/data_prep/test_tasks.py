@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from data_prep.episodes import draw_episodes, drop_small_classes, site_pools
 from data_prep.groups import group_of
 from data_prep.images import Images
-from data_prep.meta_split import MetaSplit, SourceSite
+from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
 from data_prep.split import gather
 from data_prep.tasks import make_tasks, split_records
 from workspace.errors import Refusal
@@ -157,6 +157,17 @@ def test_who_is_tied_to_a_patient_asked_at_another_site_does_not_train_there():
     about = {"task": "t", "classes": ["a", "b"], "secret": "s"}
     kept = gather({"north": north, "east": east}, {"north": about, "east": about}).sites["east"].records
     assert not {asked, second} & set(kept["patient"]) and len(kept) == len(east) - 4
+
+
+@pytest.mark.parametrize("tie", ["study", "series"])
+def test_a_person_with_two_keys_who_is_asked_at_one_site_does_not_train_at_another_with_the_same_study_or_series(tie):
+    north, east = (split_records(cohort(prefix=prefix), "source", CHOSEN) for prefix in "ne")
+    east["pixel_hash"] = "e" + east["pixel_hash"]
+    at = east.index[east["split"] == "train"][0]
+    east.loc[at, tie] = north.loc[north["split"] == "query", tie].iloc[0]
+    about = {"task": "t", "classes": ["a", "b"], "secret": "s"}
+    site = gather({"north": north, "east": east}, {"north": about, "east": about}).sites["east"]
+    assert east.loc[at, "patient"] not in set(site.records["patient"]) and tuple(site.records) == COLUMNS
 
 
 def test_sources_under_two_secrets_are_refused():

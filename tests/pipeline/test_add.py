@@ -121,7 +121,7 @@ def test_another_role_is_refused_until_the_site_was_removed(workspace):
 @pytest.mark.parametrize(("change", "said"), [
     (("root: /", "root: /nowhere/"), r"root: found nothing at /nowhere/.*; need a folder, a zip"),
     (("round: [r]", "round: [q]"), r"found 40 values of kind under neither classes nor ignore \(lines 2, 4"),
-    (("class: kind", "class: kin"), r"labels.csv header: found the columns file, kind, who; need a column kin"),
+    (("class: kind", "class: kin"), r"labels.csv header: found 3 columns, among them file, who; need a column kin"),
     (("match: file", "mach: file"), r"sites/west.yaml labels.mach: found an unknown setting; need one of .*; do write match"),
     (("labels.csv", "label.csv"), r"found nothing|found no"),
 ])
@@ -143,7 +143,7 @@ def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(w
     said = capsys.readouterr().out
     assert "west: 81 files = 78 used + 2 rejected + 1 no images" in said and "78 were decoded" in said and "ZZPHI" not in said
     assert "labels: 81 rows, 79 matched an image and 2 none; 0 images have no row" in said
-    assert "     1 no_image (line 82): no image in the export; do send the image" in said
+    assert "     1 no_image (line 82): no image that could be used; do send the image" in said
     assert "     1 file_rejected (line 2): no image but a file that is not used; do look for its reason in rejects.csv" in said
     assert "39 records,    39 patients: long" in said and "as a target, k can be up to" in said
     assert re.search(r" 1 empty_file: an empty file or archive; do send the file again\n +such as [0-9a-f]{20}\n", said)

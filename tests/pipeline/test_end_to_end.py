@@ -51,7 +51,8 @@ def shrink(content) -> None:
     content["encoder"]["width"] = 8
     content["train"].update({"device": "cpu", "threads": 1, "checkpoint_every": 2})
     for name, chosen in {"supervised": {"batch": 16}, "prototypical": {"shot": 1, "query": 2, "validation_episodes": 2},
-                         "maml": {"shot": 1, "query": 2, "tasks": 2, "inner_steps": 1, "adapt_steps": 1, "validation_episodes": 2}}.items():
+                         "maml": {"shot": 1, "query": 2, "tasks": 2, "inner_steps": 1, "adapt_steps": 1, "validation_episodes": 2,
+                                  "encoder": {"name": "conv4", "width": 8}}}.items():
         content["learners"][name] = {"steps": 4, "validate_every": 2, **chosen}
     content["adapt"].update({"fine_tuning": {"steps": 2}, "bootstrap": 100})
     content["report"]["shots"] = 2
@@ -61,7 +62,9 @@ def shrink(content) -> None:
 def workspace(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "study"
     run(ROOT, "fewsite", "init", str(folder))
-    (folder / ".fewsite" / "secret").write_text(SECRET)
+    secret = folder / ".fewsite" / "secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
     edit_params(folder, shrink)
     for name in HOSPITALS:
         shutil.copy(ROOT / "sites" / f"{name}.yaml", folder / "sites")

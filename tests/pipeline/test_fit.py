@@ -81,6 +81,14 @@ def test_the_suggestion_is_the_medians_of_the_sources_and_can_be_pasted(tmp_path
     assert "5 volumes of the source sites east (3), north (2); no target was opened" in said and "body voxels of 5 volumes" in said
 
 
+def test_a_volumes_size_is_that_of_what_its_crop_rule_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = study(tmp_path)
+    for name in ("north", "east"):
+        made.site_file(name).write_text(made.site_file(name).read_text() + "crop: [{keep: [4, 10, 16, 20]}]\n")
+    fit(made)
+    assert YAML(typ="safe").load(capsys.readouterr().out)["convert"]["size"] == [12, 16, 20]  # of 12 x 32 x 40
+
+
 def test_targets_are_never_opened(tmp_path: Path, opened: list[str]) -> None:
     made = study(tmp_path)
     opened.clear()

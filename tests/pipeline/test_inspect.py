@@ -289,6 +289,13 @@ def test_a_hash_leads_back_to_its_file_in_a_workspace_and_nowhere_else(tmp_path:
         show_file(Workspace(tmp_path / "no_workspace"), str(folder), image.name)
 
 
+@pytest.mark.parametrize("path", ["/nowhere/ZZPHI_JANE", "nowhere/zzphi", "ZZPHI_JANE", "zzphi.dcm"])
+def test_a_mistyped_path_is_refused_without_repeating_it(tmp_path: Path, path: str) -> None:
+    with pytest.raises(Refusal, match="PATH: found nothing there; need a site's name, or the path") as refused:
+        show_file(Workspace(tmp_path), path, "0" * 20)
+    assert "zzphi" not in str(refused.value).lower()
+
+
 def test_the_same_files_give_the_same_bytes_under_one_secret(tmp_path: Path) -> None:
     here = Workspace(tmp_path / "workspace")
     here.root.mkdir()

@@ -67,10 +67,12 @@ def west(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def prepared(workspace: Workspace, role: str) -> MetaSplit:
-    """What training may read, with west_finding in `role`."""
-    workspace.params_file.write_text(PARAMS.format(role=role))
+    """What training may read, with west_finding in `role`, which as a target it got after it was converted: convert refuses two roles."""
+    workspace.params_file.write_text(PARAMS.format(role="source"))
     for name in SITES:
         convert(workspace, name)
+    workspace.params_file.write_text(PARAMS.format(role=role))
+    for name in SITES:
         tasks.main(name, "source" if name == "west_view" else role)
     split.main()
     return read_meta_split(workspace)
@@ -127,6 +129,25 @@ def test_a_second_task_without_the_namespace_is_refused_before_it_is_read(west: 
     file.write_text(file.read_text().replace(f"root: {west.root / 'export'}", f"root: {west.root / 'export' / '1'}"))
     with pytest.raises(Refusal, match="reads the same export"):  # a folder within it is the same hospital too
         add_site(west, file, "source", check=True)
+
+
+def test_a_second_task_that_names_the_patient_by_another_column_is_refused_before_it_is_read(west: Workspace) -> None:
+    west.params_file.write_text(PARAMS.format(role="source"))
+    file = west.site_file("west_finding")
+    file.write_text(file.read_text().replace("class: finding}", "class: finding, patient: subject}"))
+    said = (r"sites/west_finding.yaml labels.patient: found 'subject', where sites/west_view.yaml tells the same export's patients by 'PatientID'; "
+            "need one name in both: with two keys")
+    with pytest.raises(Refusal, match=said):
+        convert(west, "west_finding")
+    file.write_text(file.read_text().replace("patient: subject", "patient: PatientID"))  # what the other takes by default
+    convert(west, "west_finding")
+
+
+def test_a_role_that_was_changed_by_hand_is_refused_before_the_export_is_read(west: Workspace) -> None:
+    west.params_file.write_text(PARAMS.format(role="target"))
+    for name, other in (("west_view", "west_finding"), ("west_finding", "west_view")):
+        with pytest.raises(Refusal, match=rf"params.yaml sites.{other}: found '\w+', where {name} reads the same export as a \w+; need one role"):
+            convert(west, name)
 
 
 def test_the_first_sites_name_serves_as_the_namespace_of_the_second(west: Workspace) -> None:
