@@ -14,6 +14,7 @@ import os
 import platform
 import statistics
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.learners.mann import Mann, shuffled
 from models.method import TRAINING, VALIDATION, Source, Variation
-from models.train import train
+from models.train import take_gradient, train
 from workspace.settings import Adapt, Augment, Convert, Encoder, Episodic, Learners, Params, Report, Train
 
 SIDE, DRAWINGS = 28, 20
@@ -86,7 +87,7 @@ def steps_within(seconds: float, model: Any, training: Source, validation: Sourc
     for step in range(10):
         start = time.perf_counter()
         optimiser.zero_grad()
-        model.train().loss(model.batch(training, step)).backward()
+        take_gradient(model.train(), model.batch(training, step), nullcontext())
         optimiser.step()
         if training.images.stored.is_cuda:
             torch.cuda.synchronize()

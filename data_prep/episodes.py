@@ -26,6 +26,11 @@ class Episodes:
     way: int
     step: int = 0  # of training, for what is annealed over it
 
+    def split(self, tasks: int) -> list["Episodes"]:
+        """The same in parts of at most `tasks` tasks."""
+        parts = zip(*(getattr(self, name).split(tasks) for name in ("support", "support_labels", "query", "query_labels")), strict=True)
+        return [Episodes(*part, self.way, self.step) for part in parts]
+
 
 @dataclass(frozen=True)
 class EpisodeRows:

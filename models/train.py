@@ -5,12 +5,14 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
 from data_prep.episodes import refuse_small_classes, site_pools
 from data_prep.images import load_images
@@ -50,18 +52,29 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
         for module in frozen:
             module.eval()
         batch = model.batch(training, step)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed):
-            loss = model.loss(batch)
         optimiser.zero_grad()
-        loss.backward()
+        loss = take_gradient(model, batch, torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed))
         optimiser.step()
         state.step = step + 1
-        state.recent.append(loss.detach().cpu())
+        state.recent.append(loss.cpu())
         if state.step % settings.validate_every == 0 or state.step == settings.steps:
             _validate(model, validation, state)
         if state.step % params.train.checkpoint_every == 0:
             save(state, optimiser)
     return state
+
+
+def take_gradient(model: Any, batch: Any, precision: AbstractContextManager[Any]) -> Tensor:
+    """Add the gradient of a step's loss, a chunk of tasks after the other where the learner says so; returns the loss."""
+    chunk = getattr(model.settings, "chunk", None)
+    parts = [(batch, 1.0)] if chunk is None else [(part, len(part.support) / len(batch.support)) for part in batch.split(chunk)]
+    losses = []
+    for part, share in parts:
+        with precision:
+            loss = share * model.loss(part)
+        loss.backward()
+        losses.append(loss.detach())
+    return torch.stack(losses).sum()
 
 
 def _validate(model: Any, validation: Source, state: TrainingState) -> None:

@@ -276,6 +276,7 @@ class Prototypical(Episodic):
 
 class Maml(Episodic):
     tasks: Count = 4  # episodes in one step
+    chunk: Count = 4  # of them, whose gradient is taken at once: memory grows with the chunk, not with `tasks`
     inner_rate: Annotated[float, Field(gt=0)] = 0.05  # of the gradient steps on a support
     inner_steps: Annotated[int, Field(ge=0)] = 3  # in training
     adapt_steps: Annotated[int, Field(ge=0)] = 10  # at a site

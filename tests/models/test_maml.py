@@ -1,3 +1,5 @@
+import gc
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -8,6 +10,7 @@ from torch import nn
 from data_prep.episodes import Episodes
 from models.learners.maml import HEAD, Maml, step_weights
 from models.support import Support
+from models.train import take_gradient
 from workspace.settings import Maml as Settings
 
 
@@ -201,3 +204,41 @@ def test_anil_trains_under_mixed_precision():
 def test_settings_that_contradict_each_other_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         Settings(**wrong)
+
+
+class Counted:
+    """A tensor that the graph keeps until its backward pass; `alive` holds the bytes of all of them, now and at most."""
+
+    alive, most = 0, 0
+
+    def __init__(self, tensor: torch.Tensor):
+        self.tensor = tensor
+        Counted.alive += tensor.nbytes
+        Counted.most = max(Counted.most, Counted.alive)
+
+    def __del__(self):
+        Counted.alive -= self.tensor.nbytes
+
+
+def most_kept(tasks: int, chunk: int) -> int:
+    """Bytes that the graph of one training step keeps at most."""
+    Counted.alive = Counted.most = 0
+    with torch.autograd.graph.saved_tensors_hooks(Counted, lambda kept: kept.tensor):
+        take_gradient(small(chunk=chunk).train(), episodes(tasks), nullcontext())
+    gc.collect()
+    return Counted.most
+
+
+def test_memory_is_flat_over_tasks_in_chunks_and_not_without():
+    assert most_kept(tasks=12, chunk=2) <= 1.2 * most_kept(tasks=2, chunk=2)
+    assert most_kept(tasks=12, chunk=12) > 4 * most_kept(tasks=2, chunk=2)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_chunks_give_the_gradient_and_the_loss_of_all_tasks_at_once(chunk):
+    whole, parts = small().train(), small(chunk=chunk).train()
+    together = whole.loss(episodes(5))
+    together.backward()
+    torch.testing.assert_close(take_gradient(parts, episodes(5), nullcontext()), together.detach())
+    for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
