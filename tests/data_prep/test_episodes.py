@@ -60,8 +60,9 @@ def test_an_episode_is_a_pure_function_of_seed_and_index():
 
 def test_episodes_are_the_same_in_another_process_with_another_hash_seed():
     code = (f"import hashlib, runpy; here = runpy.run_path({__file__!r})\n"
-            "drawn = [here['draw_episodes'](here['POOLS'], (1, 0), i, **here['SHAPE']).support.tobytes() for i in range(20)]\n"
-            "print(hashlib.sha256(b''.join(drawn)).hexdigest())")
+            "drawn = [here['draw_episodes'](here['POOLS'], (1, 0), i, **here['SHAPE'], cross_site=0.5) for i in range(20)]\n"
+            "parts = [part for rows in drawn for part in (rows.support.tobytes(), rows.query.tobytes(), ' '.join(rows.names).encode())]\n"
+            "print(hashlib.sha256(b''.join(parts)).hexdigest())")
     said = {subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()},
                            capture_output=True, text=True, check=True).stdout for seed in ("1", "2")}
     assert len(said) == 1
@@ -78,6 +79,16 @@ def test_all_classes_of_a_site_still_give_fresh_supports_and_permuted_labels():
             if rows.support.shape[1] == 3]
     assert len({support.tobytes() for support in full}) == len(full)
     assert len({owner(support[0, 0])[1] for support in full}) == 3
+
+
+def test_classes_that_are_called_by_numbers_with_gaps_are_labelled_from_0_on():
+    gaps = pool("north", "chest", {"10": 9, "2": 9, "-7": 9})
+    rows = draw_episodes([gaps], (0, 0), 0, Episodic(way=3, min_way=3, shot=2, query=2), tasks=2)
+    assert rows.query_labels.tolist() == [[0, 0, 1, 1, 2, 2]] * 2
+    for support, query in zip(rows.support, rows.query.reshape(2, 3, 2), strict=True):  # a label's support and query are of one class
+        classes = [{label for label, patients in gaps.patients.items() for own in patients if set(own) & {*s, *q}}
+                   for s, q in zip(support, query, strict=True)]
+        assert sorted(map(tuple, classes)) == [("-7",), ("10",), ("2",)]
 
 
 def test_ways_run_from_two_to_as_many_as_a_site_has():

@@ -38,6 +38,16 @@ def test_attention_is_the_softmax_of_scaled_cosines():
     torch.testing.assert_close(chosen.logits(batch)[0].exp(), weights @ F.one_hot(batch.support_labels[0], 3).float())
 
 
+def test_the_scale_of_the_cosine_is_learned():
+    chosen, batch = model(), episodes()
+    chosen.loss(batch).backward()
+    assert chosen.log_scale.grad.abs() > 0
+    cosines = chosen.logits(batch).softmax(-1)
+    with torch.no_grad():
+        chosen.log_scale.add_(5.0)
+    assert chosen.logits(batch).softmax(-1).max(-1).values.mean() > cosines.max(-1).values.mean()
+
+
 def test_the_full_context_of_an_image_depends_on_the_whole_support_and_not_on_its_order():
     context = model(full_context=True).context
     support = torch.rand(1, 4, 4)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from data_prep.episodes import draw_episodes
+from models import method
 from models.build import build_learner, load_learner
 from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state
 from models.method import Variation
@@ -102,6 +104,15 @@ def test_the_best_validated_weights_are_kept_not_the_last(sources, monkeypatch):
     state = train(model, *sources, PARAMS)
     assert (state.best_step, state.best_validation) == (4, 0.9)
     assert any(not torch.equal(state.best[key], value) for key, value in model.state_dict().items())
+
+
+def test_validation_takes_exactly_the_episodes_that_were_asked_for_and_always_the_same(sources, monkeypatch):
+    _, validation = sources
+    model, drawn = fresh("prototypical", validation_episodes=7).eval(), []
+    monkeypatch.setattr(method, "draw_episodes", lambda pools, seed, index, *rest, **more:
+                        drawn.append((seed, index)) or draw_episodes(pools, seed, index, *rest, **more))
+    assert model.validate(validation) == model.validate(validation)
+    assert drawn == [(validation.seed, index) for index in range(7)] * 2
 
 
 def test_queries_are_never_augmented(sources):
