@@ -305,7 +305,7 @@ class Relation(Episodic):
 
 
 class Siamese(Episodic):
-    pass
+    units: Count = 512  # of the layer in which two images are compared (the paper's: 4096)
 
 
 class Mann(Episodic):

@@ -9,6 +9,10 @@ from models.method import Learner
 from models.support import Support, class_means
 from workspace.settings import Siamese as Settings
 
+# Every difference counts against likeness from the start: with signs at random, a short training was spent on finding them.
+FIRST_WEIGHT = -0.2
+EVEN = 0.1  # mean difference at which the odds start even
+
 
 class Siamese(Learner):
     """Tell whether two images are of one class, by a learned weighting of how far their embeddings lie apart, axis by axis.
@@ -19,8 +23,10 @@ class Siamese(Learner):
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
         self.encoder = encoder
-        self.project = nn.Linear(features, features)
-        self.same = nn.Linear(features, 1)
+        self.project = nn.Linear(features, settings.units)
+        self.same = nn.Linear(settings.units, 1)
+        nn.init.constant_(self.same.weight, FIRST_WEIGHT)
+        nn.init.constant_(self.same.bias, -FIRST_WEIGHT * settings.units * EVEN)
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
         return self.project(self.encoder(images)).sigmoid()

@@ -9,12 +9,19 @@ from workspace.settings import Siamese as Settings
 
 def model() -> Siamese:
     torch.manual_seed(0)
-    return Siamese(torch.nn.Flatten(), 4, Settings())
+    return Siamese(torch.nn.Flatten(), 4, Settings(units=4))
 
 
 def test_a_pair_scores_the_same_whichever_comes_first():
     first, second = torch.rand(2, 3, 4), torch.rand(2, 5, 4)
     torch.testing.assert_close(model().pair_odds(first, second), model().pair_odds(second, first).transpose(1, 2))
+
+
+def test_before_any_training_each_difference_makes_a_pair_less_likely():
+    first = torch.full((1, 1, 4), 0.5)
+    others = torch.stack([first[0, 0], *(first[0, 0] + 0.3 * torch.eye(4))])[None]
+    odds = model().pair_odds(first, others)[0, 0]
+    assert (odds[0] > odds[1:]).all() and (odds.diff()[1:].abs() < 1e-6).all()
 
 
 def test_a_class_of_several_shots_scores_the_mean_log_odds_of_its_pairs():
