@@ -8,6 +8,7 @@ drawing a patient of its own. Nothing is chosen on the test characters: the weig
 """
 
 import argparse
+import copy
 import json
 import math
 import os
@@ -20,17 +21,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from data_prep.episodes import SitePool, draw_episodes
 from data_prep.images import Images
 from models.build import build_learner
+from models.checkpoint import TrainingState
 from models.device import choose_device, repeatable
+from models.encoders import network_of
+from models.frozen import features_once
 from models.learners.mann import Mann, shuffled
 from models.method import TRAINING, VALIDATION, Source, Variation
+from models.stages import freeze
 from models.train import take_gradient, train
 from workspace.settings import Adapt, Augment, Convert, Encoder, Episodic, Learners, Params, Report, Train
 
 SIDE, DRAWINGS = 28, 20
+CONVERT = Convert(size=[SIDE, SIDE])
 EPISODES = 600  # of the test
 TEST = 2  # a stream of episodes apart from training's and validation's
 TEST_SEED = 0  # so that every learner and every training seed is asked the same
@@ -51,7 +58,7 @@ TRAINED: dict[str, dict[str, Any]] = {
     "prototypical": {"way": 20, "query": 5, "rate": 2e-3}, "matching": {"way": 20, "query": 5, "rate": 2e-3},
     "key_value": {"way": 20, "query": 5, "rate": 2e-3}, "meta_memory": {"way": 20, "query": 5, "rate": 2e-3},
     "relation": {"way": 5, "query": 5, "tasks": 4}, "siamese": {"way": 30, "query": 4, "rate": 3e-3},
-    "maml": {"way": 5, "query": 10, "tasks": 4, "inner_rate": 0.4, "inner_steps": 2, "adapt_steps": 3, "learned_rates": True},
+    "maml": {"way": 5, "query": 10, "tasks": 4, "rate": 5e-3, "inner_rate": 0.4, "inner_steps": 2, "adapt_steps": 3, "learned_rates": True},
     "mann": {"way": 5, "query": 3, "tasks": 32},
 }
 SHORT_ENCODER = {"maml": {"norm": "group", "width": 32}, "mann": {"width": 32}}
@@ -65,24 +72,23 @@ PAPER: dict[tuple[str, int], dict[str, Any]] = {
 VALIDATIONS = 4  # in a run of so many minutes
 
 
-def read_split(folder: Path, name: str) -> tuple[np.ndarray, SitePool]:
-    """The images (class * drawing, 1, side, side) of one split, ink bright, and the pool that says which rows are whose."""
+def read_sources(folder: Path, seed: int, device: torch.device) -> list[Source]:
+    """Training, validation and test: one array (class * drawing, 1, side, side), ink bright, and a pool each of its rows."""
     with np.load(folder / "omniglot28.npz", allow_pickle=False) as file:
-        images, at = file["images"], {str(label): index for index, label in enumerate(file["classes"])}
-    lines = (folder / f"{name}.txt").read_text().split()
-    turned = [np.rot90(images[at[line.rpartition("/")[0]]], int(line[-3:]) // 90, axes=(1, 2)) for line in lines]
-    stored = np.stack(turned)
-    patients = {line: list(np.arange(DRAWINGS)[:, None] + DRAWINGS * index) for index, line in enumerate(lines)}
-    return np.ascontiguousarray(stored.reshape(-1, 1, SIDE, SIDE)), SitePool("omniglot", "omniglot", patients)
-
-
-def source(folder: Path, name: str, stream: int, seed: int, device: torch.device) -> Source:
-    stored, pool = read_split(folder, name)
-    return Source([pool], Images(torch.from_numpy(stored).to(device), {"omniglot": 0}), (seed, stream), AS_THEY_ARE)
+        drawn, at = file["images"], {str(label): index for index, label in enumerate(file["classes"])}
+    splits = [(folder / f"{name}.txt").read_text().split() for name in ("train", "val", "test")]
+    turned = [np.rot90(drawn[at[line.rpartition("/")[0]]], int(line[-3:]) // 90, axes=(1, 2)) for lines in splits for line in lines]
+    images = Images(torch.from_numpy(np.stack(turned).reshape(-1, 1, SIDE, SIDE)).to(device), {"omniglot": 0})
+    rows, sources = np.arange(len(images.stored)).reshape(-1, DRAWINGS, 1), []
+    for lines, stream in zip(splits, ((seed, TRAINING), (seed, VALIDATION), (TEST_SEED, TEST)), strict=True):
+        own, rows = rows[: len(lines)], rows[len(lines) :]
+        sources.append(Source([SitePool("omniglot", "omniglot", dict(zip(lines, map(list, own), strict=True)))], images, stream, AS_THEY_ARE))
+    return sources
 
 
 def steps_within(seconds: float, model: Any, training: Source, validation: Source) -> int:
-    """How many training steps fit, with VALIDATIONS validations beside them; all are timed first, on a model that is then dropped."""
+    """How many training steps fit, with VALIDATIONS validations beside them; all are timed first, on a copy that is then dropped."""
+    model = copy.deepcopy(model)
     optimiser, times = torch.optim.AdamW(model.parameters()), []
     for step in range(10):
         start = time.perf_counter()
@@ -95,6 +101,26 @@ def steps_within(seconds: float, model: Any, training: Source, validation: Sourc
     start = time.perf_counter()
     model.eval().validate(validation)
     return max(1, math.floor((seconds - VALIDATIONS * (time.perf_counter() - start)) / statistics.median(times[3:])))
+
+
+def fit(learner: str, settings: Episodic, encoder: Encoder, training: Source, validation: Source, given: argparse.Namespace,
+        minutes: float | None, start: nn.Module | None = None) -> tuple[Any, TrainingState]:
+    """The model with its best validated weights, after so many minutes or `settings.steps`. `start`: an encoder that is kept as it is."""
+    began = time.perf_counter()
+    repeatable(given.seed, given.threads)
+    model = build_learner(learner, settings, encoder, CONVERT, {}).to(training.images.stored.device)
+    if start is not None:
+        model.encoder.load_state_dict(start.state_dict())
+        freeze(network_of(model.encoder), "all")
+    with features_once(model, start is not None, training, validation) as sources:
+        steps = steps_within(60 * minutes - (time.perf_counter() - began), model, *sources) if minutes else settings.steps
+        model.settings = settings.model_copy(update={"steps": steps, "validate_every": max(1, math.ceil(steps / VALIDATIONS))})
+        repeatable(given.seed, given.threads)
+        params = Params(sites={"omniglot": "source"}, convert=CONVERT, encoder=encoder, train=Train(learners=[learner]),
+                        adapt=Adapt(methods=[learner]), report=Report(method=learner))
+        state = train(model, *sources, params)
+        model.load_state_dict(state.best)
+    return model.eval(), state
 
 
 def test_accuracy(model: Any, test: Source, way: int, shot: int) -> np.ndarray:
@@ -137,6 +163,8 @@ def main() -> None:
     budget.add_argument("--minutes", type=float, help="of training")
     budget.add_argument("--steps", type=int, help="of training")
     budget.add_argument("--paper", action="store_true", help="the paper's own training, for a GPU")
+    parser.add_argument("--start", nargs=2, metavar=("LEARNER", "MINUTES"),
+                        help="spend so many of --minutes on this learner and keep its encoder as it is for the other")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
@@ -146,6 +174,8 @@ def main() -> None:
     if given.paper and (given.learner, given.way) not in PAPER:
         parser.error(f"--paper: found {given.learner} at {given.way}-way; need one of {', '.join(f'{name} {way}' for name, way in PAPER)}; "
                      "do give --minutes or --steps")
+    if given.start and not given.minutes:
+        parser.error("--start: found no --minutes; need the whole budget, of which the start is a part; do give --minutes")
     own: dict[str, Any] = {}
     network: dict[str, Any] = {"name": "conv4", "norm": "batch", "width": 64, "standardise": False}
     network |= {"norm": "group"} if given.paper and given.learner == "maml" else {} if given.paper else SHORT_ENCODER.get(given.learner, {})
@@ -158,31 +188,23 @@ def main() -> None:
     chosen.setdefault("min_way", chosen["way"])
     if given.steps:
         chosen["steps"] = given.steps
-    settings, encoder, convert = type(Learners().of(given.learner))(**chosen), Encoder(**network), Convert(size=[SIDE, SIDE])
-    device = choose_device(given.device)
-    repeatable(given.seed, given.threads)
-    training, validation = (source(given.data, name, stream, given.seed, device) for name, stream in (("train", TRAINING), ("val", VALIDATION)))
-    test = source(given.data, "test", TEST, TEST_SEED, device)
-    if given.minutes:
-        tried = build_learner(given.learner, settings, encoder, convert, {}).to(device)
-        settings = settings.model_copy(update={"steps": steps_within(60 * given.minutes, tried, training, validation)})
-    settings = settings.model_copy(update={"validate_every": max(1, math.ceil(settings.steps / VALIDATIONS))})
-    repeatable(given.seed, given.threads)
-    model = build_learner(given.learner, settings, encoder, convert, {}).to(device)
-    params = Params(sites={"omniglot": "source"}, convert=convert, encoder=encoder, train=Train(learners=[given.learner]),
-                    adapt=Adapt(methods=[given.learner]), report=Report(method=given.learner))
-    start = time.perf_counter()
-    state = train(model, training, validation, params)
-    seconds = time.perf_counter() - start
-    model.load_state_dict(state.best)
-    model.eval()
+    settings, encoder = type(Learners().of(given.learner))(**chosen), Encoder(**network)
+    training, validation, test = read_sources(given.data, given.seed, choose_device(given.device))
+    began, start = time.perf_counter(), None
+    if given.start:
+        name, first = given.start[0], float(given.start[1])
+        own_first = type(Learners().of(name))(**{"min_way": TRAINED[name]["way"], **TRAINED[name], "shot": given.shot})
+        start = fit(name, own_first, encoder, training, validation, given, first)[0].encoder
+        given.minutes -= first
+    model, state = fit(given.learner, settings, encoder, training, validation, given, given.minutes, start)
+    seconds = time.perf_counter() - began
     accuracy = 100 * test_accuracy(model, test, given.way, given.shot)
     result = {"benchmark": "omniglot", "learner": given.learner, "way": given.way, "shot": given.shot,
               "accuracy": round(float(accuracy.mean()), 2), "half_interval_95": round(1.96 * float(accuracy.std(ddof=1)) / math.sqrt(EPISODES), 2),
               "episodes": EPISODES, "published": PUBLISHED[given.learner].get((given.way, given.shot)),
               "minutes": round(seconds / 60, 2), "steps": state.step, "validation": round(100 * state.best_validation, 2),
-              "settings": settings.model_dump(mode="json", exclude_defaults=True), "encoder": encoder.model_dump(mode="json"),
-              "device": torch.cuda.get_device_name() if device.type == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
+              "start": given.start, "settings": model.settings.model_dump(mode="json", exclude_defaults=True), "encoder": encoder.model_dump(mode="json"),
+              "device": torch.cuda.get_device_name() if training.images.stored.is_cuda else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
               "torch": torch.__version__, "seed": given.seed}
     if isinstance(model, Mann):
         result["by_presentation"] = [round(share, 3) for share in by_presentation(model, test, given.way)]
