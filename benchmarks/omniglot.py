@@ -59,9 +59,9 @@ TRAINED: dict[str, dict[str, Any]] = {
     "key_value": {"way": 20, "query": 5, "rate": 2e-3}, "meta_memory": {"way": 20, "query": 5, "rate": 2e-3},
     "relation": {"way": 5, "query": 5, "tasks": 4}, "siamese": {"way": 30, "query": 4, "rate": 3e-3},
     "maml": {"way": 5, "query": 5, "tasks": 4, "rate": 5e-3, "inner_rate": 0.4, "inner_steps": 2, "adapt_steps": 3, "learned_rates": True},
-    "mann": {"way": 5, "query": 3, "tasks": 32},
+    "mann": {"way": 5, "query": 3, "tasks": 16, "rate": 3e-3, "slots": 40, "heads": 2},
 }
-SHORT_ENCODER = {"maml": {"norm": "group", "width": 32, "standardise": True}, "mann": {"width": 32}}
+SHORT_ENCODER = {"maml": {"name": "conv4-strided", "norm": "group", "width": 32, "standardise": True}}
 # The papers' own training by (learner, way), but for the rate, which falls along a cosine here.
 PAPER: dict[tuple[str, int], dict[str, Any]] = {
     ("prototypical", 5): {"way": 60, "query": 5, "steps": 20000}, ("prototypical", 20): {"way": 60, "query": 5, "steps": 20000},

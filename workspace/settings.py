@@ -182,7 +182,7 @@ class Tasks(Strict):
 
 
 class Encoder(Strict):
-    name: Literal["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0", "efficientnet-lite0"] = "conv4"  # MONAI networks
+    name: Literal["conv4", "conv4-strided", "resnet10", "resnet18", "densenet121", "efficientnet-b0", "efficientnet-lite0"] = "conv4"  # MONAI networks
     norm: Literal["instance", "group", "batch"] = "group"  # batch: with running statistics, not for MAML
     standardise: bool = True  # bring each image and channel to mean 0 and deviation 1 first: takes a site's brightness and stain out
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 64  # channels, a multiple of 8: of every block (conv4) or of the first stage (resnet); the others have their own

@@ -1,8 +1,8 @@
 """Memory-augmented network: Santoro, Bartunov, Botvinick, Wierstra and Lillicrap 2016, sections 2 and 3.
 
 A Neural Turing Machine that is shown images one by one, each with the label of the one before, and writes where its memory is
-least used (LRUA). The controller sees the encoder's features, where the paper's sees pixels; each head writes to a slot of its own,
-with a gate that the controller sets, where the paper learns one number.
+least used (LRUA). The controller sees the encoder's features, normalised over each image, where the paper's sees pixels; each head
+writes to a slot of its own, with a gate that the controller sets, where the paper learns one number.
 """
 
 from dataclasses import dataclass, replace
@@ -55,7 +55,9 @@ class Mann(Learner):
         return self.settings.way
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
-        return self.encoder(images)
+        """Features of mean 0 and deviation 1 an image (Ba et al. 2016): as the encoder gives them, binding to labels took several times as long."""
+        features = self.encoder(images)
+        return F.layer_norm(features, features.shape[1:])
 
     def adapt(self, support: Support) -> tuple[Memory, int]:
         """Show the support in one order, whatever order it comes in; not that of likeness, since training mixes the classes.

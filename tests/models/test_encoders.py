@@ -6,7 +6,8 @@ from models.encoders import build_encoder, feature_shape
 from workspace.errors import Refusal
 from workspace.settings import Encoder
 
-NAMES = ["conv4", "resnet10", "resnet18", "densenet121", "efficientnet-b0", "efficientnet-lite0"]
+CONV4 = ["conv4", "conv4-strided"]
+NAMES = [*CONV4, "resnet10", "resnet18", "densenet121", "efficientnet-b0", "efficientnet-lite0"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -18,14 +19,15 @@ def test_an_encoder_gives_one_vector_an_image_in_2d_and_3d(name, size):
     assert features.isfinite().all()
 
 
+@pytest.mark.parametrize("name", CONV4)
 @pytest.mark.parametrize("size", [[32, 32], [32, 32, 32]], ids=["2d", "3d"])
-def test_conv4_pools_in_two_of_its_blocks_only_for_maps(size):
-    encoder = build_encoder(Encoder(name="conv4", width=16), 1, size, maps=True)
+def test_a_conv4_shrinks_in_two_of_its_blocks_only_for_maps(name, size):
+    encoder = build_encoder(Encoder(name=name, width=16), 1, size, maps=True)
     assert encoder(torch.rand(2, 1, *size)).shape == (2, 16, *[side // 4 for side in size])
-    encoder.load_state_dict(build_encoder(Encoder(name="conv4", width=16), 1, size).state_dict())
+    encoder.load_state_dict(build_encoder(Encoder(name=name, width=16), 1, size).state_dict())
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", NAMES[2:])
 @pytest.mark.parametrize("size", [[64, 32], [32, 64, 32]], ids=["2d", "3d"])
 def test_the_mean_of_an_encoders_maps_is_its_vector(name, size):
     settings = Encoder(name=name, width=16)

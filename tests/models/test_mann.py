@@ -51,6 +51,12 @@ def test_a_first_presentation_is_known_no_more_often_than_the_labels_that_are_le
     assert torch.cat(right).mean() < harmonic + 0.03
 
 
+def test_the_scale_and_the_offset_of_the_encoders_features_make_no_difference():
+    chosen, images = model(), 10 * torch.rand(6, 1, 2, 2)
+    torch.testing.assert_close(chosen.embed(3 * images + 5), chosen.embed(images), atol=1e-3, rtol=0)
+    torch.testing.assert_close(chosen.embed(images).mean(1), torch.zeros(6), atol=1e-5, rtol=0)
+
+
 def test_memory_is_blank_at_the_start_of_each_task_and_none_is_carried_over():
     chosen, support = model(), Support(torch.rand(1, 4, 4), torch.tensor([[0, 1, 2, 0]]), 3)
     first, _ = chosen.adapt(support)
