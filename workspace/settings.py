@@ -216,6 +216,15 @@ class Augment(Strict):
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.0  # relative gain a channel, either way
     noise: Annotated[float, Field(ge=0, le=1)] = 0.03  # highest standard deviation, of full range
     blur: Annotated[float, Field(ge=0, le=5)] = 0.8  # highest standard deviation, pixels
+    bend: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # elastic: highest displacement, of the image's side
+    coarse: Annotated[float, Field(ge=1, le=8)] = 1.0  # lost resolution: longest side of a coarser pixel, in pixels; 1: off
+    bias: Annotated[float, Field(ge=0, le=2)] = 0.0  # MR: highest log gain of a smooth bias field
+    gibbs: Annotated[float, Field(ge=0, lt=1)] = 0.0  # MR: largest share of each axis's spatial frequencies cut off, which rings
+    spike: Annotated[float, Field(ge=0, le=1)] = 0.0  # MR: highest amplitude of a spike's stripes, of the image's mean
+    level: Annotated[float, Field(ge=0, le=1)] = 0.0  # CT: shift of the window, of full range, either way
+    width: Annotated[float, Field(ge=0, lt=1)] = 0.0  # CT: width of the window, relative, either way
+    kernel: Annotated[float, Field(ge=0, le=2)] = 0.0  # CT: sharper or smoother reconstruction: share of an image's fine detail, either way
+    stain: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of haematoxylin, eosin and their residual, relative, either way; images of 3 channels
 
 
 class Train(Strict):
@@ -482,6 +491,10 @@ def _contradictions(file: str, params: Params) -> list[Problem]:
     if wrong := sorted(modality for modality, how in params.convert.intensity.items() if how.n4 and modality != "MR"):
         problems.append(Problem(f"{file} convert.intensity", f"n4 for {', '.join(wrong)}", "n4 for MR alone, where coils make a bias field",
                                 "remove it"))
+    ranges = {"augment": params.augment, "pretrain.views": params.pretrain.views,
+              **{f"task_augment.{task}": own for task, own in params.task_augment.items()}}
+    problems += [Problem(f"{file} {where}.stain", f"{own.stain:g} with convert.channels {params.convert.channels}", "3 channels to tell stains apart",
+                         "set it to 0") for where, own in ranges.items() if own and own.stain and params.convert.channels != 3]
     encoder = params.learners.maml.encoder or params.encoder
     if "maml" in learners and encoder.norm == "batch" and not params.learners.maml.anil:
         problems.append(Problem(f"{file} learners.maml.encoder.norm", "'batch', whose running statistics no inner step can own",

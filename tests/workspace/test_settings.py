@@ -58,6 +58,7 @@ def test_all_problems_come_at_once(tmp_path):
     (("[64, 64]", "[64, 64], intensity: {MR: {}}"), "convert.intensity.MR: found {}; need one of window, percentiles and zscore"),
     (("[64, 64]", "[64, 64], intensity: {MR: {zscore: 3, window: [0, 9]}}"), "need one of window, percentiles and zscore"),
     (("[64, 64]", "[64, 64], intensity: {MR: {window: [0, 9], n4: true}}"), "need n4 with percentiles or zscore, since it changes"),
+    (("sites:", "augment: {stain: 0.2}\nsites:"), "augment.stain: found 0.2 with convert.channels 1; need 3 channels"),
     (("[64, 64]", "[64, 64], intensity: {default: {zscore: 3, n4: true}}"), "convert.intensity: found n4 for default; need n4 for MR alone"),
     (("[64, 64]", "[64, 64], window: {CT: [0, 9]}"), "convert.window: found an unknown setting; need one of size, spacing"),
     (("[64, 64]", "[64, 64], spacing: [1, 1, 1]"), "convert.spacing: found a spacing of volumes beside the size of images"),
