@@ -43,7 +43,7 @@ def monai_transforms(shape: tuple[int, ...], scanner: bool) -> Compose:
         RandScaleIntensityd(at, factors=0.2, prob=1.0), RandShiftIntensityd(at, offsets=0.1, prob=1.0),
         RandAdjustContrastd(at, prob=1.0, gamma=(0.74, 1.35)), RandGaussianNoised(at, prob=1.0, std=0.03)]
     effects = [RandBiasFieldd(at, prob=1.0, coeff_range=(0.0, 0.3)), RandKSpaceSpikeNoised(at, prob=1.0),
-               RandGibbsNoised(at, prob=1.0, alpha=(0.0, 0.4)), RandSimulateLowResolutiond(at, prob=1.0, zoom_range=(0.5, 1.0))]
+               RandGibbsNoised(at, prob=1.0, alpha=(0.0, 0.4)), RandSimulateLowResolutiond(at, prob=1.0, zoom_range=(0.5, 1.0), upsample_mode="bilinear" if len(sides) == 2 else "trilinear")]
     return Compose(parts + (effects if scanner else []))
 
 
