@@ -58,7 +58,7 @@ TRAINED: dict[str, dict[str, Any]] = {
     "prototypical": {"way": 20, "query": 5, "rate": 2e-3}, "matching": {"way": 20, "query": 5, "rate": 2e-3},
     "key_value": {"way": 20, "query": 5, "rate": 2e-3}, "meta_memory": {"way": 20, "query": 5, "rate": 2e-3},
     "relation": {"way": 5, "query": 5, "tasks": 4}, "siamese": {"way": 30, "query": 4, "rate": 3e-3},
-    "maml": {"way": 5, "query": 5, "tasks": 4, "rate": 5e-3, "inner_rate": 0.4, "inner_steps": 2, "adapt_steps": 3, "learned_rates": True},
+    "maml": {"way": 5, "query": 10, "tasks": 4, "rate": 5e-3, "inner_rate": 0.4, "inner_steps": 2, "adapt_steps": 3, "learned_rates": True},
     "mann": {"way": 5, "query": 3, "tasks": 16, "rate": 3e-3, "slots": 40, "heads": 2},
 }
 SHORT_ENCODER = {"maml": {"name": "conv4-strided", "norm": "group", "width": 32, "standardise": True}}
