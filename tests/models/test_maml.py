@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.func import functional_call
 
 from data_prep.episodes import Episodes
 from models.learners.maml import HEAD, Maml, step_weights
@@ -52,6 +53,25 @@ def test_the_second_order_gradient_equals_finite_differences_in_float64():
     model = small().train()
     for name, gradient in loss_gradient(model).items():
         torch.testing.assert_close(gradient, finite_difference(model, name), rtol=1e-6, atol=1e-8, msg=name)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_gradient_is_that_of_the_plain_loop_which_moves_every_weight_at_every_step(steps):
+    model, given = small().train(), episodes()
+    model.settings = model.settings.model_copy(update={"inner_steps": steps})
+    found, losses = loss_gradient(model), []
+    model.zero_grad()
+    for support, labels, query, query_labels in zip(given.support, given.support_labels, given.query, given.query_labels, strict=True):
+        body, head = dict(model.encoder.named_parameters()), model.class_vector.expand(given.way, -1)
+        for _ in range(steps):
+            loss = F.cross_entropy(functional_call(model.encoder, body, (support,)) @ head.T, labels)
+            *gradients, last = torch.autograd.grad(loss, [*body.values(), head], create_graph=True)
+            body = {name: weight - 0.3 * gradient for (name, weight), gradient in zip(body.items(), gradients, strict=True)}
+            head = head - 0.3 * last
+        losses.append(F.cross_entropy(functional_call(model.encoder, body, (query,)) @ head.T, query_labels))
+    torch.stack(losses).mean().backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-9, atol=1e-12, msg=name)
 
 
 def test_the_first_order_gradient_differs_from_finite_differences():

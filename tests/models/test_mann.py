@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.learners.mann import Mann, shuffled
+from models.learners.mann import SEEN, Mann, shuffled
 from models.support import Support
 from workspace.settings import Mann as Settings
 
@@ -16,7 +16,7 @@ def same(first, second) -> bool:
 
 
 def test_an_answer_is_given_before_its_label_is_told_and_the_first_step_is_told_none():
-    chosen, inputs, labels = model(), torch.rand(1, 5, 4), torch.tensor([[0, 1, 2, 1, 0]])
+    chosen, inputs, labels = model(), torch.rand(1, 5, SEEN), torch.tensor([[0, 1, 2, 1, 0]])
     plain = chosen.sequence(inputs, labels)
     for at in range(5):
         other = labels.clone()
@@ -30,11 +30,11 @@ def test_an_answer_is_given_before_its_label_is_told_and_the_first_step_is_told_
 def test_a_first_presentation_is_known_no_more_often_than_the_labels_that_are_left_allow():
     chosen = model(way=5, slots=20, cell=10, controller=30)
     optimiser = torch.optim.Adam(chosen.parameters(), lr=3e-3)
-    patterns = torch.eye(5, 4) + torch.nn.functional.pad(torch.ones(1, 4), (0, 0, 4, 0))
+    patterns = torch.eye(5, SEEN)
 
     def batch(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(seed)
-        return shuffled((patterns[:, None] + 0.01 * torch.rand(64, 5, 4, 4)).flatten(1, 2), torch.arange(5).repeat_interleave(4).expand(64, -1), 5)
+        return shuffled((patterns[:, None] + 0.01 * torch.rand(64, 5, 4, SEEN)).flatten(1, 2), torch.arange(5).repeat_interleave(4).expand(64, -1), 5)
 
     for step in range(40):
         inputs, labels = batch(step)
@@ -51,34 +51,36 @@ def test_a_first_presentation_is_known_no_more_often_than_the_labels_that_are_le
     assert torch.cat(right).mean() < harmonic + 0.03
 
 
-def test_the_scale_and_the_offset_of_the_encoders_features_make_no_difference():
+def test_the_controller_sees_numbers_of_one_size_whatever_the_encoder_gives():
     chosen, images = model(), 10 * torch.rand(6, 1, 2, 2)
-    torch.testing.assert_close(chosen.embed(3 * images + 5), chosen.embed(images), atol=1e-3, rtol=0)
-    torch.testing.assert_close(chosen.embed(images).mean(1), torch.zeros(6), atol=1e-5, rtol=0)
+    for scale in (1, 100):
+        seen = chosen.embed(scale * images)
+        torch.testing.assert_close(seen.mean(1), torch.zeros(6), atol=1e-4, rtol=0)
+        torch.testing.assert_close(seen.std(1, correction=0), torch.ones(6), atol=1e-3, rtol=0)
 
 
 def test_memory_is_blank_at_the_start_of_each_task_and_none_is_carried_over():
-    chosen, support = model(), Support(torch.rand(1, 4, 4), torch.tensor([[0, 1, 2, 0]]), 3)
+    chosen, support = model(), Support(torch.rand(1, 4, SEEN), torch.tensor([[0, 1, 2, 0]]), 3)
     first, _ = chosen.adapt(support)
-    chosen.adapt(Support(torch.rand(1, 4, 4) + 5, torch.tensor([[2, 1, 0, 0]]), 3))
+    chosen.adapt(Support(torch.rand(1, 4, SEEN) + 5, torch.tensor([[2, 1, 0, 0]]), 3))
     again, _ = chosen.adapt(support)
     assert same(first, again)
 
 
 def test_queries_are_never_written():
     chosen = model()
-    memory, way = chosen.adapt(Support(torch.rand(1, 3, 4), torch.tensor([[0, 1, 2]]), 3))
+    memory, way = chosen.adapt(Support(torch.rand(1, 3, SEEN), torch.tensor([[0, 1, 2]]), 3))
     kept = type(memory)(*(getattr(memory, name).clone() for name in memory.__dataclass_fields__))
-    chosen.predict((memory, way), torch.rand(1, 6, 4))
+    chosen.predict((memory, way), torch.rand(1, 6, SEEN))
     assert same(memory, kept)
 
 
 def test_the_least_used_slots_are_erased_before_a_write():
     chosen = model()
-    memory = chosen.blank(torch.rand(1, 1, 4))
+    memory = chosen.blank(torch.rand(1, 1, SEEN))
     filled = type(memory)(torch.full((1, 6, 5), 9.0), memory.reads, torch.tensor([[5.0, 4.0, 0.0, 3.0, 1.0, 2.0]]), memory.read,
                           memory.hidden, memory.state, memory.label)
-    _, after = chosen.show(filled, torch.rand(1, 4))
+    _, after = chosen.show(filled, torch.rand(1, SEEN))
     assert after.cells[0, [2, 4]].abs().max() <= 1  # erased, then at most a key of tanh
     assert torch.equal(after.cells[0, [0, 1, 3, 5]], filled.cells[0, [0, 1, 3, 5]])
 
