@@ -16,9 +16,21 @@ from collections.abc import Callable
 
 import monai
 import torch
-from monai.transforms import (Compose, Rand2DElasticd, Rand3DElasticd, RandAdjustContrastd, RandBiasFieldd, RandFlipd, RandGaussianNoised,
-                              RandGaussianSmoothd, RandGibbsNoised, RandKSpaceSpikeNoised, RandScaleIntensityd, RandShiftIntensityd,
-                              RandSimulateLowResolutiond)
+from monai.transforms import (
+    Compose,
+    Rand2DElasticd,
+    Rand3DElasticd,
+    RandAdjustContrastd,
+    RandBiasFieldd,
+    RandFlipd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    RandGibbsNoised,
+    RandKSpaceSpikeNoised,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+    RandSimulateLowResolutiond,
+)
 
 from models.augment import augment
 from models.device import choose_device

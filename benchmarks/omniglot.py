@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from data_prep.episodes import SitePool, draw_episodes
+from data_prep.episodes import Patients, SitePool, draw_episodes
 from data_prep.images import Images
 from models.build import build_learner
 from models.checkpoint import TrainingState
@@ -80,10 +80,10 @@ def read_sources(folder: Path, seed: int, device: torch.device) -> list[Source]:
     splits = [(folder / f"{name}.txt").read_text().split() for name in ("train", "val", "test")]
     turned = [np.rot90(drawn[at[line.rpartition("/")[0]]], int(line[-3:]) // 90, axes=(1, 2)) for lines in splits for line in lines]
     images = Images(torch.from_numpy(np.stack(turned).reshape(-1, 1, SIDE, SIDE)).to(device), {"omniglot": 0})
-    rows, sources = np.arange(len(images.stored)).reshape(-1, DRAWINGS, 1), []
+    rows, sources = np.arange(len(images)).reshape(-1, DRAWINGS, 1), []
     for lines, stream in zip(splits, ((seed, TRAINING), (seed, VALIDATION), (TEST_SEED, TEST)), strict=True):
         own, rows = rows[: len(lines)], rows[len(lines) :]
-        sources.append(Source([SitePool("omniglot", "omniglot", dict(zip(lines, map(list, own), strict=True)))], images, stream, AS_THEY_ARE))
+        sources.append(Source([SitePool("omniglot", "omniglot", {line: Patients.of(drawings) for line, drawings in zip(lines, own, strict=True)})], images, stream, AS_THEY_ARE))
     return sources
 
 
@@ -96,7 +96,7 @@ def steps_within(seconds: float, model: Any, training: Source, validation: Sourc
         optimiser.zero_grad()
         take_gradient(model.train(), model.batch(training, step), nullcontext())
         optimiser.step()
-        if training.images.stored.is_cuda:
+        if training.images.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
@@ -109,7 +109,7 @@ def fit(learner: str, settings: Episodic, encoder: Encoder, training: Source, va
     """The model with its best validated weights, after so many minutes or `settings.steps`. `start`: an encoder that is kept as it is."""
     began = time.perf_counter()
     repeatable(given.seed, given.threads)
-    model = build_learner(learner, settings, encoder, CONVERT, {}).to(training.images.stored.device)
+    model = build_learner(learner, settings, encoder, CONVERT, {}).to(training.images.device)
     if start is not None:
         model.encoder.load_state_dict(start.state_dict())
         freeze(network_of(model.encoder), "all")
@@ -205,7 +205,7 @@ def main() -> None:
               "episodes": EPISODES, "published": PUBLISHED[given.learner].get((given.way, given.shot)),
               "minutes": round(seconds / 60, 2), "steps": state.step, "validation": round(100 * state.best_validation, 2),
               "start": given.start, "settings": model.settings.model_dump(mode="json", exclude_defaults=True), "encoder": encoder.model_dump(mode="json"),
-              "device": torch.cuda.get_device_name() if training.images.stored.is_cuda else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
+              "device": torch.cuda.get_device_name() if training.images.device.type == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
               "torch": torch.__version__, "seed": given.seed}
     if isinstance(model, Mann):
         result["by_presentation"] = [round(share, 3) for share in by_presentation(model, test, given.way)]

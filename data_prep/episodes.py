@@ -1,6 +1,7 @@
 """Episodes: which records form the support and the query of a few-shot task. Episode i is a pure function of (seed, i, pools)."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,23 +44,46 @@ class EpisodeRows:
 
     def gather(self, images: Images) -> Episodes:
         """Fetch the pixels, two calls for the whole batch."""
-        device = images.stored.device
+        device = images.device
         tasks, way, shot = self.support.shape
 
         def take(rows: np.ndarray) -> Tensor:
-            return images.gather(torch.from_numpy(rows.reshape(-1)).to(device)).unflatten(0, (tasks, -1))
+            return images.gather(rows.reshape(-1)).unflatten(0, (tasks, -1))
 
         labels = torch.arange(way, device=device).repeat_interleave(shot).expand(tasks, -1)
         return Episodes(take(self.support), labels, take(self.query), torch.from_numpy(self.query_labels).to(device), way)
 
 
 @dataclass(frozen=True)
+class Patients(Sequence[np.ndarray]):
+    """The patients of one class, each an array of rows of Images: patient i has rows[starts[i]:starts[i + 1]]."""
+
+    rows: Int[np.ndarray, "row"]
+    starts: Int[np.ndarray, "patients+1"]
+
+    @classmethod
+    def of(cls, each: Sequence[np.ndarray]) -> "Patients":
+        """From an array of rows a patient."""
+        return cls(np.concatenate([np.empty(0, np.int64), *each]), np.cumsum([0, *map(len, each)]))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, at: int) -> np.ndarray:
+        return self.rows[self.starts[:-1][at] : self.starts[1:][at]]
+
+    def one_image_each(self, rng: np.random.Generator, chosen: Int[np.ndarray, "patient"]) -> Int[np.ndarray, "patient"]:
+        """A row of each chosen patient, any of his."""
+        return self.rows[rng.integers(self.starts[chosen], self.starts[chosen + 1])]
+
+
+@dataclass(frozen=True)
 class SitePool:
-    """What episodes of one site are drawn from: class -> its patients, each an array of rows of Images."""
+    """What episodes of one site are drawn from: its patients by class."""
 
     site: str
     task: str
-    patients: dict[str, list[np.ndarray]]
+    patients: dict[str, Patients]
 
 
 def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
@@ -69,19 +93,24 @@ def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
     sides. He may stand for something else in another task.
     """
     pools = []
-    taken: dict[str, set[str]] = defaultdict(set)  # by task
+    taken: dict[str, list[pd.Series]] = defaultdict(list)  # by task
     for name, site in meta.sites.items():
-        table = site.records.assign(at=np.arange(len(site.records)) + images.first_row[name])
-        table = table[(table["split"] == split) & ~table["group"].isin(taken[site.task])]
-        taken[site.task].update(table["group"])
+        table = site.records[["group", "label"]].assign(at=np.arange(len(site.records)) + images.first_row[name])
+        table = table[site.records["split"] == split]
+        for others in taken[site.task]:
+            table = table[~table["group"].isin(others)]
+        taken[site.task].append(table["group"].drop_duplicates())
+        table = table.assign(group=table["group"].factorize(sort=True)[0]).sort_values("group", kind="stable")
         table = table[table["label"] == table.groupby("group")["label"].transform("first")]
-        patients = {label: _rows_by_group(table[table["label"] == label]) for label in sorted(site.classes)}
+        patients = {label: _by_group(table[table["label"] == label]) for label in sorted(site.classes)}
         pools.append(SitePool(name, site.task, patients))
     return pools
 
 
-def _rows_by_group(table: pd.DataFrame) -> list[np.ndarray]:
-    return [rows["at"].to_numpy() for _, rows in table.groupby("group", sort=True)]
+def _by_group(table: pd.DataFrame) -> Patients:
+    """Of a table that is sorted by group."""
+    firsts = np.flatnonzero(table["group"].diff().to_numpy() != 0)
+    return Patients(table["at"].to_numpy(copy=True), np.append(firsts, len(table)))
 
 
 def drop_small_classes(pools: list[SitePool], shot: int) -> tuple[list[SitePool], list[str]]:
@@ -130,21 +159,36 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chos
         names.append(pool.task)
         other = _partner(rng, pools, pool, ways) if rng.random() < cross_site else pool
         shared = [label for label in pool.patients if label in other.patients]
-        left = []
-        for at, label in enumerate(rng.permutation(shared)[:ways]):
-            order = rng.permutation(len(pool.patients[label]))
-            support[task, at] = _one_image_each(rng, [pool.patients[label][i] for i in order[:shot]])
-            left.append([pool.patients[label][i] for i in order[shot:]] if other is pool else
-                        [other.patients[label][i] for i in rng.permutation(len(other.patients[label]))])
-            if not chosen.natural_queries:
-                query[task, at * chosen.query : (at + 1) * chosen.query] = _one_image_each(
-                    rng, [left[at][i % len(left[at])] for i in range(chosen.query)])
+        asked = []  # of each class: the patients that queries are drawn from, and those that support it at the same site
+        for at, label in enumerate(shared[i] for i in rng.permutation(len(shared))[:ways]):
+            patients = pool.patients[label]
+            shown = rng.choice(len(patients), shot, replace=False)
+            support[task, at] = patients.one_image_each(rng, shown)
+            asked.append((other.patients[label], shown if other is pool else shown[:0]))
         if chosen.natural_queries:
-            everyone = [(at, rows) for at, patients in enumerate(left) for rows in patients]
-            drawn = [everyone[i] for i in rng.permutation(len(everyone))]
-            drawn = [drawn[i % len(drawn)] for i in range(query.shape[1])]
-            labels[task], query[task] = [at for at, _ in drawn], _one_image_each(rng, [rows for _, rows in drawn])
+            labels[task], query[task] = _natural_queries(rng, asked, query.shape[1])
+        else:
+            query[task] = np.concatenate([patients.one_image_each(rng, _others(rng, len(patients), shown, chosen.query))
+                                          for patients, shown in asked])
     return EpisodeRows(support, query, labels, tuple(names))
+
+
+def _others(rng: np.random.Generator, patients: int, shown: np.ndarray, wanted: int) -> Int[np.ndarray, "wanted"]:
+    """`wanted` of so many patients in random order, none of those that were shown; repeated where they are too few."""
+    drawn = rng.choice(patients, min(patients, wanted + len(shown)), replace=False)
+    return np.resize(drawn[~np.isin(drawn, shown)], wanted)
+
+
+def _natural_queries(rng: np.random.Generator, asked: list[tuple[Patients, np.ndarray]], wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and rows of `wanted` of all classes' patients together, so that a class comes up as often as it is."""
+    ends = np.cumsum([len(patients) for patients, _ in asked])
+    starts = ends - [len(patients) for patients, _ in asked]
+    drawn = _others(rng, ends[-1], np.concatenate([start + shown for start, (_, shown) in zip(starts, asked, strict=True)]), wanted)
+    labels = np.searchsorted(ends, drawn, side="right")
+    rows = np.empty(wanted, np.int64)
+    for label, (patients, _) in enumerate(asked):
+        rows[labels == label] = patients.one_image_each(rng, drawn[labels == label] - starts[label])
+    return labels, rows
 
 
 def _partner(rng: np.random.Generator, pools: list[SitePool], pool: SitePool, ways: int) -> SitePool:
@@ -152,7 +196,3 @@ def _partner(rng: np.random.Generator, pools: list[SitePool], pool: SitePool, wa
     fit = [other for other in pools if other.task == pool.task and other.site != pool.site
            and len(pool.patients.keys() & other.patients.keys()) >= ways]
     return fit[rng.integers(len(fit))] if fit else pool
-
-
-def _one_image_each(rng: np.random.Generator, patients: list[np.ndarray]) -> list[int]:
-    return [int(rows[rng.integers(len(rows))]) for rows in patients]

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from data_prep.groups import TIES, group_of
-from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
+from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite, write_meta_split
 from workspace.errors import Problem, refuse_if, run_module
-from workspace.outputs import write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import load_params
@@ -55,7 +54,7 @@ def main() -> None:
               for site, folder in folders.items() if not (folder / "task.json").is_file())
     meta = gather({site: pd.read_parquet(folder / "splits.parquet") for site, folder in folders.items()},
                   {site: json.loads((folder / "task.json").read_text()) for site, folder in folders.items()})
-    write_whole(workspace.meta_split, meta.to_json())
+    write_meta_split(meta, workspace)
     for site, source in meta.sites.items():
         counts = source.records["split"].value_counts()
         say(f"split: {site} ({source.task}) trains on {counts.get('train', 0)} records, validates on {counts.get('validation', 0)}")

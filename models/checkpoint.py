@@ -10,8 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, safe_open, save
 from torch import Tensor, nn
 
+from data_prep.meta_split import read_meta_split
 from workspace.errors import Problem, Refusal
 from workspace.outputs import to_json, write_whole
+from workspace.paths import Workspace
 
 FORMAT = 2
 
@@ -41,6 +43,13 @@ class ModelCard:
     parameters: int
     left_out: list[str]  # classes that meta-validation could not use, in words
     start: dict[str, Any] | None = None  # the layer report of the weights that it started from; none: fresh ones
+
+
+def trained_on(workspace: Workspace) -> dict[str, TrainedOn]:
+    """Every patient and picture that training or its validation uses, by site."""
+    listed = ("patient", "pixel_hash", "perceptual_hash")
+    return {name: TrainedOn(*(sorted(site.records[column].unique()) for column in listed), len(site.records))
+            for name, site in read_meta_split(workspace, listed).sites.items()}
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], card: ModelCard) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -19,8 +20,8 @@ from workspace.progress import say
 class Features(Images):
     """What an encoder made of every image, in the place of the images."""
 
-    def gather(self, rows: Int[Tensor, "batch"]) -> Float[Tensor, "batch *feature"]:
-        return self.stored[rows]
+    def gather(self, rows: Int[np.ndarray, "batch"]) -> Float[Tensor, "batch *feature"]:
+        return self.stored.index_select(0, torch.from_numpy(rows).to(self.device))
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[
                        "images fill the memory", "lower encoder.frozen under this learner")] if getattr(model, "maps", False) else [])
     say("train: the encoder is frozen, so features are computed once an image and no image is augmented")
     encoder, images = model.encoder.eval(), sources[0].images
-    rows = torch.arange(len(images.stored), device=images.stored.device)
-    features = Features(features_of(encoder, images, rows), images.first_row)
+    features = Features(features_of(encoder, images, np.arange(len(images))), images.first_row)
     model.encoder = nn.Identity()
     try:
         yield tuple(replace(source, images=features, augment=Unvaried(source.augment.general, {})) for source in sources)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from data_prep.episodes import Episodes, SitePool, draw_episodes, drop_small_classes
-from data_prep.images import Images
+from data_prep.images import Images, MappedImages
 from models.augment import augment
 from models.support import Support
 from workspace.errors import Problem, refuse_if
@@ -40,7 +40,7 @@ class Source:
     """What training draws from: the pools of one split, their pixels, the run's seed and stream."""
 
     pools: list[SitePool]
-    images: Images
+    images: Images | MappedImages
     seed: tuple[int, int]  # of the run, of the stream
     augment: Variation
 

@@ -50,8 +50,7 @@ class SimSiam(nn.Module):
         for at, count in enumerate(rng.multinomial(self.settings.batch, roots / roots.sum())):
             if count == 0:
                 continue
-            chosen = torch.from_numpy(rng.choice(rows[at], count)).to(source.images.stored.device)
-            images = source.images.gather(chosen)
+            images = source.images.gather(rng.choice(rows[at], count))
             for which, view in enumerate(views):
                 view.append(source.augment.apply(source.pools[at].task, images, source.step_seed(step) + 2 * at + which))
         return torch.cat(views[0]), torch.cat(views[1])
@@ -69,8 +68,7 @@ class SimSiam(nn.Module):
 
     def validate(self, source: Source) -> float:
         """The spread of the encoder's features of the validation images."""
-        rows = torch.from_numpy(_rows(source.pools)).to(source.images.stored.device)
-        return spread(features_of(self.encoder, source.images, rows))
+        return spread(features_of(self.encoder, source.images, _rows(source.pools)))
 
 
 def _hidden(inputs: int, outputs: int) -> list[nn.Module]:
@@ -78,4 +76,4 @@ def _hidden(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def _rows(pools: list[SitePool]) -> np.ndarray:
-    return np.concatenate([rows for pool in pools for patients in pool.patients.values() for rows in patients])
+    return np.concatenate([patients.rows for pool in pools for patients in pool.patients.values()])

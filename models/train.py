@@ -4,9 +4,12 @@
 """
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,10 @@ import torch
 from torch import Tensor
 
 from data_prep.episodes import refuse_small_classes, site_pools
-from data_prep.images import load_images
-from data_prep.meta_split import MetaSplit, read_meta_split
+from data_prep.images import MappedImages, open_images
+from data_prep.meta_split import INDEX, read_meta_split
 from models.build import SUPERVISED, build_learner, too_many_classes
-from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, save_model, save_state
+from models.checkpoint import ModelCard, TrainingState, load_state, save_model, save_state, trained_on
 from models.device import choose_device, repeatable
 from models.frozen import features_once
 from models.method import TRAINING, VALIDATION, Source, Variation
@@ -41,17 +44,18 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
     settings = model.settings
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     state = load(optimiser) or TrainingState(0, [], 0, -1.0, {}, [])
-    device = training.images.stored.device
+    device = training.images.device
     mixed = params.train.mixed_precision and device.type == "cuda"
     frozen = resting(model)
-    for step in track(range(state.step, settings.steps), "train", total=settings.steps - state.step):
+    steps = range(state.step, settings.steps)
+    batches = ahead(partial(model.batch, training), steps) if isinstance(training.images, MappedImages) else map(partial(model.batch, training), steps)
+    for step, batch in track(zip(steps, batches, strict=True), "train", total=len(steps)):
         torch.manual_seed(training.step_seed(step, 1))  # dropout of an encoder that has it, the order in which MANN is shown images
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         model.train()
         for module in frozen:
             module.eval()
-        batch = model.batch(training, step)
         optimiser.zero_grad()
         loss = take_gradient(model, batch, torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed))
         optimiser.step()
@@ -62,6 +66,18 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
         if state.step % params.train.checkpoint_every == 0:
             save(state, optimiser)
     return state
+
+
+def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[Any]:
+    """What `make` gives of each step, the next one made by another thread while this one is used."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting: deque[Future[Any]] = deque()
+        for step in steps:
+            waiting.append(thread.submit(make, step))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def take_gradient(model: Any, batch: Any, precision: AbstractContextManager[Any]) -> Tensor:
@@ -89,19 +105,12 @@ def _validate(model: Any, validation: Source, state: TrainingState) -> None:
         state.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
 
-def trained_on(meta: MetaSplit) -> dict[str, TrainedOn]:
-    """Every patient and picture that training or its validation used, by site."""
-    listed = ("patient", "pixel_hash", "perceptual_hash")
-    return {name: TrainedOn(*(sorted(site.records[column].unique()) for column in listed), len(site.records))
-            for name, site in meta.sites.items()}
-
-
 def fingerprint(workspace: Workspace, settings: dict[str, Any], seed: int, device: torch.device) -> str:
     """A hash of all that a training state depends on, the code included: another one must not be resumed from."""
     code = Path(__file__).parents[1]
     files = sorted(path for package in ("workspace", "data_prep", "models") for path in (code / package).rglob("*.py"))
     about = to_json({"settings": settings, "seed": seed, "device": device.type, "torch": torch.__version__})
-    return digest(b"".join([workspace.meta_split.read_bytes(), about.encode(), *(file.read_bytes() for file in files)]))
+    return digest(b"".join([*(file.read_bytes() for file in sorted(workspace.meta_split.iterdir())), about.encode(), *(file.read_bytes() for file in files)]))
 
 
 def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
@@ -112,16 +121,15 @@ def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
 def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Learning, encoder: Encoder, variation: Variation,
         make: Callable[[dict[str, list[str]]], Any]) -> tuple[Any, TrainingState, ModelCard]:
     """Train what `make` builds for the source sites' tasks, and return it with its best weights. Resumes a run that was killed."""
-    meta = read_meta_split(workspace)
+    meta = read_meta_split(workspace, INDEX)
     device = choose_device(params.train.device)
     repeatable(seed, params.train.threads)
-    images = load_images(workspace, meta, device)
+    images = open_images(workspace, meta, device, params.train.preload)
     training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation)
     validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
     model = make(meta.tasks).to(device)
     refuse_if(too_many_classes(model, meta.tasks))
-    seen = trained_on(meta)
-    start = start_from(workspace, encoder, model.encoder, seen)
+    start = start_from(workspace, encoder, model.encoder)
     if start:
         say(f"train {name}: {start}")
     refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
@@ -147,7 +155,7 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
         if name == SUPERVISED:
             model.eval()
             model.measure_features(sources[0])
-    card = ModelCard(name, seed, described, meta.tasks, seen, meta.secret, state.best_step, state.best_validation,
+    card = ModelCard(name, seed, described, meta.tasks, trained_on(workspace), meta.secret, state.best_step, state.best_validation,
                      sum(p.numel() for p in model.parameters()), left_out, start and asdict(start))
     return model, state, card
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.checkpoint import TrainedOn, load_card
+from models.checkpoint import load_card, trained_on
 from models.encoders import network_of
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.outputs import digest
@@ -44,14 +44,14 @@ class LayerReport:
         return "; ".join(part for part in parts if part)
 
 
-def start_from(workspace: Workspace, settings: Encoder, encoder: nn.Module, seen: dict[str, TrainedOn]) -> LayerReport | None:
-    """Load what `settings.weights` names into `encoder`; None where it starts fresh. `seen`: what the learner will be trained on.
+def start_from(workspace: Workspace, settings: Encoder, encoder: nn.Module) -> LayerReport | None:
+    """Load what `settings.weights` names into `encoder`; None where it starts fresh.
 
     Raises Refusal, and leaves the encoder as it was, for a file that is missing, changed, no plain tensors, or does not fit.
     """
     if settings.weights is None:
         return None
-    file, pinned = _locate(workspace, settings, seen)
+    file, pinned = _locate(workspace, settings)
     refuse_if([] if file.is_file() else [Problem(WHERE, f"no file {settings.weights}", "a file, seen from the workspace", "correct the path")])
     sha256 = digest(file.read_bytes())
     refuse_if([] if sha256 == (pinned or sha256) else [
@@ -59,10 +59,10 @@ def start_from(workspace: Workspace, settings: Encoder, encoder: nn.Module, seen
     return fit(network_of(encoder), read_tensors(file), settings, sha256)
 
 
-def _locate(workspace: Workspace, settings: Encoder, seen: dict[str, TrainedOn]) -> tuple[Path, str | None]:
+def _locate(workspace: Workspace, settings: Encoder) -> tuple[Path, str | None]:
     """The file, and the hash that it must have; none for what DVC watches."""
     if settings.weights == "pretrained":
-        _refuse_other_pretraining(workspace, settings, seen)
+        _refuse_other_pretraining(workspace, settings)
         return workspace.pretrained / "model.safetensors", None
     if settings.weights == "imagenet":
         package = find_spec(IMAGENET[0])  # its file is read, its code is not run
@@ -73,7 +73,7 @@ def _locate(workspace: Workspace, settings: Encoder, seen: dict[str, TrainedOn])
     return workspace.root / settings.weights, settings.sha256
 
 
-def _refuse_other_pretraining(workspace: Workspace, settings: Encoder, seen: dict[str, TrainedOn]) -> None:
+def _refuse_other_pretraining(workspace: Workspace, settings: Encoder) -> None:
     folder = workspace.pretrained
     refuse_if([] if (folder / "model.json").is_file() else [
         Problem(WHERE, "pretrained, and no pretrained encoder", "stage pretrain done, with a method", "set pretrain.method and run dvc repro pretrain")])
@@ -82,8 +82,8 @@ def _refuse_other_pretraining(workspace: Workspace, settings: Encoder, seen: dic
     had, need = ([str(getattr(encoder, key)) for key in same] for encoder in (Encoder(**card.settings["encoder"]), settings))
     refuse_if([Problem(WHERE, f"an encoder pretrained as {' '.join(had)}", f"{' '.join(need)} ({', '.join(same)})",
                        "make pretrain.encoder and the learner's encoder alike")] if had != need else [])
-    refuse_if([Problem(WHERE, "an encoder pretrained on other records than those of data/meta_split.json", "the same", "dvc repro pretrain")]
-              if card.trained_on != seen else [])
+    refuse_if([Problem(WHERE, "an encoder pretrained on other records than those of data/meta_split", "the same", "dvc repro pretrain")]
+              if card.trained_on != trained_on(workspace) else [])
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:

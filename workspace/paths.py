@@ -35,7 +35,7 @@ class Workspace:
 
     @property
     def meta_split(self) -> Path:
-        return self.root / "data" / "meta_split.json"
+        return self.root / "data" / "meta_split"
 
     def run(self, learner: str, seed: int) -> Path:
         return self.root / "runs" / learner / str(seed)

@@ -234,6 +234,7 @@ class Train(Strict):
     mixed_precision: bool = True  # bfloat16, on CUDA only; inner loops stay in float32
     threads: Annotated[int, Field(ge=0)] = 0  # CPU threads; 0: torch's own choice
     checkpoint_every: Count = 100  # steps; a killed run goes on from the last one
+    preload: Annotated[float, Field(ge=0)] = 4.0  # GiB of pixels at most that are held on the device; more stay in their files, fetched a step ahead
 
 
 class Learning(Strict):

@@ -55,11 +55,10 @@ class Supervised(nn.Module):
             drawn.setdefault(pool.task, []).append((int(rows[rng.integers(len(rows))]), self.tasks[pool.task].index(label)))
         order = sorted(drawn)
         rows, labels = np.array([pair for task in order for pair in drawn[task]]).T
-        device = source.images.stored.device
         parts = [len(drawn[task]) for task in order]
-        images = source.images.gather(torch.from_numpy(rows).to(device)).split(parts)
+        images = source.images.gather(rows).split(parts)
         return [TaskBatch(task, source.augment.apply(task, own, source.step_seed(step) + at), mine)
-                for at, (task, own, mine) in enumerate(zip(order, images, torch.from_numpy(labels).to(device).split(parts), strict=True))]
+                for at, (task, own, mine) in enumerate(zip(order, images, torch.from_numpy(labels).to(source.images.device).split(parts), strict=True))]
 
     def loss(self, batch: list[TaskBatch]) -> Float[Tensor, ""]:
         """Mean cross-entropy over all images of the batch, each under its own task's head."""
@@ -84,15 +83,14 @@ class Supervised(nn.Module):
         recalls = []
         for label, patients in pool.patients.items():
             if patients:
-                rows = torch.from_numpy(np.concatenate(patients)).to(images.stored.device)
-                said = self.heads[pool.task](features_of(self.encoder, images, rows)).argmax(1)
+                said = self.heads[pool.task](features_of(self.encoder, images, patients.rows)).argmax(1)
                 recalls.append(float((said == self.tasks[pool.task].index(label)).float().mean()))
         return float(np.mean(recalls))
 
     def measure_features(self, source: Source) -> None:
         """Set the source statistics from the training images: baselines centre and scale features with them."""
-        rows = np.concatenate([rows for pool in source.pools for patients in pool.patients.values() for rows in patients])
-        features = features_of(self.encoder, source.images, torch.from_numpy(rows).to(source.images.stored.device))
+        rows = np.concatenate([patients.rows for pool in source.pools for patients in pool.patients.values()])
+        features = features_of(self.encoder, source.images, rows)
         self.feature_mean.copy_(features.mean(0))
         self.feature_std.copy_(features.std(0).clamp(min=1e-6))
 

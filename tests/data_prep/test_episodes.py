@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from data_prep.episodes import SitePool, draw_episodes, drop_small_classes, refuse_small_classes
+from data_prep.episodes import Patients, SitePool, draw_episodes, drop_small_classes, refuse_small_classes
 from workspace.errors import Refusal
 from workspace.settings import Episodic
 
@@ -14,7 +14,7 @@ def pool(site: str, task: str, sizes: dict[str, int], start: int = 0, images: in
     """`sizes`: class -> patients, each with `images` consecutive rows."""
     patients, at = {}, start
     for label, count in sizes.items():
-        patients[label] = [np.arange(at + images * i, at + images * (i + 1)) for i in range(count)]
+        patients[label] = Patients.of([np.arange(at + images * i, at + images * (i + 1)) for i in range(count)])
         at += images * count
     return SitePool(site, task, patients)
 

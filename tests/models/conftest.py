@@ -10,7 +10,8 @@ import torch
 
 from data_prep.episodes import site_pools
 from data_prep.images import Images
-from data_prep.meta_split import MetaSplit, SourceSite
+from data_prep.meta_split import MetaSplit, SourceSite, write_meta_split
+from data_prep.records import pixel_hash
 from models.method import Source, Variation
 from workspace.paths import Workspace
 from workspace.settings import Augment
@@ -31,7 +32,7 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
         pixels.append((np.array(stripes)[:, None, None] + rng.normal(0, 12, (len(rows), 1, 16, 16))).clip(0, 255).astype(np.uint8))
         table = pd.DataFrame([row[:3] for row in rows], columns=["patient", "label", "split"])
         table = table.assign(group=table["patient"], record=[f"{site}{i}" for i in range(len(rows))], row=range(len(rows)),
-                             pixel_hash=[f"{site}h{i}" for i in range(len(rows))], perceptual_hash="")
+                             pixel_hash=[pixel_hash(image) for image in pixels[-1]], perceptual_hash="")
         sites[site] = SourceSite(TASK[site], classes, table)
         first_row[site] = start
         start += len(rows)
@@ -49,9 +50,13 @@ def study(tmp_path, monkeypatch) -> Callable[..., Workspace]:
     """A workspace with this split and these pixels; call it with the sections of params.yaml that matter."""
     meta, images = meta_split()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("models.train.load_images", lambda workspace, meta, device: images)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "meta_split.json").write_text(meta.to_json())
+    write_meta_split(meta, Workspace())
+    ends = [*images.first_row.values(), len(images)][1:]
+    for (name, site), end in zip(meta.sites.items(), ends, strict=True):
+        folder = Workspace().studies(name)
+        folder.mkdir(parents=True)
+        np.save(folder / "pixels.npy", images.stored[images.first_row[name] : end].numpy())
+        site.records.to_parquet(folder / "records.parquet")
 
     def write(**sections) -> Workspace:
         (tmp_path / "params.yaml").write_text(json.dumps({

@@ -3,7 +3,17 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 
-from models.acquisition import LEAST_LIGHT, STAINS, Acquisition, acquire, coarsening, draw_field, gaussian, smooth_field, truncation
+from models.acquisition import (
+    LEAST_LIGHT,
+    STAINS,
+    Acquisition,
+    acquire,
+    coarsening,
+    draw_field,
+    gaussian,
+    smooth_field,
+    truncation,
+)
 
 SHAPES = [(4, 3, 20, 24), (4, 1, 8, 20, 24)]
 OFF = Acquisition(*[None] * 12)

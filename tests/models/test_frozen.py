@@ -62,7 +62,7 @@ def test_a_wholly_frozen_encoder_sees_each_image_once_in_training(sources):
     with features_once(model, True, *sources) as features:
         train(model, *features, PARAMS)
         model.measure_features(features[0])
-    assert sum(passed) == len(sources[0].images.stored)
+    assert sum(passed) == len(sources[0].images)
     assert model.encoder is encoder and model.feature_mean.abs().sum() > 0
 
 

@@ -6,6 +6,7 @@ import torch
 
 import models.pretrain
 import models.train
+from data_prep.episodes import Patients
 from models.checkpoint import load_card
 from models.encoders import network_of
 from models.pretrain import maker
@@ -62,7 +63,7 @@ def test_a_step_draws_two_views_of_the_same_images_and_depends_on_its_number_alo
 
 def test_labels_do_not_enter(sources):
     training = sources[0]
-    merged = [replace(pool, patients={"all": [rows for patients in pool.patients.values() for rows in patients]}) for pool in training.pools]
+    merged = [replace(pool, patients={"all": Patients.of([rows for patients in pool.patients.values() for rows in patients])}) for pool in training.pools]
     for here, there in zip(simsiam().batch(training, 0), simsiam().batch(replace(training, pools=merged), 0), strict=True):
         assert torch.equal(here, there)
 
@@ -118,7 +119,7 @@ def test_a_pretrained_encoder_that_is_missing_other_or_of_other_records_is_refus
     content = json.loads(file.read_text())
     content["trained_on"]["a"]["patients"].pop()
     file.write_text(json.dumps(content))
-    with pytest.raises(Refusal, match="pretrained on other records than those of data/meta_split.json; need the same; do dvc repro pretrain"):
+    with pytest.raises(Refusal, match="pretrained on other records than those of data/meta_split; need the same; do dvc repro pretrain"):
         models.train.main("prototypical", 0)
 
 

