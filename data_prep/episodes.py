@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_prep.images import Images
+from data_prep.images import Images, MappedImages
 from data_prep.meta_split import MetaSplit
 from workspace.errors import Problem, Refusal
 from workspace.settings import Episodic
@@ -42,16 +42,14 @@ class EpisodeRows:
     query_labels: Int[np.ndarray, "task query"]
     names: tuple[str, ...]  # of the tasks, as sites name them
 
-    def gather(self, images: Images) -> Episodes:
-        """Fetch the pixels, two calls for the whole batch."""
+    def gather(self, images: Images | MappedImages) -> Episodes:
+        """Fetch the pixels, one call for the whole batch."""
         device = images.device
         tasks, way, shot = self.support.shape
-
-        def take(rows: np.ndarray) -> Tensor:
-            return images.gather(rows.reshape(-1)).unflatten(0, (tasks, -1))
-
+        rows = np.concatenate([self.support.reshape(tasks, -1), self.query], 1)
+        pixels = images.gather(rows.reshape(-1)).unflatten(0, rows.shape)
         labels = torch.arange(way, device=device).repeat_interleave(shot).expand(tasks, -1)
-        return Episodes(take(self.support), labels, take(self.query), torch.from_numpy(self.query_labels).to(device), way)
+        return Episodes(pixels[:, : way * shot], labels, pixels[:, way * shot :], torch.from_numpy(self.query_labels).to(device), way)
 
 
 @dataclass(frozen=True)
@@ -159,34 +157,34 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chos
         names.append(pool.task)
         other = _partner(rng, pools, pool, ways) if rng.random() < cross_site else pool
         shared = [label for label in pool.patients if label in other.patients]
-        asked = []  # of each class: the patients that queries are drawn from, and those that support it at the same site
+        left = []  # of each class: the patients that queries are drawn from, and those of them who are in the support
         for at, label in enumerate(shared[i] for i in rng.permutation(len(shared))[:ways]):
-            patients = pool.patients[label]
-            shown = rng.choice(len(patients), shot, replace=False)
-            support[task, at] = patients.one_image_each(rng, shown)
-            asked.append((other.patients[label], shown if other is pool else shown[:0]))
+            patients, others = pool.patients[label], other.patients[label]
+            drawn = _some(rng, len(patients), shot + chosen.query)
+            support[task, at] = patients.one_image_each(rng, drawn[:shot])
+            left.append((others, drawn[:shot] if other is pool else drawn[:0]))
+            asked = drawn[shot:] if other is pool else _some(rng, len(others), chosen.query)
+            query[task, at * chosen.query : (at + 1) * chosen.query] = others.one_image_each(rng, np.resize(asked, chosen.query))
         if chosen.natural_queries:
-            labels[task], query[task] = _natural_queries(rng, asked, query.shape[1])
-        else:
-            query[task] = np.concatenate([patients.one_image_each(rng, _others(rng, len(patients), shown, chosen.query))
-                                          for patients, shown in asked])
+            labels[task], query[task] = _natural_queries(rng, left, query.shape[1])
     return EpisodeRows(support, query, labels, tuple(names))
 
 
-def _others(rng: np.random.Generator, patients: int, shown: np.ndarray, wanted: int) -> Int[np.ndarray, "wanted"]:
-    """`wanted` of so many patients in random order, none of those that were shown; repeated where they are too few."""
-    drawn = rng.choice(patients, min(patients, wanted + len(shown)), replace=False)
-    return np.resize(drawn[~np.isin(drawn, shown)], wanted)
+def _some(rng: np.random.Generator, patients: int, wanted: int) -> Int[np.ndarray, "some"]:
+    """`wanted` of so many patients, or all, in random order; in a time that does not grow with the patients."""
+    return rng.choice(patients, min(patients, wanted), replace=False)
 
 
-def _natural_queries(rng: np.random.Generator, asked: list[tuple[Patients, np.ndarray]], wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and rows of `wanted` of all classes' patients together, so that a class comes up as often as it is."""
-    ends = np.cumsum([len(patients) for patients, _ in asked])
-    starts = ends - [len(patients) for patients, _ in asked]
-    drawn = _others(rng, ends[-1], np.concatenate([start + shown for start, (_, shown) in zip(starts, asked, strict=True)]), wanted)
+def _natural_queries(rng: np.random.Generator, left: list[tuple[Patients, np.ndarray]], wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and rows of `wanted` of all classes' patients together who are not in the support: a class comes up as often as it is."""
+    ends = np.cumsum([len(patients) for patients, _ in left])
+    starts = ends - [len(patients) for patients, _ in left]
+    shown = np.concatenate([start + own for start, (_, own) in zip(starts, left, strict=True)])
+    drawn = _some(rng, ends[-1], wanted + len(shown))
+    drawn = np.resize(drawn[~np.isin(drawn, shown)], wanted)
     labels = np.searchsorted(ends, drawn, side="right")
     rows = np.empty(wanted, np.int64)
-    for label, (patients, _) in enumerate(asked):
+    for label, (patients, _) in enumerate(left):
         rows[labels == label] = patients.one_image_each(rng, drawn[labels == label] - starts[label])
     return labels, rows
 

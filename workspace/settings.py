@@ -287,6 +287,7 @@ class Prototypical(Episodic):
 class Maml(Episodic):
     tasks: Count = 4  # episodes in one step
     chunk: Count = 4  # of them, whose gradient is taken at once: memory grows with the chunk, not with `tasks`
+    together: Literal["auto", "threads", "vectorised"] = "auto"  # a chunk's tasks: each on a CPU thread, or all in one batched gradient; auto: that on a GPU
     inner_rate: Annotated[float, Field(gt=0)] = 0.05  # of the gradient steps on a support
     inner_steps: Annotated[int, Field(ge=0)] = 3  # in training
     adapt_steps: Annotated[int, Field(ge=0)] = 10  # at a site

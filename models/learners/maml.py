@@ -4,16 +4,18 @@ Sites have different numbers of classes, so a head with a row a class cannot be 
 the same learned vector. Logits then permute with the labels, and one initialisation serves any way. Variants are settings: ANIL
 (Raghu et al. 2020) and what MAML++ adds (Antoniou, Edwards and Storkey 2019, section 3; here a rate a tensor, not a layer). While
 the rows are equal the body's gradient is zero: the first inner step moves the head alone, and is not made to find that out; one step
-is ANIL.
+is ANIL. The second step then finds the features of the first and makes no forward pass of its own.
 """
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, grad, vjp
 
 from data_prep.episodes import Episodes
 from models.method import Learner
@@ -54,39 +56,52 @@ class Maml(Learner):
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
         """Mean cross-entropy of the queries after the last inner step, or weighed over all of them early in training."""
-        support, query = self.embed_both(episodes)
         chosen = self.settings
-        paths = self._descend(Support(support, episodes.support_labels, episodes.way), chosen.inner_steps,
-                              second_order=not chosen.first_order and episodes.step >= chosen.first_order_steps)
+        second_order = not chosen.first_order and episodes.step >= chosen.first_order_steps
         weights = step_weights(chosen.inner_steps, episodes.step / chosen.multi_step_steps if chosen.multi_step_steps else 1.0)
-        labels = episodes.query_labels.flatten()
-        losses = [weight * F.cross_entropy(self.predict(FastWeights([path[at] for path in paths]), query).flatten(0, 1), labels)
-                  for at, weight in enumerate(weights, start=len(paths[0]) - len(weights)) if weight > 0]
-        return torch.stack(losses).sum()
+
+        def of_task(inputs: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor) -> Float[Tensor, ""]:
+            path = self._path(at_least_float32(inputs), labels, episodes.way, chosen.inner_steps, second_order)
+            losses = [weight * F.cross_entropy(self._forward(path[at], query), query_labels)
+                      for at, weight in enumerate(weights, start=len(path) - len(weights)) if weight > 0]
+            return torch.stack(losses).sum()
+
+        support, query = self.embed_both(episodes)
+        given = (support, episodes.support_labels, query, episodes.query_labels)
+        if vectorised(chosen, query.device):
+            return torch.vmap(of_task, randomness="different")(*given).mean()
+        return torch.stack([of_task(*task) for task in zip(*given, strict=True)]).mean()
 
     def _descend(self, support: Support, steps: int, second_order: bool) -> list[list[Weights]]:
-        """Each task's weights before and after every step; at a site after the last alone."""
-        with torch.enable_grad(), torch.autocast(support.inputs.device.type, enabled=False):  # the inner loop stays in float32
-            return [self._descend_one(inputs, labels, support.way, steps, second_order)
-                    for inputs, labels in zip(at_least_float32(support.inputs), support.labels, strict=True)]
+        """Each task's weights before and after every step."""
+        return [self._path(inputs, labels, support.way, steps, second_order)
+                for inputs, labels in zip(at_least_float32(support.inputs), support.labels, strict=True)]
 
-    def _descend_one(self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool) -> list[Weights]:
-        weights = self._start(way)
-        if not self.training:  # no outer graph: start from copies
-            weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-        path = [weights]
-        for step in range(steps):
-            moved = list(weights) if step else [HEAD]
-            loss = F.cross_entropy(self._forward(weights, inputs), labels)
-            gradients = torch.autograd.grad(loss, [weights[name] for name in moved], create_graph=self.training and second_order)
-            rates = dict(zip(weights, self._rates(step, len(weights)), strict=True))
-            # what has not moved is another tensor all the same: the next gradient is taken at this head, not through it
-            weights = {name: weight.view_as(weight) for name, weight in weights.items()} | {
-                name: weights[name] - rates[name] * gradient for name, gradient in zip(moved, gradients, strict=True)}
-            if not self.training:
-                weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-            path = [*path, weights] if self.training else [weights]  # no step but the last is asked for at a site
+    def _path(self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool) -> list[Weights]:
+        """One task's weights before and after every step; at a site, and of first order, what a step adds is a constant."""
+        constant = not (self.training and second_order)
+        path = [self._start(way)]
+        with torch.no_grad() if constant else nullcontext(), torch.autocast(inputs.device.type, enabled=False):  # the inner loop stays in float32
+            for step, gradients in enumerate(self._gradients(path, inputs, labels)):
+                if step == steps:
+                    break
+                rates = dict(zip(path[0], self._rates(step, len(path[0])), strict=True))
+                with torch.set_grad_enabled(self.training):
+                    path.append(path[-1] | {name: path[-1][name] - rates[name] * gradient for name, gradient in gradients.items()})
         return path
+
+    def _gradients(self, path: list[Weights], inputs: Tensor, labels: Tensor) -> Iterator[Weights]:
+        """The support's gradient at the path's last weights, step after step."""
+        def of_head(head: Tensor, features: Tensor) -> Float[Tensor, ""]:
+            return F.cross_entropy(features @ head.T, labels)
+
+        body = {name: weight for name, weight in path[0].items() if name != HEAD}
+        features, pull = vjp(lambda weights: self._features(weights, inputs), body) if body else (inputs, lambda _: ({},))
+        yield {HEAD: grad(of_head)(path[-1][HEAD], features)}
+        head, of_features = grad(of_head, argnums=(0, 1))(path[-1][HEAD], features)
+        yield {**pull(of_features)[0], HEAD: head}
+        while True:
+            yield grad(lambda weights: F.cross_entropy(self._forward(weights, inputs), labels))(path[-1])
 
     def _start(self, way: int) -> Weights:
         body = {} if self.settings.anil else dict(self.encoder.named_parameters())
@@ -99,9 +114,15 @@ class Maml(Learner):
         return self.rates[:, min(step, self.rates.shape[1] - 1)]
 
     def _forward(self, weights: Weights, inputs: Tensor) -> Float[Tensor, "image way"]:
-        body = {name: weight for name, weight in weights.items() if name != HEAD}
-        features = functional_call(self.encoder, body, (inputs,)) if body else inputs
-        return features @ weights[HEAD].T
+        return self._features({name: weight for name, weight in weights.items() if name != HEAD}, inputs) @ weights[HEAD].T
+
+    def _features(self, body: Weights, inputs: Tensor) -> Float[Tensor, "image feature"]:
+        return functional_call(self.encoder, body, (inputs,)) if body else inputs
+
+
+def vectorised(settings: Settings, device: torch.device) -> bool:
+    """Whether all tasks of a chunk are computed as one: the kernels of a GPU are then filled, a CPU only gets slower convolutions."""
+    return settings.together == "vectorised" or (settings.together == "auto" and device.type == "cuda")
 
 
 def step_weights(steps: int, progress: float) -> list[float]:

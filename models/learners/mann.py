@@ -2,7 +2,9 @@
 
 A Neural Turing Machine that is shown images one by one, each with the label of the one before, and writes where its memory is
 least used (LRUA). The controller sees an image as SEEN normalised numbers made of the encoder's features, where the paper's sees
-pixels; each head writes to a slot of its own, with a gate that the controller sets, where the paper learns one number.
+pixels; each head writes to a slot of its own, with a gate that the controller sets, where the paper learns one number. Keys are made
+of the image too, not of the controller's state alone, and at first almost only of it: alike images then find each other's slots from
+the start, and what is left to learn is to write labels there. From keys of the state alone, training sat at chance for thousands of steps.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +21,8 @@ from workspace.settings import Mann as Settings
 
 SEEN = 64  # numbers that an image is to the controller, whatever the encoder's width
 EMPTY = 1e-6  # of every cell at the start: a direction, so that cosines exist
+SHARP = 5.0  # key strength at the start, before softplus: at 0 every slot is read about alike
+FAINT = 0.1  # how much of its usual start the state's part in a key has
 DECAY = 0.95  # of usage a step
 
 
@@ -46,9 +50,16 @@ class Mann(Learner):
         super().__init__(settings)
         heads, cell, labels = settings.heads, settings.cell, settings.way
         self.encoder = encoder
-        self.squeeze = nn.Sequential(nn.Linear(features, SEEN), nn.LayerNorm(SEEN, elementwise_affine=False))
+        self.squeeze = nn.Sequential(nn.LayerNorm(features, elementwise_affine=False), nn.Linear(features, SEEN, bias=False),
+                                     nn.LayerNorm(SEEN, elementwise_affine=False))
+        nn.init.orthogonal_(self.squeeze[1].weight)  # images that are alike stay so; a random map of features that are all positive makes all alike
         self.controller = nn.LSTMCell(SEEN + labels + heads * cell, settings.controller)
-        self.interface = nn.Linear(settings.controller, heads * (cell + 2))  # of each head: key, its strength, write gate
+        self.interface = nn.Linear(settings.controller + SEEN, heads * (cell + 2))  # of each head: key, its strength, write gate
+        with torch.no_grad():
+            keys = self.interface.weight.view(heads, cell + 2, -1)[:, :cell]
+            keys[..., : settings.controller] *= FAINT
+            keys[..., settings.controller :].normal_(std=SEEN**-0.5)
+            self.interface.bias.view(heads, cell + 2)[:, cell] = SHARP
         self.answer = nn.Linear(settings.controller + heads * cell, labels)
 
     @property
@@ -98,7 +109,7 @@ class Mann(Learner):
         """One step: write where the last one read or where least is lost (equations 5 to 8), then read (2 to 4) and answer."""
         chosen = self.settings
         hidden, state = self.controller(torch.cat([inputs, memory.label, memory.read], 1), (memory.hidden, memory.state))
-        keys, strength, gate = self.interface(hidden).unflatten(1, (chosen.heads, -1)).split([chosen.cell, 1, 1], -1)
+        keys, strength, gate = self.interface(torch.cat([hidden, inputs], 1)).unflatten(1, (chosen.heads, -1)).split([chosen.cell, 1, 1], -1)
         least = F.one_hot(memory.usage.topk(chosen.heads, largest=False).indices, chosen.slots).to(keys.dtype)  # a slot for each head
         writes = gate.sigmoid() * memory.reads + (1 - gate.sigmoid()) * least
         cells = memory.cells * (1 - least.sum(1))[..., None] + writes.transpose(1, 2) @ keys.tanh()
