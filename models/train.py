@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from data_prep.episodes import refuse_small_classes, site_pools
@@ -19,9 +20,10 @@ from data_prep.images import load_images
 from data_prep.meta_split import MetaSplit, read_meta_split
 from models.build import SUPERVISED, build_learner, too_many_classes
 from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, save_model, save_state
-from models.device import choose_device, repeatable
+from models.device import repeatable
 from models.frozen import features_once
 from models.method import TRAINING, VALIDATION, Source, Variation
+from models.processes import average, bound_together, launch, refuse_other_workspaces, refusing_together, shares
 from models.stages import resting
 from models.weights import start_from
 from workspace.errors import Problem, refuse_if, run_module
@@ -32,17 +34,16 @@ from workspace.settings import Encoder, Learning, Params, load_params
 
 
 def train(model: Any, training: Source, validation: Source, params: Params, save: Any = lambda state, optimiser: None,
-          load: Any = lambda optimiser: None) -> TrainingState:
+          load: Any = lambda optimiser: None, fabric: Fabric | None = None) -> TrainingState:
     """Train `model` in place and return the state after the last step; `best` holds the best validated weights.
 
     `load` returns an earlier state or None, `save` is called every `checkpoint_every` steps: a run that was cut and goes on
-    takes the same steps as one that was not.
+    takes the same steps as one that was not. `fabric`: of the processes that divide each step between them, as `training.share` says.
     """
+    fabric = fabric or launch(params.train)
     settings = model.settings
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     state = load(optimiser) or TrainingState(0, [], 0, -1.0, {}, [])
-    device = training.images.stored.device
-    mixed = params.train.mixed_precision and device.type == "cuda"
     frozen = resting(model)
     for step in track(range(state.step, settings.steps), "train", total=settings.steps - state.step):
         torch.manual_seed(training.step_seed(step, 1))  # dropout of an encoder that has it, the order in which MANN is shown images
@@ -53,7 +54,7 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
             module.eval()
         batch = model.batch(training, step)
         optimiser.zero_grad()
-        loss = take_gradient(model, batch, torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed))
+        loss = average(fabric, model, take_gradient(model, batch, fabric.autocast()))
         optimiser.step()
         state.step = step + 1
         state.recent.append(loss.cpu())
@@ -110,26 +111,27 @@ def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
 
 
 def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Learning, encoder: Encoder, variation: Variation,
-        make: Callable[[dict[str, list[str]]], Any]) -> tuple[Any, TrainingState, ModelCard]:
+        make: Callable[[dict[str, list[str]]], Any], fabric: Fabric) -> tuple[Any, TrainingState, ModelCard]:
     """Train what `make` builds for the source sites' tasks, and return it with its best weights. Resumes a run that was killed."""
-    meta = read_meta_split(workspace)
-    device = choose_device(params.train.device)
-    repeatable(seed, params.train.threads)
-    images = load_images(workspace, meta, device)
-    training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation)
-    validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
-    model = make(meta.tasks).to(device)
-    refuse_if(too_many_classes(model, meta.tasks))
-    seen = trained_on(meta)
-    start = start_from(workspace, encoder, model.encoder, seen)
-    if start:
-        say(f"train {name}: {start}")
-    refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
-        Problem(f"train {name}", "every weight frozen", "some to train", "lower encoder.frozen; nearest_centroid uses features as they are")])
-    refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
-    left_out = model.check(validation)
-    for line in left_out:
-        say(f"train {name}: left out of validation: {line}")
+    with refusing_together(fabric):
+        meta = read_meta_split(workspace)
+        refuse_if(shares(name, settings, fabric.world_size))
+        repeatable(seed, params.train.threads)
+        images = load_images(workspace, meta, fabric.device)
+        training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation, (fabric.global_rank, fabric.world_size))
+        validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
+        model = make(meta.tasks).to(fabric.device)
+        refuse_if(too_many_classes(model, meta.tasks))
+        seen = trained_on(meta)
+        start = start_from(workspace, encoder, model.encoder, seen)
+        if start:
+            say(f"train {name}: {start}")
+        refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
+            Problem(f"train {name}", "every weight frozen", "some to train", "lower encoder.frozen; nearest_centroid uses features as they are")])
+        refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
+        left_out = model.check(validation)
+        for line in left_out:
+            say(f"train {name}: left out of validation: {line}")
 
     resume = resume_file(workspace, name, seed)
     described = {
@@ -138,15 +140,21 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
         "augment": variation.general.model_dump(mode="json"),
         "task_augment": {task: own.model_dump(mode="json") for task, own in variation.by_task.items()},
     }
-    mark = fingerprint(workspace, {"name": name, **described, "start": start and start.sha256}, seed, device)
-    with features_once(model, encoder.frozen == "all", training, validation) as sources:
-        state = train(model, *sources, params,
-                      save=lambda state, optimiser: save_state(resume, mark, state, model, optimiser),
-                      load=lambda optimiser: load_state(resume, mark, model, optimiser))
-        model.load_state_dict(state.best)
-        if name == SUPERVISED:
-            model.eval()
-            model.measure_features(sources[0])
+    mark = fingerprint(workspace, {"name": name, **described, "start": start and start.sha256}, seed, fabric.device)
+
+    def keep(state: TrainingState, optimiser: torch.optim.Optimizer) -> None:
+        if fabric.is_global_zero:
+            save_state(resume, mark, state, model, optimiser)
+
+    with refusing_together(fabric):
+        refuse_other_workspaces(fabric, mark + (digest(resume.read_bytes()) if resume.is_file() else ""))
+        with features_once(model, encoder.frozen == "all", training, validation) as sources:
+            refuse_if(bound_together(model, fabric.world_size))
+            state = train(model, *sources, params, keep, lambda optimiser: load_state(resume, mark, model, optimiser), fabric)
+            model.load_state_dict(state.best)
+            if name == SUPERVISED:
+                model.eval()
+                model.measure_features(sources[0])
     card = ModelCard(name, seed, described, meta.tasks, seen, meta.secret, state.best_step, state.best_validation,
                      sum(p.numel() for p in model.parameters()), left_out, start and asdict(start))
     return model, state, card
@@ -156,9 +164,12 @@ def main(learner: str, seed: int) -> None:
     workspace = Workspace()
     params = load_params(workspace)
     settings = params.learners.of(learner)
+    fabric = launch(params.train)
     encoder = settings.encoder or params.encoder
     model, state, card = run(learner, seed, workspace, params, settings, encoder, Variation(params.augment, params.task_augment),
-                             lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks))
+                             lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks), fabric)
+    if not fabric.is_global_zero:
+        return
     with whole_folder(workspace.run(learner, seed)) as folder:
         save_model(folder, model.state_dict(), card)
         pd.DataFrame(state.curve).to_csv(folder / "curve.csv", index=False, float_format="%.6f")
