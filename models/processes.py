@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from models.device import choose_device
 from models.stages import resting
 from workspace.errors import Problem, Refusal, refuse_if
-from workspace.progress import torchrun
+from workspace.progress import say, torchrun
 from workspace.settings import Learning, Train
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # what it says of itself is not about a stage's outcome
@@ -27,10 +27,12 @@ def launch(settings: Train) -> Fabric:
     """This process among those that torchrun started, or alone. Raises Refusal where they are more than the machine has GPUs for."""
     device = choose_device(settings.device)
     here, machines, all_in_all = (torchrun(name, 1) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "WORLD_SIZE"))
-    room = {"cuda": torch.cuda.device_count(), "mps": 1}.get(device.type, here)
-    problems = [] if here <= room and (device.type != "mps" or all_in_all == 1) else [
-        Problem("torchrun", f"{here} processes on a machine with {room} of {device.type}", "one for each process",
+    room = torch.cuda.device_count() if device.type == "cuda" else here
+    problems = [] if here <= room else [
+        Problem("torchrun", f"{here} processes on a machine with {room} of cuda", "one for each process",
                 f"give --nproc_per_node {room}, or set train.device to cpu")]
+    if device.type == "mps" and all_in_all > 1:
+        problems.append(Problem("torchrun", f"{all_in_all} processes that are to meet on mps", "cuda or cpu", "set train.device to cpu"))
     if here * machines != all_in_all:
         problems.append(Problem("torchrun", "machines with different numbers of processes", "as many on each",
                                 "give --nproc_per_node the same value everywhere"))
@@ -52,18 +54,24 @@ def exchange(fabric: Fabric, text: str) -> list[str]:
 
 @contextmanager
 def refusing_together(fabric: Fabric) -> Iterator[None]:
-    """Where one process refuses, all do at the end of the block, and the first says every problem once.
+    """Where one process refuses, all do at the end of the block, after the first has said every problem once.
 
-    A block must not wait for the others where one alone may refuse.
+    Where one alone may refuse, the block must not wait for the others.
     """
+    if fabric.world_size == 1:
+        yield
+        return
     problems: tuple[Problem, ...] = ()
     try:
         yield
     except Refusal as refusal:
         problems = refusal.problems
-    found = [Problem(*each) for own in exchange(fabric, json.dumps([astuple(problem) for problem in problems])) for each in json.loads(own)]
-    if found:
-        raise Refusal(*(dict.fromkeys(found) if fabric.is_global_zero else ()))
+    found = exchange(fabric, json.dumps([astuple(problem) for problem in problems]))
+    if any(json.loads(own) for own in found):
+        for problem in dict.fromkeys(Problem(*each) for own in found for each in json.loads(own)):
+            say(str(problem))
+        fabric.barrier()  # torchrun ends the others as soon as one is gone
+        raise Refusal()
 
 
 def refuse_other_workspaces(fabric: Fabric, state: str) -> None:
