@@ -117,8 +117,8 @@ def fit(learner: str, settings: Episodic, encoder: Encoder, training: Source, va
         steps = steps_within(60 * minutes - (time.perf_counter() - began), model, *sources) if minutes else settings.steps
         model.settings = settings.model_copy(update={"steps": steps, "validate_every": max(1, math.ceil(steps / VALIDATIONS))})
         repeatable(given.seed, given.threads)
-        params = Params(sites={"omniglot": "source"}, convert=CONVERT, encoder=encoder, train=Train(learners=[learner], device=given.device),
-                        adapt=Adapt(methods=[learner]), report=Report(method=learner))
+        params = Params(sites={"omniglot": "source"}, convert=CONVERT, encoder=encoder, adapt=Adapt(methods=[learner]),
+                        train=Train(learners=[learner], device=training.images.stored.device.type), report=Report(method=learner))
         state = train(model, *sources, params)
         model.load_state_dict(state.best)
     return model.eval(), state

@@ -48,14 +48,15 @@ def write_workspace(root: Path, learners: list[str], steps: int) -> None:
     records.to_parquet(studies / "records.parquet")
     Workspace(root).meta_split.write_text(MetaSplit({"made_up": SourceSite("made_up", CLASSES, records)}, "none").to_json())
     Workspace(root).params_file.write_text(json.dumps({
-        "sites": {"made_up": "source"}, "convert": {"size": [32, 32]}, "encoder": {"width": 16}, "adapt": {}, "report": {"method": learners[0]},
+        "sites": {"made_up": "source"}, "convert": {"size": [32, 32]}, "encoder": {"width": 16}, "adapt": {},
+        "report": {"method": learners[0]},
         "train": {"learners": learners, "device": "cpu", "threads": 1, "checkpoint_every": CHECKPOINT_EVERY},
         "learners": {name: {"steps": steps, "validate_every": 10, "validation_episodes": 5} for name in learners}}))
 
 
 def start(root: Path, learner: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "models.train", learner, "0"], cwd=root, stderr=subprocess.DEVNULL, start_new_session=True,
-                            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    return subprocess.Popen([sys.executable, "-m", "models.train", learner, "0"], cwd=root, stderr=subprocess.DEVNULL,
+                            start_new_session=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
 
 
 def outputs(root: Path, learner: str) -> dict[str, bytes]:
@@ -93,7 +94,8 @@ def compare(root: Path, learner: str, steps: int, kills: int, draws: random.Rand
     if start(root, learner).wait() != 0:
         sys.exit(f"resume: found a training of {learner} that ends in an error; need one that runs; do run python -m models.train by hand")
     whole = outputs(root, learner)
-    died = [killed_at(root, learner, step, draws.uniform(0, MOMENT)) for step in sorted(draws.sample(range(1, steps - 2 * CHECKPOINT_EVERY), kills))]
+    due = sorted(draws.sample(range(1, steps - 2 * CHECKPOINT_EVERY), kills))
+    died = [killed_at(root, learner, step, draws.uniform(0, MOMENT)) for step in due]
     start(root, learner).wait()
     return {"killed_after_state_of_step": died, "identical_bytes": outputs(root, learner) == whole}
 
@@ -109,8 +111,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_workspace(Path(folder), given.learners, given.steps)
         runs = {learner: compare(Path(folder), learner, given.steps, given.kills, draws) for learner in given.learners}
-    print(json.dumps({"benchmark": "resume", "steps": given.steps, "checkpoint_every": CHECKPOINT_EVERY, "seed": given.seed, "learners": runs,
-                      "identical": all(run["identical_bytes"] for run in runs.values()), "machine": platform.machine(),
+    print(json.dumps({"benchmark": "resume", "steps": given.steps, "checkpoint_every": CHECKPOINT_EVERY, "seed": given.seed,
+                      "learners": runs, "identical": all(run["identical_bytes"] for run in runs.values()), "machine": platform.machine(),
                       "python": platform.python_version(), "torch": version("torch")}, sort_keys=True))
 
 

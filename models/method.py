@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_prep.episodes import Episodes, SitePool, draw_episodes, drop_small_classes
+from data_prep.episodes import EpisodeRows, Episodes, SitePool, draw_episodes, drop_small_classes
 from data_prep.images import Images
 from models.augment import augment
 from models.support import Support
@@ -89,7 +89,7 @@ class Learner(Method):
         """
         chosen, mine = self.settings, source.part(self.settings.tasks)
         drawn = draw_episodes(source.pools, source.seed, step, chosen, tasks=chosen.tasks, cross_site=chosen.cross_site)
-        rows = replace(drawn, **{name: getattr(drawn, name)[mine] for name in ("support", "query", "query_labels", "names")})
+        rows = EpisodeRows(drawn.support[mine], drawn.query[mine], drawn.query_labels[mine], drawn.names[mine])
         episodes = rows.gather(source.images)
         varied = [source.augment.apply(name, support, source.step_seed(step) + at)
                   for at, (name, support) in enumerate(zip(rows.names, episodes.support, strict=True), start=mine.start)]

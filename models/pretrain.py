@@ -55,7 +55,8 @@ def main() -> None:
     encoder = encoder_of(params)
     own = settings.views if settings.method == "simsiam" else None
     variation = Variation(own, {}) if own else Variation(params.augment, params.task_augment)
-    model, state, card = run(NAME, params.seed, workspace, params, settings, encoder, variation, maker(settings, encoder, params.convert), fabric)
+    model, state, card = run(NAME, params.seed, workspace, params, settings, encoder, variation,
+                             maker(settings, encoder, params.convert), fabric)
     if not fabric.is_global_zero:
         return
     measure = "spread" if settings.method == "simsiam" else "validation_accuracy"

@@ -47,6 +47,8 @@ def exchange(fabric: Fabric, text: str) -> list[str]:
     """What each process says, in their order. As numbers, since objects would travel as pickles."""
     said = text.encode()
     longest = int(fabric.all_reduce(torch.tensor(len(said)), reduce_op="max"))
+    if longest == 0:
+        return [""] * fabric.world_size
     table = torch.zeros(fabric.world_size, longest, dtype=torch.uint8)
     table[fabric.global_rank, : len(said)] = torch.tensor(list(said), dtype=torch.uint8)
     return [bytes(row).rstrip(b"\0").decode() for row in fabric.all_reduce(table, reduce_op="sum").tolist()]
@@ -66,8 +68,8 @@ def refusing_together(fabric: Fabric) -> Iterator[None]:
         yield
     except Refusal as refusal:
         problems = refusal.problems
-    found = exchange(fabric, json.dumps([astuple(problem) for problem in problems]))
-    if any(json.loads(own) for own in found):
+    found = [own for own in exchange(fabric, json.dumps([astuple(problem) for problem in problems]) if problems else "") if own]
+    if found:
         for problem in dict.fromkeys(Problem(*each) for own in found for each in json.loads(own)):
             say(str(problem))
         fabric.barrier()  # torchrun ends the others as soon as one is gone
@@ -81,8 +83,8 @@ def refuse_other_workspaces(fabric: Fabric, state: str) -> None:
                 "run them in one folder that all machines share")])
 
 
-def shares(name: str, settings: Learning, processes: int) -> list[Problem]:
-    """Whether a step can be divided evenly: its tasks, or the images of a learner without tasks."""
+def uneven_shares(name: str, settings: Learning, processes: int) -> list[Problem]:
+    """A step that cannot be divided evenly, by its tasks, or by the images of a learner without tasks."""
     what = "tasks" if hasattr(settings, "tasks") else "batch"
     count = getattr(settings, what)
     return [] if count % processes == 0 else [
@@ -92,12 +94,14 @@ def shares(name: str, settings: Learning, processes: int) -> list[Problem]:
 
 def bound_together(model: nn.Module, processes: int) -> list[Problem]:
     """What makes a step in several processes another one than in one: statistics over all its images, parts dropped at random."""
-    modules = set(model.modules()).difference(*(part.modules() for part in resting(model))) if processes > 1 else set()
-    norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in modules)
-    drop = any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in modules)
-    return [Problem("train", f"{what} in training, and {processes} processes", "the same step in any number of processes", f"{cure}, or train in one")
-            for what, there, cure in (("batch norm", norm, "set encoder.norm to group or instance"), ("dropout", drop, "take another encoder"))
-            if there]
+    if processes == 1:
+        return []
+    at_work = set(model.modules()).difference(*(part.modules() for part in resting(model)))
+    norm = any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) for module in at_work)
+    drop = any(isinstance(module, nn.Dropout) and module.p > 0 for module in at_work)
+    ties = [("batch norm", norm, "set encoder.norm to group or instance"), ("dropout", drop, "take another encoder")]
+    return [Problem("train", f"{what} in training, and {processes} processes", "the same step in any number of processes",
+                    f"{cure}, or train in one") for what, there, cure in ties if there]
 
 
 def average(fabric: Fabric, model: nn.Module, loss: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from models.checkpoint import ModelCard, TrainedOn, TrainingState, load_state, s
 from models.device import repeatable
 from models.frozen import features_once
 from models.method import TRAINING, VALIDATION, Source, Variation
-from models.processes import average, bound_together, launch, refuse_other_workspaces, refusing_together, shares
+from models.processes import average, bound_together, launch, refuse_other_workspaces, refusing_together, uneven_shares
 from models.stages import resting
 from models.weights import start_from
 from workspace.errors import Problem, refuse_if, run_module
@@ -52,14 +52,16 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
         model.train()
         for module in frozen:
             module.eval()
-        batch = model.batch(training, step)
         optimiser.zero_grad()
-        loss = average(fabric, model, take_gradient(model, batch, fabric.autocast()))
+        with refusing_together(fabric):
+            loss = take_gradient(model, model.batch(training, step), fabric.autocast())
+        loss = average(fabric, model, loss)
         optimiser.step()
         state.step = step + 1
         state.recent.append(loss.cpu())
         if state.step % settings.validate_every == 0 or state.step == settings.steps:
-            _validate(model, validation, state)
+            with refusing_together(fabric):
+                _validate(model, validation, state)
         if state.step % params.train.checkpoint_every == 0:
             save(state, optimiser)
     return state
@@ -115,19 +117,20 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
     """Train what `make` builds for the source sites' tasks, and return it with its best weights. Resumes a run that was killed."""
     with refusing_together(fabric):
         meta = read_meta_split(workspace)
-        refuse_if(shares(name, settings, fabric.world_size))
+        refuse_if(uneven_shares(name, settings, fabric.world_size))
         repeatable(seed, params.train.threads)
         images = load_images(workspace, meta, fabric.device)
         training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation, (fabric.global_rank, fabric.world_size))
         validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
         model = make(meta.tasks).to(fabric.device)
-        refuse_if(too_many_classes(model, meta.tasks))
+        refuse_if([*too_many_classes(model, meta.tasks), *bound_together(model, fabric.world_size)])
         seen = trained_on(meta)
         start = start_from(workspace, encoder, model.encoder, seen)
         if start:
             say(f"train {name}: {start}")
         refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
-            Problem(f"train {name}", "every weight frozen", "some to train", "lower encoder.frozen; nearest_centroid uses features as they are")])
+            Problem(f"train {name}", "every weight frozen", "some to train",
+                    "lower encoder.frozen; nearest_centroid uses features as they are")])
         refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
         left_out = model.check(validation)
         for line in left_out:
@@ -148,13 +151,12 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
 
     with refusing_together(fabric):
         refuse_other_workspaces(fabric, mark + (digest(resume.read_bytes()) if resume.is_file() else ""))
-        with features_once(model, encoder.frozen == "all", training, validation) as sources:
-            refuse_if(bound_together(model, fabric.world_size))
-            state = train(model, *sources, params, keep, lambda optimiser: load_state(resume, mark, model, optimiser), fabric)
-            model.load_state_dict(state.best)
-            if name == SUPERVISED:
-                model.eval()
-                model.measure_features(sources[0])
+    with features_once(model, encoder.frozen == "all", training, validation) as sources:
+        state = train(model, *sources, params, keep, lambda optimiser: load_state(resume, mark, model, optimiser), fabric)
+        model.load_state_dict(state.best)
+        if name == SUPERVISED:
+            model.eval()
+            model.measure_features(sources[0])
     card = ModelCard(name, seed, described, meta.tasks, seen, meta.secret, state.best_step, state.best_validation,
                      sum(p.numel() for p in model.parameters()), left_out, start and asdict(start))
     return model, state, card

@@ -41,7 +41,7 @@ class Supervised(nn.Module):
         self.register_buffer("feature_std", torch.ones(features))
 
     def batch(self, source: Source, step: int) -> list[TaskBatch]:
-        """Images drawn by site, class and patient in turn; a pure function of the run's seed and the step, of which a process keeps its share.
+        """Images drawn by site, class and patient in turn, a process's share: a pure function of the run's seed and the step.
 
         Sites and classes come up as the square root of their patients: between as often as they are and all alike.
         """

@@ -7,15 +7,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 
 import data_prep.images
+import models.train
 from models.learners.supervised import Supervised
 from models.method import Learner
-from models.train import main
-from workspace.errors import run_stage
+from workspace.errors import Problem, Refusal, run_stage
 
 
 @contextmanager
@@ -35,9 +36,18 @@ def precisely() -> Iterator[pytest.MonkeyPatch]:
             torch.set_default_dtype(torch.float32)
 
 
+def take_gradient_or_refuse(model, batch, precision, take_gradient=models.train.take_gradient):
+    """As training does, but the third step finds something wrong."""
+    if batch.step == 2:
+        raise Refusal(Problem("site b", "other pixels", "those that were split", "split anew"))
+    return take_gradient(model, batch, precision)
+
+
 if __name__ == "__main__":
     folders, learners = sys.argv[1:3], sys.argv[3:]
     os.chdir(folders[int(os.environ["RANK"])])
-    with precisely():
+    with precisely() as patch:
+        if Path("refuse").is_file():  # this machine alone refuses
+            patch.setattr(models.train, "take_gradient", take_gradient_or_refuse)
         for learner in learners:
-            run_stage("train", lambda name=learner: main(name, 0))
+            run_stage("train", lambda name=learner: models.train.main(name, 0))
