@@ -15,7 +15,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from importlib.util import find_spec
 
@@ -28,7 +28,7 @@ from data_prep.episodes import Episodes
 from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.encoders import build_encoder
-from models.task_threads import task_threads
+from models.task_threads import TaskThreads
 from models.train import take_gradient
 from workspace.settings import Convert, Encoder, Maml
 
@@ -73,14 +73,14 @@ def by_higher(network: nn.Module, batch: Episodes) -> None:
             (F.cross_entropy(inner(query), asked) / len(batch.support)).backward()
 
 
-def ours(way: str, batch: Episodes, device: torch.device, stack: ExitStack) -> Callable[[], object]:
+def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object]:
     """fewsite's step, its tasks in `threads`, in one `vectorised` gradient, or in a `loop`."""
     tasks = len(batch.support)
     settings = Maml(way=WAY, min_way=WAY, shot=1, query=QUERY, tasks=tasks, chunk=min(tasks, CHUNK) if way == "vectorised" else 1, inner_rate=RATE,
                     inner_steps=STEPS, together="vectorised" if way == "vectorised" else "threads")
     model = build_learner("maml", settings, ENCODER, Convert(size=[SIDE, SIDE]), {}).to(device).train()
     if way == "threads":
-        return partial(stack.enter_context(task_threads(model, torch.get_num_threads())).take_gradient, batch)
+        return partial(TaskThreads(model, torch.get_num_threads()).take_gradient, batch)
     return partial(take_gradient, model, batch, nullcontext())
 
 
@@ -98,15 +98,14 @@ def main() -> None:
     if find_spec("higher"):
         sides["higher"] = lambda: by_higher(network, batch)
     times: dict[str, list[float]] = {}
-    with ExitStack() as stack:
-        sides |= {f"fewsite, {way}": ours(way, batch, device, stack) for way in ways}
-        for _ in range(given.repeats + 1):  # the first of each is not counted
-            for name, side in sides.items():
-                start = time.perf_counter()
-                side()
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)
-                times.setdefault(name, []).append(time.perf_counter() - start)
+    sides |= {f"fewsite, {way}": ours(way, batch, device) for way in ways}
+    for _ in range(given.repeats + 1):  # the first of each is not counted
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.setdefault(name, []).append(time.perf_counter() - start)
     seconds = {name: statistics.median(taken[1:]) for name, taken in times.items()}
     chosen = f"fewsite, {ways[0]}"  # what `together: auto` takes on this device
     for name, median in seconds.items():

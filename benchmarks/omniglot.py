@@ -15,7 +15,6 @@ import os
 import platform
 import statistics
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,9 @@ from models.encoders import network_of
 from models.frozen import features_once
 from models.learners.mann import Mann, shuffled
 from models.method import TRAINING, VALIDATION, Source, Variation
+from models.processes import launch
 from models.stages import freeze
-from models.train import take_gradient, train
+from models.train import gradient_taker, train
 from workspace.settings import Adapt, Augment, Convert, Encoder, Episodic, Learners, Params, Report, Train
 
 SIDE, DRAWINGS = 28, 20
@@ -87,14 +87,16 @@ def read_sources(folder: Path, seed: int, device: torch.device) -> list[Source]:
     return sources
 
 
-def steps_within(seconds: float, model: Any, training: Source, validation: Source) -> int:
+def steps_within(seconds: float, model: Any, training: Source, validation: Source, params: Params) -> int:
     """How many training steps fit, with VALIDATIONS validations beside them; all are timed first, on a copy that is then dropped."""
     model = copy.deepcopy(model)
+    gradient = gradient_taker(model, launch(params.train))
     optimiser, times = torch.optim.AdamW(model.parameters()), []
     for step in range(10):
         start = time.perf_counter()
         optimiser.zero_grad()
-        take_gradient(model.train(), model.batch(training, step), nullcontext())
+        model.train()
+        gradient(model.batch(training, step))
         optimiser.step()
         if training.images.device.type == "cuda":
             torch.cuda.synchronize()
@@ -114,11 +116,11 @@ def fit(learner: str, settings: Episodic, encoder: Encoder, training: Source, va
         model.encoder.load_state_dict(start.state_dict())
         freeze(network_of(model.encoder), "all")
     with features_once(model, start is not None, training, validation) as sources:
-        steps = steps_within(60 * minutes - (time.perf_counter() - began), model, *sources) if minutes else settings.steps
+        params = Params(sites={"omniglot": "source"}, convert=CONVERT, encoder=encoder, adapt=Adapt(methods=[learner]),
+                        train=Train(learners=[learner], device=training.images.device.type), report=Report(method=learner))
+        steps = steps_within(60 * minutes - (time.perf_counter() - began), model, *sources, params) if minutes else settings.steps
         model.settings = settings.model_copy(update={"steps": steps, "validate_every": max(1, math.ceil(steps / VALIDATIONS))})
         repeatable(given.seed, given.threads)
-        params = Params(sites={"omniglot": "source"}, convert=CONVERT, encoder=encoder, train=Train(learners=[learner]),
-                        adapt=Adapt(methods=[learner]), report=Report(method=learner))
         state = train(model, *sources, params)
         model.load_state_dict(state.best)
     return model.eval(), state

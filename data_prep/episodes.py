@@ -26,11 +26,12 @@ class Episodes:
     query_labels: Int[Tensor, "task query"]
     way: int
     step: int = 0  # of training, for what is annealed over it
+    first: int = 0  # where these begin among the step's tasks, which several processes share
 
     def split(self, tasks: int) -> list["Episodes"]:
         """The same in parts of at most `tasks` tasks."""
         parts = zip(*(getattr(self, name).split(tasks) for name in ("support", "support_labels", "query", "query_labels")), strict=True)
-        return [Episodes(*part, self.way, self.step) for part in parts]
+        return [Episodes(*part, self.way, self.step, self.first + at * tasks) for at, part in enumerate(parts)]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_prep.episodes import Episodes, SitePool, draw_episodes, drop_small_classes
+from data_prep.episodes import EpisodeRows, Episodes, SitePool, draw_episodes, drop_small_classes
 from data_prep.images import Images, MappedImages
 from models.augment import augment
 from models.support import Support
@@ -43,6 +43,12 @@ class Source:
     images: Images | MappedImages
     seed: tuple[int, int]  # of the run, of the stream
     augment: Variation
+    share: tuple[int, int] = (0, 1)  # this process's number, of how many that divide each step between them
+
+    def part(self, whole: int) -> slice:
+        """Which of a step's `whole` tasks or images are this process's."""
+        number, processes = self.share
+        return slice(number * whole // processes, (number + 1) * whole // processes)
 
     def step_seed(self, step: int, purpose: int = 0) -> int:
         """One number for what else a step draws at random: 0 augmentation, 1 what the model itself draws."""
@@ -77,13 +83,17 @@ class Learner(Method):
         self.settings = settings
 
     def batch(self, source: Source, step: int) -> Episodes:
-        """The episodes of one training step: a pure function of the run's seed and the step. Queries are not augmented."""
-        chosen = self.settings
-        rows = draw_episodes(source.pools, source.seed, step, chosen, tasks=chosen.tasks, cross_site=chosen.cross_site)
+        """The episodes of one training step, of a process its share: a pure function of the run's seed and the step.
+
+        Queries are not augmented.
+        """
+        chosen, mine = self.settings, source.part(self.settings.tasks)
+        drawn = draw_episodes(source.pools, source.seed, step, chosen, tasks=chosen.tasks, cross_site=chosen.cross_site)
+        rows = EpisodeRows(drawn.support[mine], drawn.query[mine], drawn.query_labels[mine], drawn.names[mine])
         episodes = rows.gather(source.images)
         varied = [source.augment.apply(name, support, source.step_seed(step) + at)
-                  for at, (name, support) in enumerate(zip(rows.names, episodes.support, strict=True))]
-        return replace(episodes, support=torch.stack(varied), step=step)
+                  for at, (name, support) in enumerate(zip(rows.names, episodes.support, strict=True), start=mine.start)]
+        return replace(episodes, support=torch.stack(varied), step=step, first=mine.start)
 
     def logits(self, episodes: Episodes) -> Float[Tensor, "task query way"]:
         """Embed, adapt and predict a batch of tasks."""

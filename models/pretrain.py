@@ -15,6 +15,7 @@ from models.checkpoint import save_model
 from models.encoders import build_encoder, feature_shape, network_of
 from models.learners.supervised import Supervised
 from models.method import Variation
+from models.processes import launch
 from models.simsiam import SimSiam
 from models.train import resume_file, run
 from workspace.errors import Problem, refuse_if, run_module
@@ -45,14 +46,19 @@ def main() -> None:
     workspace = Workspace()
     params = load_params(workspace)
     settings = params.pretrain
+    fabric = launch(params.train)
     if settings.method == "none":
-        with whole_folder(workspace.pretrained) as folder:
-            (folder / "none.txt").write_text("pretrain.method is none\n")
+        if fabric.is_global_zero:
+            with whole_folder(workspace.pretrained) as folder:
+                (folder / "none.txt").write_text("pretrain.method is none\n")
         return
     encoder = encoder_of(params)
     own = settings.views if settings.method == "simsiam" else None
     variation = Variation(own, {}) if own else Variation(params.augment, params.task_augment)
-    model, state, card = run(NAME, params.seed, workspace, params, settings, encoder, variation, maker(settings, encoder, params.convert))
+    model, state, card = run(NAME, params.seed, workspace, params, settings, encoder, variation,
+                             maker(settings, encoder, params.convert), fabric)
+    if not fabric.is_global_zero:
+        return
     measure = "spread" if settings.method == "simsiam" else "validation_accuracy"
     refuse_if([] if measure != "spread" or state.best_validation > COLLAPSED else [
         Problem("pretrain", f"features of one direction for all images (spread {state.best_validation:.3f})", f"more than {COLLAPSED}",

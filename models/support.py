@@ -35,10 +35,11 @@ def log_class_attention(scores: Float[Tensor, "task query support"], support: Su
 
 
 def own_order(inputs: Float[Tensor, "task support feature"]) -> Int[Tensor, "task support"]:
-    """An order by the embeddings' sums: what reads one image after the other then gives the same whatever order they come in, and
-    whatever their labels are called.
+    """An order by the embeddings' weighed sums (plain ones are zero where a layer norm comes last): what reads one image after the other
+    then gives the same whatever order they come in, and whatever their labels are called.
     """
-    return inputs.sum(-1).argsort(1)
+    ramp = torch.arange(1, inputs.shape[-1] + 1, device=inputs.device, dtype=inputs.dtype)
+    return (inputs * ramp).sum(-1).argsort(1)
 
 
 def take(inputs: Float[Tensor, "task support feature"], order: Int[Tensor, "task support"]) -> Float[Tensor, "task support feature"]:

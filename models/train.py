@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from data_prep.episodes import refuse_small_classes, site_pools
@@ -22,10 +23,12 @@ from data_prep.images import MappedImages, open_images
 from data_prep.meta_split import INDEX, read_meta_split
 from models.build import SUPERVISED, build_learner, too_many_classes
 from models.checkpoint import ModelCard, TrainingState, load_state, save_model, save_state, trained_on
-from models.device import choose_device, repeatable
+from models.device import repeatable
 from models.frozen import features_once
 from models.method import TRAINING, VALIDATION, Source, Variation
+from models.processes import average, bound_together, launch, refuse_other_workspaces, refusing_together, uneven_shares
 from models.stages import resting
+from models.task_threads import TaskThreads
 from models.weights import start_from
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import digest, to_json, whole_folder
@@ -35,21 +38,22 @@ from workspace.settings import Encoder, Learning, Params, load_params
 
 
 def train(model: Any, training: Source, validation: Source, params: Params, save: Any = lambda state, optimiser: None,
-          load: Any = lambda optimiser: None) -> TrainingState:
+          load: Any = lambda optimiser: None, fabric: Fabric | None = None) -> TrainingState:
     """Train `model` in place and return the state after the last step; `best` holds the best validated weights.
 
     `load` returns an earlier state or None, `save` is called every `checkpoint_every` steps: a run that was cut and goes on
-    takes the same steps as one that was not.
+    takes the same steps as one that was not. `fabric`: of the processes that divide each step between them, as `training.share` says.
     """
+    fabric = fabric or launch(params.train)
     settings = model.settings
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
     state = load(optimiser) or TrainingState(0, [], 0, -1.0, {}, [])
-    device = training.images.device
-    mixed = params.train.mixed_precision and device.type == "cuda"
     frozen = resting(model)
     steps = range(state.step, settings.steps)
-    batches = ahead(partial(model.batch, training), steps) if isinstance(training.images, MappedImages) else map(partial(model.batch, training), steps)
-    for step, batch in track(zip(steps, batches, strict=True), "train", total=len(steps)):
+    make = partial(model.batch, training)
+    batches = ahead(make, steps) if isinstance(training.images, MappedImages) else map(make, steps)
+    gradient = gradient_taker(model, fabric)
+    for step in track(steps, "train", total=len(steps)):
         torch.manual_seed(training.step_seed(step, 1))  # dropout of an encoder that has it, the order in which MANN is shown images
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
@@ -57,12 +61,15 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
         for module in frozen:
             module.eval()
         optimiser.zero_grad()
-        loss = take_gradient(model, batch, torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed))
+        with refusing_together(fabric):
+            loss = gradient(next(batches))
+        loss = average(fabric, model, loss)
         optimiser.step()
         state.step = step + 1
         state.recent.append(loss.cpu())
         if state.step % settings.validate_every == 0 or state.step == settings.steps:
-            _validate(model, validation, state)
+            with refusing_together(fabric):
+                _validate(model, validation, state)
         if state.step % params.train.checkpoint_every == 0:
             save(state, optimiser)
     return state
@@ -78,6 +85,15 @@ def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[Any]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
+    """How a step's gradient is taken: tasks that share nothing but weights on threads, where there are several and no GPU."""
+    threads = torch.get_num_threads()
+    if fabric.device.type != "cpu" or threads == 1 or not getattr(model, "apart", False):
+        return lambda batch: take_gradient(model, batch, fabric.autocast())
+    say(f"train: the tasks of a step on {threads} threads, one on each")
+    return TaskThreads(model, threads).take_gradient
 
 
 def take_gradient(model: Any, batch: Any, precision: AbstractContextManager[Any]) -> Tensor:
@@ -119,25 +135,27 @@ def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
 
 
 def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Learning, encoder: Encoder, variation: Variation,
-        make: Callable[[dict[str, list[str]]], Any]) -> tuple[Any, TrainingState, ModelCard]:
+        make: Callable[[dict[str, list[str]]], Any], fabric: Fabric) -> tuple[Any, TrainingState, ModelCard]:
     """Train what `make` builds for the source sites' tasks, and return it with its best weights. Resumes a run that was killed."""
-    meta = read_meta_split(workspace, INDEX)
-    device = choose_device(params.train.device)
-    repeatable(seed, params.train.threads)
-    images = open_images(workspace, meta, device, params.train.preload)
-    training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation)
-    validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
-    model = make(meta.tasks).to(device)
-    refuse_if(too_many_classes(model, meta.tasks))
-    start = start_from(workspace, encoder, model.encoder)
-    if start:
-        say(f"train {name}: {start}")
-    refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
-        Problem(f"train {name}", "every weight frozen", "some to train", "lower encoder.frozen; nearest_centroid uses features as they are")])
-    refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
-    left_out = model.check(validation)
-    for line in left_out:
-        say(f"train {name}: left out of validation: {line}")
+    with refusing_together(fabric):
+        meta = read_meta_split(workspace, INDEX)
+        refuse_if(uneven_shares(name, settings, fabric.world_size))
+        repeatable(seed, params.train.threads)
+        images = open_images(workspace, meta, fabric.device, params.train.preload)
+        training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation, (fabric.global_rank, fabric.world_size))
+        validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
+        model = make(meta.tasks).to(fabric.device)
+        refuse_if([*too_many_classes(model, meta.tasks), *bound_together(model, fabric.world_size)])
+        start = start_from(workspace, encoder, model.encoder)
+        if start:
+            say(f"train {name}: {start}")
+        refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
+            Problem(f"train {name}", "every weight frozen", "some to train",
+                    "lower encoder.frozen; nearest_centroid uses features as they are")])
+        refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
+        left_out = model.check(validation)
+        for line in left_out:
+            say(f"train {name}: left out of validation: {line}")
 
     resume = resume_file(workspace, name, seed)
     described = {
@@ -146,11 +164,16 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
         "augment": variation.general.model_dump(mode="json"),
         "task_augment": {task: own.model_dump(mode="json") for task, own in variation.by_task.items()},
     }
-    mark = fingerprint(workspace, {"name": name, **described, "start": start and start.sha256}, seed, device)
+    mark = fingerprint(workspace, {"name": name, **described, "start": start and start.sha256}, seed, fabric.device)
+
+    def keep(state: TrainingState, optimiser: torch.optim.Optimizer) -> None:
+        if fabric.is_global_zero:
+            save_state(resume, mark, state, model, optimiser)
+
+    with refusing_together(fabric):
+        refuse_other_workspaces(fabric, mark + (digest(resume.read_bytes()) if resume.is_file() else ""))
     with features_once(model, encoder.frozen == "all", training, validation) as sources:
-        state = train(model, *sources, params,
-                      save=lambda state, optimiser: save_state(resume, mark, state, model, optimiser),
-                      load=lambda optimiser: load_state(resume, mark, model, optimiser))
+        state = train(model, *sources, params, keep, lambda optimiser: load_state(resume, mark, model, optimiser), fabric)
         model.load_state_dict(state.best)
         if name == SUPERVISED:
             model.eval()
@@ -164,9 +187,12 @@ def main(learner: str, seed: int) -> None:
     workspace = Workspace()
     params = load_params(workspace)
     settings = params.learners.of(learner)
+    fabric = launch(params.train)
     encoder = settings.encoder or params.encoder
     model, state, card = run(learner, seed, workspace, params, settings, encoder, Variation(params.augment, params.task_augment),
-                             lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks))
+                             lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks), fabric)
+    if not fabric.is_global_zero:
+        return
     with whole_folder(workspace.run(learner, seed)) as folder:
         save_model(folder, model.state_dict(), card)
         pd.DataFrame(state.curve).to_csv(folder / "curve.csv", index=False, float_format="%.6f")

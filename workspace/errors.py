@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workspace.progress import torchrun
+
 REFUSED = 2
 BROKEN = 1
 
@@ -61,7 +63,7 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
     try:
         main()
     except Refusal as refusal:
-        for problem in refusal.problems:
+        for problem in refusal.problems if torchrun("LOCAL_RANK", 0) == 0 else ():  # else each process of a machine would say it
             print(problem, file=sys.stderr)
         sys.exit(REFUSED)
     except KeyboardInterrupt:

@@ -43,6 +43,11 @@ class Maml(Learner):
         if settings.learned_rates:  # one a parameter tensor and step
             self.rates = nn.Parameter(torch.full((len(self._start(1)), max(settings.inner_steps, 1)), settings.inner_rate))
 
+    @property
+    def apart(self) -> bool:
+        """Whether its tasks go through the network each by itself, so that threads may take them."""
+        return self.settings.tasks > 1 and not self.settings.anil and self.settings.together != "vectorised"
+
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *input"]:
         return self.encoder(images) if self.settings.anil else images
 

@@ -131,14 +131,18 @@ class Mann(Learner):
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
         """Mean cross-entropy over sequences of all of an episode's images, in random order, under random labels (section 2)."""
         inputs, labels = shuffled(torch.cat(self.embed_both(episodes), 1), torch.cat([episodes.support_labels, episodes.query_labels], 1),
-                                  self.settings.way)
+                                  self.settings.way, episodes.first, self.settings.tasks)
         return F.cross_entropy(self.sequence(inputs, labels).flatten(0, 1), labels.flatten())
 
 
 def shuffled(inputs: Float[Tensor, "task image feature"], labels: Int[Tensor, "task image"],
-             most: int) -> tuple[Float[Tensor, "task image feature"], Int[Tensor, "task image"]]:
-    """Each task in an order of its own, its labels renamed to any of 0..most-1: no output may get to mean a place in the episode."""
+             most: int, first: int = 0, of: int = 0) -> tuple[Float[Tensor, "task image feature"], Int[Tensor, "task image"]]:
+    """Each task in an order of its own, its labels renamed to any of 0..most-1: no output may get to mean a place in the episode.
+
+    Where the tasks are a share, from `first` on, of `of`, all are drawn for, so that each gets what it would in one process.
+    """
     tasks, images = labels.shape
-    order = torch.rand(tasks, images).argsort(1).to(labels.device)
-    names = torch.rand(tasks, most).argsort(1).to(labels.device)
+    whole, mine = max(of, tasks), slice(first, first + tasks)
+    order = torch.rand(whole, images)[mine].argsort(1).to(labels.device)
+    names = torch.rand(whole, most)[mine].argsort(1).to(labels.device)
     return inputs.gather(1, order[..., None].expand_as(inputs)), names.gather(1, labels.gather(1, order))

@@ -41,7 +41,7 @@ class Supervised(nn.Module):
         self.register_buffer("feature_std", torch.ones(features))
 
     def batch(self, source: Source, step: int) -> list[TaskBatch]:
-        """Images drawn by site, class and patient in turn; a pure function of the run's seed and the step.
+        """Images drawn by site, class and patient in turn, a process's share: a pure function of the run's seed and the step.
 
         Sites and classes come up as the square root of their patients: between as often as they are and all alike.
         """
@@ -57,8 +57,9 @@ class Supervised(nn.Module):
         rows, labels = np.array([pair for task in order for pair in drawn[task]]).T
         parts = [len(drawn[task]) for task in order]
         images = source.images.gather(rows).split(parts)
-        return [TaskBatch(task, source.augment.apply(task, own, source.step_seed(step) + at), mine)
-                for at, (task, own, mine) in enumerate(zip(order, images, torch.from_numpy(labels).to(source.images.device).split(parts), strict=True))]
+        batch = [TaskBatch(task, source.augment.apply(task, own, source.step_seed(step) + at), mine)
+                 for at, (task, own, mine) in enumerate(zip(order, images, torch.from_numpy(labels).to(source.images.device).split(parts), strict=True))]
+        return _share(batch, source.part(self.settings.batch))
 
     def loss(self, batch: list[TaskBatch]) -> Float[Tensor, ""]:
         """Mean cross-entropy over all images of the batch, each under its own task's head."""
@@ -93,6 +94,16 @@ class Supervised(nn.Module):
         features = features_of(self.encoder, source.images, rows)
         self.feature_mean.copy_(features.mean(0))
         self.feature_std.copy_(features.std(0).clamp(min=1e-6))
+
+
+def _share(batch: list[TaskBatch], mine: slice) -> list[TaskBatch]:
+    """The images from `mine.start` to `mine.stop`, counted over all tasks."""
+    kept, before = [], 0
+    for part in batch:
+        own = slice(max(mine.start - before, 0), max(mine.stop - before, 0))
+        kept.append(TaskBatch(part.task, part.images[own], part.labels[own]))
+        before += len(part.labels)
+    return [part for part in kept if len(part.labels)]
 
 
 def _shares(counts: list[int]) -> np.ndarray:

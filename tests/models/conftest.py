@@ -39,6 +39,18 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
     return MetaSplit(sites, "secret"), Images(torch.from_numpy(np.concatenate(pixels)), first_row)
 
 
+def write_sources(workspace: Workspace) -> None:
+    """What training reads besides its settings: the meta split, and the pixels and records that it names."""
+    meta, images = meta_split()
+    write_meta_split(meta, workspace)
+    for name, site in meta.sites.items():
+        first = images.first_row[name]
+        folder = workspace.studies(name)
+        folder.mkdir(parents=True)
+        np.save(folder / "pixels.npy", images.stored[first : first + len(site.records)].numpy())
+        site.records.to_parquet(folder / "records.parquet")
+
+
 @pytest.fixture
 def sources() -> tuple[Source, Source]:
     meta, images = meta_split()
@@ -48,15 +60,8 @@ def sources() -> tuple[Source, Source]:
 @pytest.fixture
 def study(tmp_path, monkeypatch) -> Callable[..., Workspace]:
     """A workspace with this split and these pixels; call it with the sections of params.yaml that matter."""
-    meta, images = meta_split()
     monkeypatch.chdir(tmp_path)
-    write_meta_split(meta, Workspace())
-    ends = [*images.first_row.values(), len(images)][1:]
-    for (name, site), end in zip(meta.sites.items(), ends, strict=True):
-        folder = Workspace().studies(name)
-        folder.mkdir(parents=True)
-        np.save(folder / "pixels.npy", images.stored[images.first_row[name] : end].numpy())
-        site.records.to_parquet(folder / "records.parquet")
+    write_sources(Workspace())
 
     def write(**sections) -> Workspace:
         (tmp_path / "params.yaml").write_text(json.dumps({

@@ -10,9 +10,12 @@ from torch.func import functional_call
 from torch.profiler import ProfilerActivity, profile
 
 from data_prep.episodes import Episodes
+from models.encoders import build_encoder
 from models.learners.maml import HEAD, Maml, step_weights
 from models.support import Support
-from models.train import take_gradient
+from models.task_threads import TaskThreads
+from models.train import take_gradient, train
+from workspace.settings import Adapt, Convert, Encoder, Params, Report, Train
 from workspace.settings import Maml as Settings
 
 
@@ -249,3 +252,43 @@ def test_chunks_give_the_gradient_and_the_loss_of_all_tasks_at_once(chunk):
     torch.testing.assert_close(take_gradient(parts, episodes(5), nullcontext()), together.detach())
     for one, other in zip(whole.parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
+
+
+def test_threads_and_one_vectorised_gradient_give_the_gradient_of_the_plain_loop():
+    wanted = loss_gradient(small().train())
+    together, threaded = small(together="vectorised").train(), small(together="threads").train()
+    assert threaded.apart and not together.apart and not small(anil=True).apart
+    found = loss_gradient(together)
+    TaskThreads(threaded, 2).take_gradient(episodes())
+    for name, parameter in threaded.named_parameters():
+        torch.testing.assert_close(found[name], wanted[name], rtol=1e-9, atol=1e-12, msg=name)
+        torch.testing.assert_close(parameter.grad, wanted[name], rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_tasks_that_threads_take_at_once_do_not_meet_in_a_network():
+    torch.manual_seed(0)
+    chosen = Settings(inner_steps=3, tasks=8)
+    model = Maml(build_encoder(Encoder(width=8), 1, [16, 16]), 8, chosen).train()
+    generator = torch.Generator().manual_seed(1)
+    images, labels = torch.rand(8, 6, 1, 16, 16, generator=generator), torch.arange(3).repeat(8, 2)
+    batch = Episodes(images, labels, images.flip(0), labels, 3)
+    model.loss(batch).backward()
+    wanted = [weight.grad.clone() for weight in model.parameters()]
+    threads = TaskThreads(model, 4)
+    first = [threads.take_gradient(batch), *(weight.grad.clone() for weight in model.parameters())]
+    for found, due in zip(first[1:], wanted, strict=True):
+        torch.testing.assert_close(found, due, rtol=1e-3, atol=1e-5)
+    for _ in range(5):
+        assert torch.equal(threads.take_gradient(batch), first[0])
+        assert all(torch.equal(weight.grad, due) for weight, due in zip(model.parameters(), first[1:], strict=True))
+
+
+def test_training_says_that_it_uses_threads_where_there_are_several(sources, capfd, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    torch.manual_seed(0)
+    chosen = Settings(way=2, shot=1, query=2, tasks=2, inner_steps=2, steps=2, validate_every=2, validation_episodes=2)
+    model = Maml(build_encoder(Encoder(width=8), 1, [16, 16]), 8, chosen)
+    params = Params(sites={"a": "source"}, convert=Convert(size=[16, 16]), train=Train(learners=["maml"], device="cpu"),
+                    adapt=Adapt(methods=["maml"]), report=Report(method="maml"))
+    assert train(model, *sources, params).step == 2
+    assert "train: the tasks of a step on 2 threads, one on each" in capfd.readouterr().err

@@ -1,8 +1,9 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from models.learners.mann import SEEN, Mann, shuffled
-from models.support import Support
+from models.support import Support, own_order
 from workspace.settings import Mann as Settings
 
 
@@ -103,3 +104,10 @@ def test_sequences_are_shuffled_and_relabelled_together(tasks):
         pairs = {(int(image) // 2, int(label)) for image, label in zip(moved[task, :, 0], named[task], strict=True)}
         assert len(pairs) == 3 and len({label for _, label in pairs}) == 3
         assert sorted(moved[task, :, 0].tolist()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_order_of_a_support_is_not_a_matter_of_rounding():
+    torch.manual_seed(0)
+    inputs = F.layer_norm(torch.randn(50, 10, 64), (64,))
+    assert torch.equal(own_order(inputs), own_order(inputs * (1 + 1e-6)))
+    assert torch.equal(own_order(inputs), own_order(inputs.double()))
