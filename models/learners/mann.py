@@ -1,7 +1,7 @@
 """Memory-augmented network: Santoro, Bartunov, Botvinick, Wierstra and Lillicrap 2016, sections 2 and 3.
 
 A Neural Turing Machine that is shown images one by one, each with the label of the one before, and writes where its memory is
-least used (LRUA). The controller sees an image as SEEN normalised numbers made of the encoder's features, where the paper's sees
+least used (LRUA). The controller sees an image as SEEN normalised numbers, a fixed map of the encoder's features, where the paper's sees
 pixels; each head writes to a slot of its own, with a gate that the controller sets, where the paper learns one number. Keys are made
 of the image too, not of the controller's state alone, and at first almost only of it: alike images then find each other's slots from
 the start, and what is left to learn is to write labels there. From keys of the state alone, training sat at chance for thousands of steps.
@@ -52,7 +52,7 @@ class Mann(Learner):
         self.encoder = encoder
         self.squeeze = nn.Sequential(nn.LayerNorm(features, elementwise_affine=False), nn.Linear(features, SEEN, bias=False),
                                      nn.LayerNorm(SEEN, elementwise_affine=False))
-        nn.init.orthogonal_(self.squeeze[1].weight)  # images that are alike stay so; a random map of features that are all positive makes all alike
+        nn.init.orthogonal_(self.squeeze[1].weight).requires_grad_(False)  # what is alike stays alike; a map that learned did not stay so
         self.controller = nn.LSTMCell(SEEN + labels + heads * cell, settings.controller)
         self.interface = nn.Linear(settings.controller + SEEN, heads * (cell + 2))  # of each head: key, its strength, write gate
         with torch.no_grad():
