@@ -72,7 +72,7 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
 def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[Planned, Decoded | list[Reject]]]:
     """Decode `plans` in their order. Yields each with its pixels or its rejects."""
     chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
-    outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk)
+    outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk, found.convert.scheduler)
     return zip(plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True)
 
 

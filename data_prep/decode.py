@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +32,11 @@ class Planned:
     row: dict[str, object]
     affine: np.ndarray | None = None
     spacing: tuple[float, ...] | None = None
+
+    @property
+    def paths(self) -> set[Path]:
+        """What has to be opened to read it."""
+        return {path for image in self.files for file in (image.found, image.data) if file for path in file.paths}
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,11 @@ class Found:
     def folder(self) -> str:
         return self.name.rpartition("/")[0]
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What has to be opened to read it."""
+        return () if self.problem else (self.path,)
+
 
 @contextmanager
 def opened(found: Found) -> Iterator[BinaryIO]:
