@@ -57,6 +57,9 @@ class Keys:
     def file(self, name: str) -> str:
         return self._hash("file", self.site, name)
 
+    def pixels(self, source: str) -> str:
+        return self._hash("pixels", self.site, source)
+
     @property
     def fingerprint(self) -> str:
         """What tells two secrets apart and gives neither away."""
