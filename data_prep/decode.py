@@ -21,7 +21,7 @@ from data_prep.standardise import standardise
 from workspace.settings import Convert
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A record to be: its files (a volume's slices in order), its row without the pixels' hashes, a DICOM volume's affine,
     and the spacing in mm, in the order of the pixels.
