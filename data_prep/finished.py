@@ -80,6 +80,7 @@ class Finished:
             if key and not known and isinstance(outcome, Decoded):
                 self._add(key, outcome)
             yield plan, outcome
+        next(decoded, None)  # there is no other: this lets its processes go
 
     def drop_unused(self) -> None:
         """Leave only what `resume` took or added."""
