@@ -58,7 +58,7 @@ class Pending:
         """Raises Refusal where the workers cannot do what this machine would."""
         try:
             answer = self.future.result()
-        except Exception as error:  # its text may name hosts, which this one's reader need not know
+        except Exception as error:  # a lost worker or connection, or what could not be unpickled: its text may quote anything
             raise Refusal(Problem(WHERE, f"a task that was lost ({type(error).__name__})", "a scheduler and workers that stay",
                                   "read their logs, give a worker more memory or fewer neighbours, and run again")) from None
         if not answer.alike:

@@ -103,9 +103,9 @@ def test_a_scheduler_that_does_not_answer_or_has_no_worker_is_refused_and_nothin
     made = on(messy(tmp_path), address)
     with pytest.raises(Refusal, match=f"params.yaml convert.scheduler: found no answer from {address} in 1 s .*; need a running Dask scheduler"):
         stage.convert(made, "site")
-    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=logging.CRITICAL) as idle:
-        with pytest.raises(Refusal, match="convert.scheduler: found no worker at .* in 1 s; need one at least; do start it with dask worker"):
-            list(in_order(names, [Found("a", tmp_path, 0)], 0, 1, idle.scheduler_address))
+    with (distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=logging.CRITICAL) as idle,
+          pytest.raises(Refusal, match="convert.scheduler: found no worker at .* in 1 s; need one at least; do start it with dask worker")):
+        list(in_order(names, [Found("a", tmp_path, 0)], 0, 1, idle.scheduler_address))
     assert not (tmp_path / "data").exists()
 
 
