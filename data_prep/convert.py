@@ -6,6 +6,7 @@ summary.json.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ import pandas as pd
 from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
 from data_prep.duplicates import count_duplicates
+from data_prep.finished import Finished, finished_records
 from data_prep.index import write_index
 from data_prep.matching import write_unmatched
 from data_prep.parallel import CHUNK, in_order
@@ -35,8 +37,8 @@ def convert(workspace: Workspace, name: str) -> None:
     params, site = together(lambda: load_params(workspace), lambda: load_site(workspace, name))
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
-    with whole_folder(workspace.studies(name)) as folder:
-        rows, new, used = write_pixels(found, folder / "pixels.npy")
+    with whole_folder(workspace.studies(name)) as folder, finished_records(workspace, name, params.convert, found.keys) as finished:
+        rows, new, used = write_pixels(found, finished, folder / "pixels.npy")
         rejects = one_a_file([*found.rejects, *new], used)
         refuse_too_many(found, rejects)
         refuse_none(found, rows, rejects)
@@ -53,13 +55,13 @@ def convert(workspace: Workspace, name: str) -> None:
         say(warning)
 
 
-def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject], set[str]]:
-    """Decode all records in their order and append each to pixels.npy as it comes. Gives the rows, new rejects and the files used."""
+def write_pixels(found: ScanResult, finished: Finished, path: Path) -> tuple[list[Row], list[Reject], set[str]]:
+    """Append all records to pixels.npy in their order, as they come. Gives the rows, new rejects and the files used."""
     rows: list[Row] = []
     used: set[str] = set()
     rejects: list[Reject] = []
     with growing_array(path, (found.convert.channels, *found.convert.size)) as file:
-        for plan, outcome in read_pixels(found, found.plans):
+        for plan, outcome in finished.resume(found.plans, partial(read_pixels, found)):
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
                 rows.append(plan.row | outcome.told)
@@ -72,7 +74,7 @@ def write_pixels(found: ScanResult, path: Path) -> tuple[list[Row], list[Reject]
 def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[Planned, Decoded | list[Reject]]]:
     """Decode `plans` in their order. Yields each with its pixels or its rejects."""
     chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
-    outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk)
+    outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk, found.convert.scheduler)
     return zip(plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True)
 
 

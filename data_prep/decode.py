@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from data_prep.standardise import standardise
 from workspace.settings import Convert
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A record to be: its files (a volume's slices in order), its row without the pixels' hashes, a DICOM volume's affine,
     and the spacing in mm, in the order of the pixels.
@@ -31,6 +32,11 @@ class Planned:
     row: dict[str, object]
     affine: np.ndarray | None = None
     spacing: tuple[float, ...] | None = None
+
+    @property
+    def paths(self) -> set[Path]:
+        """What has to be opened to read it."""
+        return {path for image in self.files for file in (image.found, image.data) if file for path in file.paths}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,26 +37,32 @@ UNKNOWN_MODALITY = "OT"
 
 @dataclass(frozen=True)
 class Keys:
-    """Keyed hashes of one site. A key says nothing without the secret, and is the same in every run with it."""
+    """Keyed hashes of one site. A key says nothing without the secret, and is the same in every run with it.
+
+    Those that many files share are one object for all.
+    """
 
     secret: str
     site: str
     namespace: str  # sites that share it give a patient the same key
 
     def patient(self, value: str) -> str:
-        return self._hash("patient", self.namespace, value)
+        return sys.intern(self._hash("patient", self.namespace, value))
 
     def study(self, value: str) -> str:
-        return self._hash("study", self.namespace, value)
+        return sys.intern(self._hash("study", self.namespace, value))
 
     def series(self, value: str) -> str:
-        return self._hash("series", self.namespace, value)
+        return sys.intern(self._hash("series", self.namespace, value))
 
     def record(self, source: str) -> str:
         return self._hash("record", self.site, source)
 
     def file(self, name: str) -> str:
         return self._hash("file", self.site, name)
+
+    def pixels(self, source: str) -> str:
+        return self._hash("pixels", self.site, source)
 
     @property
     def fingerprint(self) -> str:

@@ -38,7 +38,7 @@ from pydicom.uid import (
 from data_prep import frames, native
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
-from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle
+from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
@@ -92,9 +92,9 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
     """What the header says, without decoding pixels. `bare`: the file has no preamble; `asked`: more identifiers. Raises Rejected."""
     with quiet():
         data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
-        syntax = _transfer_syntax(data)
+        syntax = shared(_transfer_syntax(data))
         start = None
-        identifiers = {keyword: value for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
+        identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
         try:
             _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
@@ -314,7 +314,7 @@ def _scaling(data: Dataset) -> tuple[float, float] | None:
     slope, intercept = _numbers(data, "RescaleSlope", 1), _numbers(data, "RescaleIntercept", 1)
     if not slope or slope[0] == 0 or not intercept:
         raise Rejected("bad_rescale")
-    return slope[0], intercept[0]
+    return shared((slope[0], intercept[0]))
 
 
 def _padding(data: Dataset) -> tuple[int, int] | None:
@@ -353,7 +353,7 @@ def _transfer_syntax(data: Dataset) -> str:
 def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Facts:
     identifying = [_text(data, keyword) for keyword in IDENTIFYING]
     study_date = _text(data, "StudyDate")
-    return Facts(
+    return shared(Facts(
         transfer_syntax=syntax,
         photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
         modality=modality(_text(data, "Modality")),
@@ -363,7 +363,7 @@ def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Fac
         sex=sex(_text(data, "PatientSex")),
         study_year=study_year(study_date),
         spacing=spacing,
-    )
+    ))
 
 
 def _spacing(data: Dataset) -> tuple[float, ...] | None:
@@ -396,7 +396,7 @@ def _place(data: Dataset) -> Place:
         _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6), "LOCALIZER" in image_type,
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=(round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper()),
+        meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper())),
         moments=(_whole(data, "TemporalPositionIdentifier"), _text(data, "DimensionIndexValues") or None,
                  _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
         number=number,
@@ -435,10 +435,10 @@ def _whole(data: Dataset, keyword: str) -> int | None:
 
 
 def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """`count` finite numbers, or None."""
+    """`count` finite numbers, or None. Zero has no sign, so that equal tuples are the same to the bit, and shared."""
     try:
         value = _value(data, keyword)
-        numbers = tuple(float(number) for number in ([value] if count == 1 else value))  # type: ignore[arg-type, union-attr]
+        numbers = tuple(float(number) + 0.0 for number in ([value] if count == 1 else value))  # type: ignore[arg-type, union-attr]
     except Exception:  # as in _text
         return None
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
+    return shared(numbers) if len(numbers) == count and all(map(math.isfinite, numbers)) else None

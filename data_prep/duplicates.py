@@ -9,7 +9,7 @@ KEPT = {2: (24, 24), 3: (4, 12, 12)}  # lowest frequencies an axis, by the numbe
 BITS = 576
 NEAR = 80  # bits that near duplicates may differ in; docs/how-it-works.md has the figures that chose it
 ROUNDING = 6  # decimals: what is 0 but for the machine's arithmetic has no sign
-BLOCK = 512  # hashes compared with all others at once
+BLOCK = 1024  # hashes compared with as many others at once: megabytes, whatever the number of records
 
 
 def perceptual_hash(row: np.ndarray) -> str:
@@ -31,12 +31,15 @@ def near_pairs(records: pd.DataFrame) -> Int[np.ndarray, "pair 2"]:
     All are compared with all: at this radius no index of hashes saves work, since two near ones need to share no more than 7 bits in a
     row. The products are whole numbers up to 576, which float32 holds exactly.
     """
-    signs, patients = as_signs(records["perceptual_hash"]), pd.factorize(records["patient"])[0]
+    hashes, patients = records["perceptual_hash"], pd.factorize(records["patient"])[0]
     pairs = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(signs), BLOCK):
-        first, second = np.nonzero(_near(signs[start : start + BLOCK], signs[start:]))
-        kept = (first < second) & (patients[first + start] != patients[second + start])
-        pairs.append(np.stack([first[kept], second[kept]], axis=1) + start)
+    for start in range(0, len(records), BLOCK):
+        signs = as_signs(hashes.iloc[start : start + BLOCK])
+        for other in range(start, len(records), BLOCK):
+            first, second = np.nonzero(_near(signs, as_signs(hashes.iloc[other : other + BLOCK])))
+            first, second = first + start, second + other
+            kept = (first < second) & (patients[first] != patients[second])
+            pairs.append(np.stack([first[kept], second[kept]], axis=1))
     return np.concatenate(pairs)
 
 

@@ -1,16 +1,25 @@
 """What is known of one image file: its header while in memory, and its pixels."""
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
 from data_prep.native import Native
 from data_prep.sources import Found
 
+T = TypeVar("T")
 Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=4096)
+def shared(value: T) -> T:
+    """The first of equal values: of millions of headers many say the same, and one copy of it is enough."""
+    return value
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What of a header may leave the hospital: every value has passed a gate of data_prep/deidentify.py."""
 
@@ -25,7 +34,7 @@ class Facts:
     spacing: tuple[float, ...] | None = None  # mm, one a spatial axis
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a slice lies in the patient. `position`: centre of the first voxel (mm, LPS); `orientation`: PS3.3 C.7.6.2.1.1."""
 
@@ -40,7 +49,7 @@ class Place:
     times: int | None = None  # time points that the header says there are
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written.
 

@@ -29,7 +29,7 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A file and whose it is, as keyed hashes where known. `name` may hold a patient's id: kept in memory, never written."""
 

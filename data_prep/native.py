@@ -17,7 +17,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Native:
     """A file that ends with the pixels of its one image. `scaling`: slope and intercept; `padding`: the ends of its range."""
 

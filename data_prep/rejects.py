@@ -113,7 +113,7 @@ class Rejected(Exception):
         super().__init__(reason)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
     """One file that is not used. `name`, `part` and the UIDs may hold a patient's id: kept in memory, never written."""
 

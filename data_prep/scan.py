@@ -67,7 +67,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     if site.labels.match == BY_ARRAY:
         files, examined, table = npz.read_headers(root, name, site)
     else:
-        files, examined, table = _read_files(root, name, site, params.convert.workers)
+        files, examined, table = _read_files(root, name, site, params.convert)
     examined, idle_rules = burned_in.as_set(examined, site)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
@@ -163,12 +163,13 @@ def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
     return problems
 
 
-def _read_files(root: Path, name: str, site: Site, workers: int) -> tuple[list[Found], list[ImageFile | Reject], LabelTable]:
+def _read_files(root: Path, name: str, site: Site, convert: Convert) -> tuple[list[Found], list[ImageFile | Reject], LabelTable]:
     """An export's files, what each is, and the labels table among them. Raises Refusal."""
     table = read_labels(table_content(root, name, site), f"{name} {site.labels.file}", site)
     files = walk(root)
     examine_some = partial(examine_all, asked=asked_of(site.labels))
-    examined = list(track(in_order(examine_some, files, workers), f"{name}: reading headers", total=len(files)))
+    outcomes = in_order(examine_some, files, convert.workers, scheduler=convert.scheduler)
+    examined = list(track(outcomes, f"{name}: reading headers", total=len(files)))
     return files, join_parts(files, examined), table
 
 

@@ -24,7 +24,7 @@ OPEN_ARCHIVES = 8  # kept open in each process
 COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """One file. `name`: path under the root, with members after their archive; it may hold a patient's id, so it is never shown.
 
@@ -42,6 +42,11 @@ class Found:
     @property
     def folder(self) -> str:
         return self.name.rpartition("/")[0]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What has to be opened to read it."""
+        return () if self.problem else (self.path,)
 
 
 @contextmanager

@@ -71,3 +71,6 @@ class Workspace:
 
     def resume(self, learner: str, seed: int) -> Path:
         return self.private / "resume" / learner / str(seed)
+
+    def decoded(self, site: str) -> Path:
+        return self.private / "decoded" / site

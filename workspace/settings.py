@@ -16,6 +16,7 @@ from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 
 BASELINES = ("majority", "source_only", "nearest_centroid", "linear_probe", "cosine_head", "fine_tuning")  # all but the first need `supervised`
+LOCAL = "processes"  # of convert.scheduler: those of this machine
 SITE_NAME = r"^[a-z][a-z0-9_]*$"  # DVC turns 007 into 7 and shows names in dvc.lock, so they are plain pseudonyms
 SiteName = Annotated[str, Field(pattern=SITE_NAME)]
 Role = Literal["source", "target"]
@@ -48,6 +49,12 @@ def _weights(name: str) -> str:
     if name not in ("imagenet", "pretrained") and not name.endswith((".safetensors", ".pt", ".pth")):
         raise ValueError("imagenet, pretrained, or a file that ends in .safetensors, .pt or .pth")
     return name
+
+
+def _scheduler(value: str) -> str:
+    if value != LOCAL and not re.fullmatch(r"(tcp|tls)://[^\s/:]+:\d{1,5}", value):
+        raise ValueError(f"{LOCAL}, or the address of a Dask scheduler, such as tcp://host:8786")
+    return value
 
 
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
@@ -166,6 +173,13 @@ class Convert(Strict):
     intensity: Annotated[dict[str, Intensity], BeforeValidator(_beside_the_usual)] = Field(INTENSITY, validate_default=True)  # modality or default -> see intensity; photographs stay as they are
     repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series or 4D NIfTI: the first, or a record each
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
+    scheduler: Annotated[str, AfterValidator(_scheduler)] = LOCAL  # processes: of this machine; or the address of a Dask scheduler, such as tcp://host:8786
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_workers(self) -> "Convert":
+        if self.workers and self.scheduler != LOCAL:
+            raise ValueError("workers 0 beside a Dask scheduler, which has workers of its own")
+        return self
 
     def intensity_of(self, modality: str) -> Intensity:
         return self.intensity.get(modality, self.intensity[OTHERS])

@@ -24,7 +24,7 @@ from data_prep import dicom
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
-from tests.data_prep.made_dicom import NATIVE, as_bytes, colour, encapsulated, grey, ramp, read_pixels
+from tests.data_prep.made_dicom import NATIVE, as_bytes, colour, encapsulated, grey, ramp, read_pixels, volume
 
 
 def header(content: bytes, **options: bool) -> ImageFile:
@@ -197,3 +197,12 @@ def test_nothing_is_printed_about_a_malformed_value(capfd: pytest.CaptureFixture
     content = as_bytes(grey(ramp(), StudyDate="20190615")).replace(b"20190615", b"ZZPHI-17")
     assert header(content).facts.study_year is None
     assert "ZZPHI" not in "".join(capfd.readouterr()) + "".join(str(warning.message) for warning in recwarn)
+
+
+def test_what_the_slices_of_a_series_have_in_common_is_held_once_and_zero_has_no_sign() -> None:
+    first, second = volume(2)
+    second.ImageOrientationPatient = [1, -0.0, 0, 0, 1, -0.0]
+    one, other = header(as_bytes(first)), header(as_bytes(second))
+    assert one.facts is other.facts and one.place.meaning is other.place.meaning and one.place.orientation is other.place.orientation
+    assert one.identifiers["SeriesInstanceUID"] is other.identifiers["SeriesInstanceUID"] and one.place.position != other.place.position
+    assert repr(other.place.orientation) == repr((1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
