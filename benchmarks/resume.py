@@ -45,7 +45,6 @@ def write_workspace(root: Path, learners: list[str], steps: int) -> None:
     studies = Workspace(root).studies("made_up")
     studies.mkdir(parents=True)
     np.save(studies / "pixels.npy", pixels)
-    records.to_parquet(studies / "records.parquet")
     write_meta_split(MetaSplit({"made_up": SourceSite("made_up", CLASSES, records)}, "none"), Workspace(root))
     Workspace(root).params_file.write_text(json.dumps({
         "sites": {"made_up": "source"}, "convert": {"size": [32, 32]}, "encoder": {"width": 16}, "adapt": {},

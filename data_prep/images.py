@@ -8,7 +8,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from data_prep.meta_split import MetaSplit
-from data_prep.records import pixel_hash, read_studies
+from data_prep.records import pixel_hash, read_pixels
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace
 
@@ -75,7 +75,7 @@ def open_images(workspace: Workspace, meta: MetaSplit, device: torch.device, mos
     """
     files, rows, hashes, first_row, start, changed = [], [], [], {}, 0, []
     for name, site in meta.sites.items():
-        pixels, own = read_studies(workspace.studies(name)).pixels, site.records["row"].to_numpy()
+        pixels, own = read_pixels(workspace.studies(name)), site.records["row"].to_numpy()
         if len(own) and own.max() >= len(pixels):
             changed.append(_changed(name))
         files.append(pixels)

@@ -46,9 +46,14 @@ def write_records(records: pd.DataFrame, path: Path) -> None:
     write_parquet(records[list(COLUMNS)].astype(COLUMNS), path)
 
 
+def read_pixels(folder: Path) -> np.ndarray:
+    """Open a converted site's arrays, memory-mapped: (record, channel, *space). No pickle, nothing copied."""
+    return np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+
+
 def read_studies(folder: Path) -> Studies:
-    """Open a converted site's arrays and records (no pickle, nothing copied)."""
-    return Studies(np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False), pd.read_parquet(folder / "records.parquet"))
+    """Open a converted site's arrays and records."""
+    return Studies(read_pixels(folder), pd.read_parquet(folder / "records.parquet"))
 
 
 def pixel_hash(row: np.ndarray) -> str:

@@ -48,7 +48,6 @@ def write_sources(workspace: Workspace) -> None:
         folder = workspace.studies(name)
         folder.mkdir(parents=True)
         np.save(folder / "pixels.npy", images.stored[first : first + len(site.records)].numpy())
-        site.records.to_parquet(folder / "records.parquet")
 
 
 @pytest.fixture
