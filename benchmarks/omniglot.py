@@ -108,14 +108,16 @@ def steps_within(seconds: float, model: Any, training: Source, validation: Sourc
 
 def fit(learner: str, settings: Episodic, encoder: Encoder, training: Source, validation: Source, given: argparse.Namespace,
         minutes: float | None, start: nn.Module | None = None) -> tuple[Any, TrainingState]:
-    """The model with its best validated weights, after so many minutes or `settings.steps`. `start`: an encoder that is kept as it is."""
+    """The model with its best validated weights, after so many minutes or `settings.steps`. `start`: an encoder, kept as it is but for --train-start."""
     began = time.perf_counter()
     repeatable(given.seed, given.threads)
     model = build_learner(learner, settings, encoder, CONVERT, {}).to(training.images.device)
+    kept = start is not None and not given.train_start
     if start is not None:
         model.encoder.load_state_dict(start.state_dict())
+    if kept:
         freeze(network_of(model.encoder), "all")
-    with features_once(model, start is not None, training, validation) as sources:
+    with features_once(model, kept, training, validation) as sources:
         params = Params(sites={"omniglot": "source"}, convert=CONVERT, encoder=encoder, adapt=Adapt(methods=[learner]),
                         train=Train(learners=[learner], device=training.images.device.type), report=Report(method=learner))
         steps = steps_within(60 * minutes - (time.perf_counter() - began), model, *sources, params) if minutes else settings.steps
@@ -168,6 +170,7 @@ def main() -> None:
     budget.add_argument("--paper", action="store_true", help="the paper's own training, for a GPU")
     parser.add_argument("--start", nargs=2, metavar=("LEARNER", "MINUTES"),
                         help="spend so many of --minutes on this learner and keep its encoder as it is for the other")
+    parser.add_argument("--train-start", action="store_true", help="train that encoder on with the other")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
@@ -206,7 +209,7 @@ def main() -> None:
               "accuracy": round(float(accuracy.mean()), 2), "half_interval_95": round(1.96 * float(accuracy.std(ddof=1)) / math.sqrt(EPISODES), 2),
               "episodes": EPISODES, "published": PUBLISHED[given.learner].get((given.way, given.shot)),
               "minutes": round(seconds / 60, 2), "steps": state.step, "validation": round(100 * state.best_validation, 2),
-              "start": given.start, "settings": model.settings.model_dump(mode="json", exclude_defaults=True), "encoder": encoder.model_dump(mode="json"),
+              "start": given.start and [*given.start, "trained on" if given.train_start else "kept"], "settings": model.settings.model_dump(mode="json", exclude_defaults=True), "encoder": encoder.model_dump(mode="json"),
               "device": torch.cuda.get_device_name() if training.images.device.type == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
               "torch": torch.__version__, "seed": given.seed}
     if isinstance(model, Mann):

@@ -58,12 +58,17 @@ def test_splits_share_no_character_and_a_class_is_one_character_turned_one_way(o
         assert torch.equal(stored[int(upright[0][0])].rot90(1, (-2, -1)), stored[int(turned[0][0])])
 
 
-def test_a_start_gives_its_encoder_which_then_stays_as_it_is(omniglot, data, monkeypatch):
+@pytest.mark.parametrize("learner", ["mann", "maml"])
+@pytest.mark.parametrize("on", [False, True], ids=["kept", "trained on"])
+def test_a_start_gives_its_encoder_which_then_stays_as_it_is_unless_it_is_trained_on(omniglot, data, learner, on):
     training, validation, _ = omniglot.read_sources(data, 0, torch.device("cpu"))
     few = {"min_way": 2, "shot": 1, "query": 2, "steps": 2, "validation_episodes": 2}
-    encoder, given = omniglot.Encoder(norm="batch", width=8), omniglot.argparse.Namespace(seed=0, threads=1)
+    encoder, given = omniglot.Encoder(norm="group", width=8), omniglot.argparse.Namespace(seed=0, threads=1, train_start=on)
     first, _ = omniglot.fit("prototypical", omniglot.Learners().of("prototypical").model_copy(update=few), encoder, training, validation, given, None)
     before = {name: value.clone() for name, value in first.encoder.state_dict().items()}
-    model, state = omniglot.fit("mann", omniglot.Learners().of("mann").model_copy(update=few), encoder, training, validation, given, None,
+    model, state = omniglot.fit(learner, omniglot.Learners().of(learner).model_copy(update=few), encoder, training, validation, given, None,
                                 first.encoder)
-    assert state.step == 2 and all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items())
+    assert state.step == 2
+    assert all(torch.equal(before[name], value) for name, value in model.encoder.state_dict().items()) == (not on)
+    first_moved = max(float((before[name] - value).abs().max()) for name, value in model.encoder.state_dict().items())
+    assert first_moved < 0.1, "it began from the start's weights"
