@@ -46,8 +46,13 @@ class Relation(Learner):
 
     def _scores(self, adapted: Tensor, query: Tensor) -> Float[Tensor, "task query way"]:
         tasks, queries, ways = query.shape[0], query.shape[1], adapted.shape[1]
-        pairs = [part.expand(tasks, queries, ways, *part.shape[3:]).flatten(0, 2) for part in (adapted[:, None], query[:, :, None])]
-        return self.relate(torch.cat(pairs, 1)).reshape(tasks, queries, ways)
+        # A convolution of two maps side by side is the sum of one of each: so it is done once a map, not once a pair.
+        first, weights = self.relate[0], self.relate[0].conv.weight.chunk(2, 1)
+        convolve = F.conv3d if query.ndim == 6 else F.conv2d
+        of_class, of_query = (convolve(maps.flatten(0, 1), weight, padding="same").unflatten(0, maps.shape[:2])
+                              for maps, weight in zip((adapted, query), weights, strict=True))
+        pairs = (of_class[:, None] + of_query[:, :, None]).flatten(0, 2) + first.conv.bias.reshape(-1, *[1] * (query.ndim - 3))
+        return self.relate[1:](first.adn(pairs)).reshape(tasks, queries, ways)
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
         """Mean squared error of the scores against one-hot targets (equation 2)."""

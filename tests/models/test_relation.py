@@ -29,9 +29,12 @@ def test_a_class_of_several_shots_is_the_mean_of_its_maps_whatever_their_number(
     torch.testing.assert_close(chosen.predict(once, query), chosen.predict(thrice, query))
 
 
-def test_a_pair_is_the_class_first_and_the_query_second():
-    chosen, query = model(), torch.rand(1, 3, 2, 4, 4)
-    maps = chosen.adapt(Support(torch.rand(1, 2, 2, 4, 4), torch.tensor([[0, 1]]), 2))
+@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 3, 4, 4)])
+def test_a_pair_is_the_class_first_and_the_query_second(shape):
+    torch.manual_seed(0)
+    chosen, query = Relation(nn.Identity(), shape, Settings()), torch.rand(1, 3, *shape)
+    nn.init.normal_(chosen.relate[0].conv.bias)
+    maps = chosen.adapt(Support(torch.rand(1, 2, *shape), torch.tensor([[0, 1]]), 2))
     pair = torch.cat([maps[0, 1], query[0, 2]])[None]
     torch.testing.assert_close(chosen.predict(maps, query)[0, 2, 1], chosen.relate(pair)[0, 0])
 
