@@ -78,21 +78,21 @@ class Maml(Learner):
         return torch.stack([of_task(*task) for task in zip(*given, strict=True)]).mean()
 
     def _descend(self, support: Support, steps: int, second_order: bool) -> list[list[Weights]]:
-        """Each task's weights before and after every step."""
+        """Each task's weights before and after every step, at a site after the last."""
         return [self._path(inputs, labels, support.way, steps, second_order)
                 for inputs, labels in zip(at_least_float32(support.inputs), support.labels, strict=True)]
 
     def _path(self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool) -> list[Weights]:
-        """One task's weights before and after every step; at a site, and of first order, what a step adds is a constant."""
+        """One task's weights before and after every step, at a site after the last; there, and of first order, what a step adds is a constant."""
         constant = not (self.training and second_order)
         path = [self._start(way)]
         with torch.no_grad() if constant else nullcontext(), torch.autocast(inputs.device.type, enabled=False):  # the inner loop stays in float32
-            for step, gradients in enumerate(self._gradients(path, inputs, labels)):
-                if step == steps:
-                    break
+            for step, gradients in zip(range(steps), self._gradients(path, inputs, labels), strict=False):  # in this order: no gradient too many
                 rates = dict(zip(path[0], self._rates(step, len(path[0])), strict=True))
                 with torch.set_grad_enabled(self.training):
                     path.append(path[-1] | {name: path[-1][name] - rates[name] * gradient for name, gradient in gradients.items()})
+                if not self.training:
+                    del path[0]  # a site asks for the last weights alone
         return path
 
     def _gradients(self, path: list[Weights], inputs: Tensor, labels: Tensor) -> Iterator[Weights]:

@@ -292,3 +292,16 @@ def test_training_says_that_it_uses_threads_where_there_are_several(sources, cap
                     adapt=Adapt(methods=["maml"]), report=Report(method="maml"))
     assert train(model, *sources, params).step == 2
     assert "train: the tasks of a step on 2 threads, one on each" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 4])
+def test_there_are_as_many_forward_passes_as_steps_and_no_path_is_kept_at_a_site(steps):
+    model, batch, passes = small(), episodes(tasks=1), []
+    model.settings = model.settings.model_copy(update={"inner_steps": steps, "adapt_steps": steps})
+    model.encoder.register_forward_hook(lambda *_: passes.append(1))
+    support = Support(batch.support, batch.support_labels, batch.way)
+    for training in (True, False):
+        passes.clear()
+        path = model.train(training)._descend(support, steps, second_order=training)[0]
+        assert len(passes) == max(0, steps - 1) if steps != 1 else 1  # the second step takes the first one's
+        assert len(path) == (steps + 1 if training else 1)
