@@ -33,7 +33,7 @@ from monai.transforms import (
 )
 
 from models.augment import augment
-from models.device import choose_device
+from models.device import choose_device, repeatable
 from workspace.settings import Augment
 
 CASES = {"64 images of 3x224x224": (64, 3, 224, 224), "8 volumes of 96^3": (8, 1, 96, 96, 96)}
@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
     device, rows = choose_device(given.device), []
+    repeatable(0, 0)  # as in training, where freed memory is kept: for both sides
     for case, shape in CASES.items():
         images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
         for name, ranges in RANGES.items():

@@ -71,6 +71,7 @@ class Tasks(Sampler[list[int]]):
 def by_easyfsl(images: np.ndarray, labels: list[int], device: torch.device) -> Callable[[], object]:
     from easyfsl.samplers import TaskSampler
 
+    Sampler.__init__ = lambda self, data_source=None: None  # easyfsl 1.5 gives an argument that torch's no longer takes
     data = Labelled(images, labels)
     sampler = TaskSampler(data, n_way=WAY, n_shot=SHOT, n_query=QUERY, n_tasks=EPISODES)
     loader = DataLoader(data, batch_sampler=sampler, collate_fn=sampler.episodic_collate_fn)

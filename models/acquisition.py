@@ -135,7 +135,7 @@ def _matrix(chosen: Acquisition, side: int, device: torch.device) -> Float[Tenso
 def gaussian(side: int, sigma: Float[Tensor, "batch"]) -> Float[Tensor, "batch side side"]:
     """Blur with each image's own width; weights beyond the edge fall away."""
     at = torch.arange(side, device=sigma.device)
-    weights = torch.exp(-0.5 * ((at[:, None] - at) / sigma.clamp(min=1e-3)[:, None, None]) ** 2)
+    weights = torch.exp(-0.5 * (at / sigma.clamp(min=1e-3)[:, None]) ** 2)[:, (at[:, None] - at).abs()]  # one exponential a distance
     return weights / weights.sum(2, keepdim=True)
 
 
