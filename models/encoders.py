@@ -27,6 +27,8 @@ def build_encoder(settings: Encoder, channels: int, size: list[int], maps: bool 
     Two or three axes in `size`. Its weights bear the same names either way.
     """
     body = _body(settings, channels, len(size), maps)
+    if len(size) == 2 and settings.norm == "batch":
+        body = body.to(memory_format=torch.channels_last)  # on a CPU a step takes 0.65 to 0.9 of the time; with group norm, more
     freeze(body, settings.frozen)
     if settings.standardise:
         return nn.Sequential(Standardise(), body)

@@ -31,6 +31,7 @@ def start(file, encoder, **settings):
 
 
 def saved(folder, state: dict, name: str = "w.safetensors"):
+    state = {key: value.contiguous() if isinstance(value, torch.Tensor) else value for key, value in state.items()}  # what safetensors asks
     save_file(state, folder / name) if name.endswith(".safetensors") else torch.save(state, folder / name)
     return folder / name
 
