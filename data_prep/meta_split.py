@@ -43,11 +43,12 @@ class MetaSplit:
 
 def write_meta_split(meta: MetaSplit, workspace: Workspace) -> None:
     """Write data/meta_split: split.json says which sites there are, records.parquet holds their records, one site after the other."""
+    ordered = dict(sorted(meta.sites.items()))  # as split.json has them, whose keys are sorted
     sites = {name: {"task": site.task, "classes": list(site.classes), "left_out": site.left_out, "records": len(site.records)}
-             for name, site in meta.sites.items()}
+             for name, site in ordered.items()}
     with whole_folder(workspace.meta_split) as folder:
         (folder / SITES).write_text(to_json({"secret": meta.secret, "sites": sites}))
-        write_parquet(pd.concat([site.records[list(COLUMNS)] for site in meta.sites.values()]), folder / RECORDS)
+        write_parquet(pd.concat([site.records[list(COLUMNS)] for site in ordered.values()]), folder / RECORDS)
 
 
 def read_meta_split(workspace: Workspace, columns: Sequence[str] = COLUMNS) -> MetaSplit:

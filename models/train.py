@@ -88,9 +88,12 @@ def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[Any]:
 
 
 def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
-    """How a step's gradient is taken: tasks that share nothing but weights on threads, where there are several and no GPU."""
+    """How a step's gradient is taken: tasks that share nothing but weights on threads, where there are several and no GPU.
+
+    Dropout keeps them off: threads would draw from one generator in an order that no seed fixes.
+    """
     threads = torch.get_num_threads()
-    if fabric.device.type != "cpu" or threads == 1 or not getattr(model, "apart", False):
+    if fabric.device.type != "cpu" or threads == 1 or not getattr(model, "apart", False) or bound_together(model, threads):
         return lambda batch: take_gradient(model, batch, fabric.autocast())
     say(f"train: the tasks of a step on {threads} threads, one on each")
     return TaskThreads(model, threads).take_gradient

@@ -126,7 +126,7 @@ class Maml(Learner):
 
 
 def vectorised(settings: Settings, device: torch.device) -> bool:
-    """Whether all tasks of a chunk are computed as one: the kernels of a GPU are then filled, a CPU only gets slower convolutions."""
+    """Whether all tasks of a chunk are computed as one: the kernels of a GPU are then filled, as threads fill a CPU."""
     return settings.together == "vectorised" or (settings.together == "auto" and device.type == "cuda")
 
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from data_prep.episodes import draw_episodes, drop_small_classes, site_pools
 from data_prep.groups import group_of
 from data_prep.images import Images
-from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite
+from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite, read_meta_split, write_meta_split
 from data_prep.split import gather
 from data_prep.tasks import make_tasks, split_records
 from workspace.errors import Refusal
+from workspace.paths import Workspace
 from workspace.settings import Episodic, Tasks
 
 CHOSEN = Tasks(shots=[0, 1, 2], draws=4, min_query=1)
@@ -196,3 +197,17 @@ def test_no_episode_has_a_patient_on_both_sides_whatever_classes_and_sites_he_ha
         drawn = draw_episodes(pools, (seed, 0), index, Episodic(way=2, shot=1, query=3), tasks=2, cross_site=0.5)
         for support, query in zip(drawn.support, drawn.query, strict=True):
             assert not set(groups[support.ravel()]) & set(groups[query.ravel()])
+
+
+def test_a_split_comes_back_as_it_was_written_whatever_the_order_of_its_sites(tmp_path):
+    def records(site: str, number: int) -> pd.DataFrame:
+        table = pd.DataFrame({name: [f"{site}{name}{at}" for at in range(number)] for name in COLUMNS})
+        return table.assign(row=range(number))
+
+    sites = {"west": SourceSite("chest", ("a", "b"), records("west", 3), {"tied_to_query": 1}), "east": SourceSite("cells", ("p",), records("east", 2))}
+    write_meta_split(MetaSplit(sites, "mark"), Workspace(tmp_path))
+    again = read_meta_split(Workspace(tmp_path))
+    assert again.secret == "mark"
+    for name, site in sites.items():
+        assert (again.sites[name].task, again.sites[name].classes, again.sites[name].left_out) == (site.task, site.classes, site.left_out)
+        pd.testing.assert_frame_equal(again.sites[name].records, site.records, check_dtype=False)
