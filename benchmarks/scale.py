@@ -94,7 +94,7 @@ def draw(asked: argparse.Namespace) -> dict[str, Any]:
     chosen, process = Episodic(way=5, min_way=5, shot=5, query=15), psutil.Process()
     began, before = time.perf_counter(), process.memory_info().rss
     meta = read_meta_split(Workspace(), INDEX)
-    images = open_images(Workspace(), meta, torch.device("cpu"), most=0)
+    images = open_images(Workspace(), meta, torch.device("cpu"), most=0, shape=(1, 28, 28))
     pools = site_pools(meta, images, "train")
     site_pools(meta, images, "validation")
     draw_episodes(pools, (asked.seed, 0), 0, chosen, tasks=1).gather(images)

@@ -67,16 +67,19 @@ def as_float(stored: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     return stored.float().div_(torch.iinfo(stored.dtype).max)
 
 
-def open_images(workspace: Workspace, meta: MetaSplit, device: torch.device, most: float) -> Images | MappedImages:
+def open_images(workspace: Workspace, meta: MetaSplit, device: torch.device, most: float, shape: tuple[int, ...]) -> Images | MappedImages:
     """The pixels of every record of the meta split, in its order: on the device if they are `most` GiB or less, else mapped.
 
     Each is held to the pixel hash that the split promised: DVC ties training to the meta split, not to the pixels. Raises Refusal
-    where data/studies changed since.
+    where data/studies changed since, or where records are not of `shape` (channel, *space), as settings that changed since say.
     """
     files, rows, hashes, first_row, start, changed = [], [], [], {}, 0, []
     for name, site in meta.sites.items():
         pixels, own = read_pixels(workspace.studies(name)), site.records["row"].to_numpy()
-        if len(own) and own.max() >= len(pixels):
+        if pixels.shape[1:] != shape:
+            had, need = ("x".join(map(str, sides)) for sides in (pixels.shape[1:], shape))
+            changed.append(Problem(f"site {name}", f"pixels of {had} (channels, then sides)", f"{need}, as convert says", "correct convert.size, or dvc repro"))
+        elif len(own) and own.max() >= len(pixels):
             changed.append(_changed(name))
         files.append(pixels)
         rows.append(own)

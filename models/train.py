@@ -144,7 +144,7 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
         meta = read_meta_split(workspace, INDEX)
         refuse_if(uneven_shares(name, settings, fabric.world_size))
         repeatable(seed, params.train.threads)
-        images = open_images(workspace, meta, fabric.device, params.train.preload)
+        images = open_images(workspace, meta, fabric.device, params.train.preload, (params.convert.channels, *params.convert.size))
         training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation, (fabric.global_rank, fabric.world_size))
         validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
         model = make(meta.tasks).to(fabric.device)

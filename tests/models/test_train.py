@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -210,6 +211,14 @@ def test_pixels_that_stay_in_their_files_train_the_same_weights(study, learner):
         models.train.main(learner, 0)
         trained.append((workspace.run(learner, 0) / "model.safetensors").read_bytes())
     assert trained[0] == trained[1]
+
+
+@pytest.mark.parametrize("size", [[8, 16, 16], [32, 32]], ids=["3D", "larger"])
+def test_an_encoder_for_other_images_than_were_converted_is_refused_before_training(study, size):
+    study(convert={"size": size})
+    had, need = "pixels of 1x16x16 (channels, then sides)", f"1x{'x'.join(map(str, size))}, as convert says"
+    with pytest.raises(Refusal, match=re.escape(f"site a: found {had}; need {need}; do correct convert.size, or dvc repro")):
+        models.train.main("prototypical", 0)
 
 
 @pytest.mark.parametrize("preload", [4, 0])
