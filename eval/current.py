@@ -15,7 +15,7 @@ def tasks_digest(workspace: Workspace, site: str, role: Role) -> str:
 
 def is_current(workspace: Workspace, site: str, role: Role) -> bool:
     """True where the site is converted and split, and its results were made from this split in this role."""
-    made = workspace.results(site) / "provenance.json"
+    made = workspace.results(role, site) / "provenance.json"
     needed = [made, workspace.studies(site) / "summary.json", workspace.tasks(role, site) / "task.json"]
     if not all(file.is_file() for file in needed):
         return False

@@ -17,7 +17,7 @@ def curves_section(evidence: Evidence) -> Section:
     chance = 1 / len(evidence.classes)
     figures = [
         shots_figure(table[table["metric"] == AUROC], methods, evidence.method, "AUROC", 0.5, _alt("AUROC", evidence),
-                     target=evidence.params.report.target_auroc),
+                     target=evidence.params.report.accept.auroc),
         shots_figure(table[table["metric"] == BALANCED_ACCURACY], methods, evidence.method, "balanced accuracy", chance,
                      _alt("Balanced accuracy", evidence))]
     shown = {

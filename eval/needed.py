@@ -31,9 +31,9 @@ def needed(performance: pd.DataFrame, target: float, classes: int) -> pd.DataFra
 
 
 def needed_section(evidence: Evidence) -> Section:
-    table = needed(evidence.performance, evidence.params.report.target_auroc, len(evidence.classes))
+    table = needed(evidence.performance, evidence.params.report.accept.auroc, len(evidence.classes))
     rows = {row["method"]: row for row in table.to_dict("records")}
     return Section("needed.html.j2", "Labelled cases needed", {
-        "rows": [rows[method] for method in evidence.methods], "rule": RULE, "target": evidence.params.report.target_auroc,
+        "rows": [rows[method] for method in evidence.methods], "rule": RULE, "target": evidence.params.report.accept.auroc,
         "method": evidence.method, "classes": len(evidence.classes), "patients": len(set(evidence.query.patients)),
         "source_only": SOURCE_ONLY}, {"needed.csv": table})

@@ -33,7 +33,7 @@ def read_sites(workspace: Workspace, params: Params) -> tuple[dict[str, pd.DataF
     """
     tables, lacking = {}, {}
     for site in sorted(params.sites):
-        path = workspace.results(site) / "performance.csv"
+        path = workspace.results(params.sites[site], site) / "performance.csv"
         table = read_performance(path) if path.is_file() and is_current(workspace, site, params.sites[site]) else None
         if table is None:
             lacking[site] = f"run dvc repro adapt@{site} and mend what it names"
@@ -47,7 +47,7 @@ def read_sites(workspace: Workspace, params: Params) -> tuple[dict[str, pd.DataF
 def summarise(site: str, role: Role, table: pd.DataFrame, params: Params) -> dict[str, Any]:
     """One site's verdict, the labelled cases it needs, and AUROC by k of the verdict's method and of the source model."""
     verdict = judge(table, params.report)
-    cases = needed(table, params.report.target_auroc, _classes(table)).set_index("method").loc[params.report.method]
+    cases = needed(table, params.report.accept.auroc, _classes(table)).set_index("method").loc[params.report.method]
     curve = table[(table["metric"] == AUROC) & table["method"].isin([params.report.method, SOURCE_ONLY])]
     return {"site": site, "role": role, **asdict(verdict), "needed": cases.to_dict(), "few": verdict.few,
             "curve": {row["k"]: row for row in curve.to_dict("records")}}
@@ -85,7 +85,7 @@ def main() -> None:
 
 def page(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) -> str:
     """The page of all hospitals."""
-    figure = forest_figure(pd.DataFrame(rows), params.report.target_auroc, _alt(rows)) if rows else None
+    figure = forest_figure(pd.DataFrame(rows), params.report.accept.auroc, _alt(rows)) if rows else None
     return render("overview.html.j2", rows=rows, lacking=lacking, roles=params.sites, report=params.report, figure=figure,
                   counts=_counts(rows, lacking, params), few_patients=FEW_PATIENTS, confidence=params.adapt.confidence,
                   shots=sorted({k for row in rows for k in row["curve"]}))

@@ -1,7 +1,26 @@
 """Two uncertainties, never merged: over patients (had others been tested), over draws (had other cases been labelled)."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import stats
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Resamplings of one set of records. `weights`: how often each record is drawn, (resample, record) float32."""
+
+    weights: np.ndarray
+    confidence: float
+
+    def interval(self, value: float, resampled: np.ndarray, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
+        """The interval over patients of a statistic that lies between `low` and `high`, from its values in the resamples."""
+        return percentile_interval(resampled, self.confidence)
+
+
+def bootstrap(patients: np.ndarray, labels: np.ndarray, resamples: int, confidence: float, seed: int) -> Bootstrap:
+    """Resample patients within strata, see `patient_weights`."""
+    return Bootstrap(patient_weights(patients, labels, resamples, seed), confidence)
 
 
 def patient_weights(patients: np.ndarray, labels: np.ndarray, resamples: int, seed: int) -> np.ndarray:

@@ -43,10 +43,10 @@ def judge(performance: pd.DataFrame, report: Report) -> Verdict:
     """Met: the patient interval lies wholly at or above the target. Not met: wholly under it. Else these patients cannot tell."""
     k = chosen_shots(performance, report.method, report.shots)
     row = performance.set_index(["method", "k", "metric"]).loc[(report.method, k, AUROC)]
-    word: Word = "met" if row["patient_low"] >= report.target_auroc else (
-        "not met" if row["patient_high"] < report.target_auroc else "cannot tell")
+    word: Word = "met" if row["patient_low"] >= report.accept.auroc else (
+        "not met" if row["patient_high"] < report.accept.auroc else "cannot tell")
     spread = [float(row[end]) if pd.notna(row[end]) else None for end in ("draws_low", "draws_high")]
-    return Verdict(word, report.method, k, report.target_auroc, float(row["value"]), float(row["patient_low"]),
+    return Verdict(word, report.method, k, report.accept.auroc, float(row["value"]), float(row["patient_low"]),
                    float(row["patient_high"]), *spread, int(row["draws"]), int(row["patients"]), int(row["records"]))
 
 

@@ -44,8 +44,8 @@ class Workspace:
     def pretrained(self) -> Path:
         return self.root / "runs" / "pretrain" / "encoder"
 
-    def results(self, site: str) -> Path:
-        return self.root / "results" / site
+    def results(self, role: str, site: str) -> Path:
+        return self.root / "results" / role / site
 
     @property
     def reports(self) -> Path:
@@ -53,6 +53,9 @@ class Workspace:
 
     def report(self, site: str) -> Path:
         return self.reports / site
+
+    def review(self, site: str) -> Path:
+        return self.root / "reviews" / f"{site}.yaml"
 
     @property
     def outputs(self) -> list[Path]:

@@ -390,10 +390,21 @@ class Adapt(Strict):
     confidence: Fraction = 0.95  # of both intervals
 
 
+class Accept(Strict):
+    """When a model is accepted at a site: each criterion is fixed before the run, and all that are given must be met."""
+
+    auroc: Fraction = 0.85  # at least
+    shots: Count | None = None  # labelled patients a class that may be needed for it, at most
+    sensitivity: Fraction | None = None  # at the operating point that the source sites fix, at least; of more than two classes the worst
+    calibration_error: Fraction | None = None  # expected calibration error, at most
+    subgroup_gap: Fraction | None = None  # AUROC between the best and the worst subgroup of one kind, at most
+
+
 class Report(Strict):
     method: str  # what the verdict speaks of: named before the run, never chosen on a target's query set
     shots: Count = 5  # k of the verdict, the confusion matrix and the gallery
-    target_auroc: Fraction = 0.85  # fixed before the run
+    accept: Accept = Accept()
+    operating_sensitivity: Fraction = 0.9  # the share of positive images that the threshold found on the source sites; it is then kept at every site
 
 
 class PhantomHospital(Strict):

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_prep.meta_split import SITES
 from data_prep.records import write_records
+from eval.adapt import DESCRIBED
 from eval.current import tasks_digest
 from eval.performance import performance
 from workspace.outputs import to_json, write_parquet
@@ -35,6 +37,8 @@ class Hospital:
     seeds: tuple[int, ...] = (0,)
     methods: tuple[str, ...] = tuple(sorted(SHARPNESS))
     manufacturer: str = "Vendor A"
+    moved: float = 0.0  # the source model's features, in standard deviations
+    features: int = 8  # 0: no source model
     space: tuple[int, ...] = (48, 48)
     channels: int = 1
     rejects: dict[str, tuple[int, str]] = field(default_factory=lambda: {
@@ -50,7 +54,7 @@ def params_text(sites: dict[str, str], method: str = "prototypical", shots: int 
         "adapt": {"methods": ["prototypical", "maml", "majority", "nearest_centroid", "linear_probe", "fine_tuning",
                               "source_only"],
                   "bootstrap": BOOTSTRAP, "confidence": CONFIDENCE},
-        "tasks": {"draws": 4}, "report": {"method": method, "shots": shots, "target_auroc": target}})
+        "tasks": {"draws": 4}, "report": {"method": method, "shots": shots, "accept": {"auroc": target}}})
 
 
 def records_of(site: str, hospital: Hospital) -> pd.DataFrame:
@@ -73,9 +77,9 @@ def records_of(site: str, hospital: Hospital) -> pd.DataFrame:
                         ).sort_values("record").reset_index(drop=True)
 
 
-def predictions_of(records: pd.DataFrame, hospital: Hospital) -> pd.DataFrame:
-    """Softmax answers of every method for the query set; sharper with k, and a little different in each draw."""
-    query = records[records["split"] == "query"]
+def predictions_of(records: pd.DataFrame, hospital: Hospital, asked: pd.Series) -> pd.DataFrame:
+    """Softmax answers of every method for the records in `asked`; sharper with k, and a little different in each draw."""
+    query = records[asked]
     classes = len(hospital.classes)
     truth = query["label"].map(hospital.classes.index).to_numpy()
     generator = np.random.default_rng(hospital.seed + 1)
@@ -97,6 +101,23 @@ def predictions_of(records: pd.DataFrame, hospital: Hospital) -> pd.DataFrame:
                         table[f"p_{name}"] = p[:, label].astype(np.float32)
                     tables.append(table)
     return pd.concat(tables).sort_values(["method", "seed", "k", "draw", "record"]).reset_index(drop=True)
+
+
+def held_out_of(records: pd.DataFrame, hospital: Hospital, draws: pd.DataFrame) -> pd.DataFrame:
+    """The same methods' answers for each draw's cases at positions from k on."""
+    answers = predictions_of(records, hospital, records["record"].isin(draws["record"])).drop(columns="patient")
+    without_draw = answers[answers["k"] == 0].drop(columns="draw").merge(draws[["draw", "record", "position"]], on="record")
+    table = pd.concat([answers[answers["k"] > 0].merge(draws[["draw", "record", "position"]], on=["draw", "record"]), without_draw])
+    table = table[(table["position"] >= table["k"]) & (table["position"] < max(hospital.shots))]
+    return table.sort_values(["method", "seed", "k", "draw", "position", "record"])[
+        ["method", "seed", "k", "draw", "position", "record", "label", *(f"p_{name}" for name in hospital.classes)]]
+
+
+def embeddings_of(table: pd.DataFrame, hospital: Hospital) -> np.ndarray:
+    """Features whose mean depends on the class, moved as a whole by `hospital.moved`."""
+    generator = np.random.default_rng(hospital.seed + 4)
+    noise = generator.normal(size=(len(table), hospital.features)) + hospital.moved
+    return (noise + table["label"].map(hospital.classes.index).to_numpy()[:, None]).astype(np.float16)
 
 
 def draws_of(records: pd.DataFrame, hospital: Hospital) -> pd.DataFrame:
@@ -134,7 +155,7 @@ def counts_of(records: pd.DataFrame) -> dict[str, dict[str, int]]:
 def write_hospital(workspace: Workspace, site: str, hospital: Hospital) -> None:
     """Write all that the report reads of one site."""
     records = records_of(site, hospital)
-    studies, tasks, results = workspace.studies(site), workspace.tasks(hospital.role, site), workspace.results(site)
+    studies, tasks, results = workspace.studies(site), workspace.tasks(hospital.role, site), workspace.results(hospital.role, site)
     for folder in (studies, tasks, results):
         folder.mkdir(parents=True)
 
@@ -160,8 +181,15 @@ def write_hospital(workspace: Workspace, site: str, hospital: Hospital) -> None:
     write_parquet(records[["record", "patient", "split"]], tasks / "splits.parquet")
     write_parquet(draws_of(records, hospital), tasks / "draws.parquet")
 
-    predictions = predictions_of(records, hospital)
+    predictions = predictions_of(records, hospital, records["split"] == "query")
     write_parquet(predictions, results / "predictions.parquet")
+    draws = pd.read_parquet(tasks / "draws.parquet")
+    write_parquet(held_out_of(records, hospital, draws), results / "held_out.parquet")
+    embedded = records[(records["split"] == "query") | records["record"].isin(draws["record"])] if hospital.features else records.head(0)
+    rows = pd.Series(range(len(embedded)), index=embedded["record"])
+    described = records.assign(embedding=records["record"].map(rows).astype("Int32"))
+    write_parquet(described[[*DESCRIBED, "split", "embedding"]], results / "cohort.parquet")
+    np.save(results / "embeddings.npy", embeddings_of(embedded, hospital))
     table = performance(predictions, list(hospital.classes), BOOTSTRAP, CONFIDENCE, seed=0, site=site)
     table.to_csv(results / "performance.csv", index=False, lineterminator="\n")
     trained_on = {"northgate": {"patients": 412, "records": 601}, "southgate": {"patients": 233, "records": 240}}
@@ -179,6 +207,10 @@ def build(root: Path, hospitals: dict[str, Hospital], **report: object) -> Works
     workspace.params_file.write_text(params_text({site: hospital.role for site, hospital in hospitals.items()}, **report))
     for site, hospital in hospitals.items():
         write_hospital(workspace, site, hospital)
+    workspace.meta_split.mkdir(parents=True)
+    (workspace.meta_split / SITES).write_text(to_json({"secret": "one", "sites": {
+        site: {"task": "chest_view", "classes": list(hospital.classes), "records": 0, "left_out": {}}
+        for site, hospital in hospitals.items() if hospital.role == "source"}}))
     return workspace
 
 

@@ -81,7 +81,7 @@ def trained(tmp_path_factory) -> Workspace:
 
 
 def table(workspace: Workspace, site: str = "west") -> pd.DataFrame:
-    return pd.read_parquet(workspace.results(site) / "predictions.parquet")
+    return pd.read_parquet(workspace.results("source" if site == "north" else "target", site) / "predictions.parquet")
 
 
 def test_every_method_answers_for_every_draw_and_the_whole_query_set(trained):
@@ -128,10 +128,10 @@ def test_the_query_set_of_a_source_trained_nothing(trained):
 
 def test_running_again_gives_the_same_bytes(trained, monkeypatch):
     monkeypatch.chdir(trained.root)
-    files = ("predictions.parquet", "performance.csv", "metrics.json", "provenance.json")
-    before = [(trained.results("west") / name).read_bytes() for name in files]
+    files = ("predictions.parquet", "held_out.parquet", "cohort.parquet", "embeddings.npy", "performance.csv", "metrics.json", "provenance.json")
+    before = [(trained.results("target", "west") / name).read_bytes() for name in files]
     adapt("west", "target")
-    assert [(trained.results("west") / name).read_bytes() for name in files] == before
+    assert [(trained.results("target", "west") / name).read_bytes() for name in files] == before
 
 
 @pytest.mark.parametrize(("tie", "listed", "counts"), [
@@ -201,3 +201,23 @@ def test_results_of_another_split_or_role_are_not_current(trained):
         assert not is_current(trained, "west", "target")
     finally:
         file.write_bytes(kept)
+
+
+def test_labelled_cases_beyond_k_are_answered_by_a_model_that_did_not_see_them(trained):
+    left_over = pd.read_parquet(trained.results("target", "west") / "held_out.parquet")
+    draws = pd.read_parquet(trained.tasks("target", "west") / "draws.parquet").set_index(["draw", "label", "position"])["record"]
+    assert (left_over["position"] >= left_over["k"]).all() and set(left_over["position"]) == {0, 1}
+    for row in left_over[left_over["method"].isin(["maml", "source_only"])].itertuples():
+        assert draws[(row.draw, row.label, row.position)] == row.record
+    zero = left_over[(left_over["method"] == "source_only") & (left_over["seed"] == 1)]
+    assert len(zero) == 3 * 3 * 2 and set(zero["k"]) == {0}
+    assert set(left_over.loc[left_over["method"] == "maml", "k"]) == {1}  # at the largest k none is left
+
+
+def test_the_cohort_has_every_record_and_features_of_those_that_were_used(trained):
+    table = pd.read_parquet(trained.results("target", "west") / "cohort.parquet")
+    features = np.load(trained.results("target", "west") / "embeddings.npy")
+    splits = pd.read_parquet(trained.tasks("target", "west") / "splits.parquet")
+    used = set(splits.loc[splits["split"] == "query", "record"]) | set(pd.read_parquet(trained.results("target", "west") / "held_out.parquet")["record"])
+    assert sorted(table["record"]) == sorted(splits["record"]) and used <= set(table.loc[table["embedding"].notna(), "record"])
+    assert sorted(table["embedding"].dropna()) == list(range(len(features))) and np.isfinite(features).all()

@@ -74,7 +74,7 @@ def test_a_hospital_too_small_for_k_is_judged_at_its_largest_k_and_says_so(works
 
 def test_the_headline_numbers_are_those_of_the_verdicts_method(workspace):
     write_overview(workspace)
-    table = pd.read_csv(workspace.results("eastside") / "performance.csv")
+    table = pd.read_csv(workspace.results("target", "eastside") / "performance.csv")
     row = table.query("method == 'prototypical' and k == 5 and metric == 'auroc'").iloc[0]
     found = json.loads((workspace.reports / "summary.json").read_text())["eastside"]
     assert (found["auroc"], found["patient_low"]) == pytest.approx((row["value"], row["patient_low"]), abs=1e-4)

@@ -202,11 +202,11 @@ def test_hostile_class_names_and_header_fields_stay_text(make_workspace, hospita
 
 def test_missing_inputs_are_refused_all_at_once(make_workspace, hospital):
     workspace = make_workspace({"westside": hospital(patients=(20, 20), draws=2, methods=("prototypical",))})
-    (workspace.results("westside") / "performance.csv").unlink()
+    (workspace.results("target", "westside") / "performance.csv").unlink()
     (workspace.studies("westside") / "summary.json").unlink()
     with pytest.raises(Refusal, match="need what stage convert@westside writes; do dvc repro convert@westside") as refusal:
         write_page(workspace)
-    assert "results/westside/performance.csv" in str(refusal.value) and "dvc repro adapt@westside" in str(refusal.value)
+    assert "results/target/westside/performance.csv" in str(refusal.value) and "dvc repro adapt@westside" in str(refusal.value)
     assert not workspace.report("westside").exists()
 
 

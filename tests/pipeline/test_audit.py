@@ -207,10 +207,10 @@ def test_an_identifier_in_the_name_of_an_output_is_found_and_not_printed(workspa
     ("DOE^JANE", "names with a caret"), ("jane.doe@clinic.example", "e-mail addresses"),
 ])
 def test_what_looks_like_an_identifier_is_found_though_no_export_holds_it(workspace, capsys, text, kind):
-    workspace.results("west").mkdir(parents=True)
-    (workspace.results("west") / "notes.txt").write_text(f"{text}\n")
+    workspace.results("target", "west").mkdir(parents=True)
+    (workspace.results("target", "west") / "notes.txt").write_text(f"{text}\n")
     said = findings(workspace, capsys)
-    assert f"results/west/notes.txt: looks like {kind}, 1" in said and text.split()[-1] not in said
+    assert f"results/target/west/notes.txt: looks like {kind}, 1" in said and text.split()[-1] not in said
 
 
 def test_values_that_say_nothing_raise_no_alarm(workspace, capsys):
@@ -219,11 +219,11 @@ def test_values_that_say_nothing_raise_no_alarm(workspace, capsys):
     write(grey(ramp(), SOPInstanceUID="1.2.826.0.1.666.1", PatientID="42", PatientName="lateral view", StudyDescription="frontal view",
                SeriesDescription="Acme Imaging", StationName="ACME IMAGING", AccessionNumber="123456", ImageComments="prototypical",
                Manufacturer="Acme Imaging", InstitutionName="0000000000"), export / "support")
-    workspace.results("west").mkdir(parents=True)
-    (workspace.results("west") / "table.csv").write_text(
+    workspace.results("target", "west").mkdir(parents=True)
+    (workspace.results("target", "west") / "table.csv").write_text(
         "class,n,auroc\nlateral view,42,0.123456\nfrontal view,42,123456.5\nAcme Imaging,42,a123456b\nprototypical support,0000000000,1\n"
         f"{'f00d' * 16},42,12345678.123456\n")
-    (workspace.results("west") / "metrics.json").write_text(json.dumps({"parameters": 123456, "transfer": "1.2.840.10008.1.2.1", "version": "1.2.3"}))
+    (workspace.results("target", "west") / "metrics.json").write_text(json.dumps({"parameters": 123456, "transfer": "1.2.840.10008.1.2.1", "version": "1.2.3"}))
     audit_workspace(workspace)
     assert capsys.readouterr().out.endswith("nothing found\n")
 

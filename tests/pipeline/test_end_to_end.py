@@ -121,7 +121,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_workspace(workspace, tmp_
     (again / "dvc.yaml").unlink()
     (again / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
     run(again, "dvc", "repro", "report@phantom_south")
-    for name in ("results/phantom_south/predictions.parquet", "reports/phantom_south/index.html", "runs/maml/0/model.safetensors"):
+    for name in ("results/target/phantom_south/predictions.parquet", "reports/phantom_south/index.html", "runs/maml/0/model.safetensors"):
         assert (again / name).read_bytes() == (workspace / name).read_bytes()
 
 
@@ -155,7 +155,7 @@ def test_adding_a_target_trains_nothing_and_removing_it_leaves_no_trace_in_the_o
 
 
 def test_predictions_hold_every_method(workspace):
-    answers = pd.read_parquet(workspace / "results" / "phantom_south" / "predictions.parquet")
+    answers = pd.read_parquet(workspace / "results" / "target" / "phantom_south" / "predictions.parquet")
     assert set(answers["method"]) == {"majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning", "prototypical", "maml"}
 
 
