@@ -185,7 +185,7 @@ def provenance(workspace: Workspace, protocol: SiteProtocol, cards: list[ModelCa
             "encoder": card.settings["encoder"], "settings": card.settings["learner"], "parameters": card.parameters, "runs": {},
             "trained_on": {site: {"patients": len(seen.patients), "records": seen.records} for site, seen in card.trained_on.items()}})
         entry["runs"][str(card.seed)] = {"best_step": card.best_step, "validation_accuracy": card.best_validation}
-    return {"role": protocol.role, "fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
+    return {"role": protocol.role, "task": protocol.task, "classes": protocol.classes, "fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
             "params_sha256": digest(to_json(params.model_dump(mode="json", include={"adapt", "seed"})).encode()),
             "code_sha256": code_digest(),
             "data_sha256": digest((workspace.studies(protocol.site) / "records.parquet").read_bytes()),  # holds each record's pixel hash

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from eval.current import is_current
-from eval.evidence import SOURCE_ONLY, read_performance
 from eval.figures import forest_figure
 from eval.needed import needed
 from eval.page import decimals, interval, render
 from eval.performance import AUROC, class_metric
+from eval.results import SOURCE_ONLY, read_performance
 from eval.verdict import FEW_PATIENTS, judge
 from workspace.errors import run_module
 from workspace.outputs import to_json, write_whole

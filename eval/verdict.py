@@ -5,10 +5,11 @@ from typing import Literal
 
 import pandas as pd
 
-from eval.evidence import SOURCE_ONLY, Evidence, chosen_shots
+from eval.evidence import Evidence
 from eval.needed import needed
 from eval.page import Section
 from eval.performance import AUROC, class_metric
+from eval.results import SOURCE_ONLY, chosen_shots
 from workspace.settings import Report
 
 FEW_PATIENTS = 50  # query patients under which a percentile interval is known to be too narrow
