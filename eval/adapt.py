@@ -140,7 +140,8 @@ def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *s
         inputs = embed(candidate.method, images)
         pairs = [(k, draw) for k, draw in plan(candidate, protocol) if k in protocol.shots]
         for k, draw in track(pairs, f"adapt {protocol.site} {candidate.name}"):
-            others = [(at, protocol.held_out(at, k)) for at in (range(len(protocol.draws)) if candidate.zero_shot else [draw])]  # k = 0 needs no draw
+            of_draws = range(len(protocol.draws)) if candidate.zero_shot else [draw]  # k = 0 needs no draw
+            others = [(at, rows) for at in of_draws if (rows := protocol.held_out(at, k)).size]
             answers, *left_over = predict(candidate.method, inputs, protocol, draw, k, protocol.query, *(rows.reshape(-1) for _, rows in others))
             key = {"method": candidate.name, "seed": candidate.seed, "k": k}
             records = protocol.records.iloc[protocol.query]
@@ -150,6 +151,9 @@ def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *s
                 held_out.append(_answers({**key, "draw": at}, records, ["position", "record", "label"], probabilities, protocol.classes))
     refuse_if([] if asked else [Problem(f"site {protocol.site}", "no method that can answer here", "one at least",
                                         "name more in adapt.methods")])
+    if not held_out:  # one k alone: no case is left over
+        held_out.append(_answers({"method": "", "seed": 0, "k": 0, "draw": 0}, protocol.records.head(0).assign(position=0),
+                                 ["position", "record", "label"], np.empty((0, len(protocol.classes)), np.float32), protocol.classes))
     tables = [pd.concat(tables, ignore_index=True).astype({"seed": "int64", "k": "int16", "draw": "int16"}) for tables in (asked, held_out)]
     return (tables[0].sort_values(["method", "seed", "k", "draw", "record"], ignore_index=True),
             tables[1].astype({"position": "int16"}).sort_values(["method", "seed", "k", "draw", "position", "record"], ignore_index=True))
