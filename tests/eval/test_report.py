@@ -90,7 +90,7 @@ def test_every_section_and_its_numbers_are_there(page, westside):
                   "What is taken for what", "Pictures", "Where the numbers come from"):
         assert f"<h2>{title}</h2>" in page
     written = {path.name for path in westside.report("westside").iterdir()}
-    assert written == {"index.html", "performance.csv", "episode_accuracy.csv", "cohort_flow.csv", "needed.csv", "confusion.csv",
+    assert written == {"index.html", "criteria.csv", "at_verdict.csv", "performance.csv", "episode_accuracy.csv", "cohort_flow.csv", "needed.csv", "confusion.csv",
                        "recall.csv", "gallery.csv"}
     assert all(f'href="{name}"' in page for name in written - {"index.html"})
 
