@@ -103,3 +103,10 @@ def shots(results: Results, most: int, target: float) -> Criterion:
     best = within.loc[within["value"].idxmax()]
     settled = judged("auroc", "", target, Measured(best["value"], best["patient_low"], best["patient_high"], patients), at_least=True)
     return Criterion("shots", asks, most, None, None, None, patients, "cannot tell", f"up to k = {most} the intervals hold the AUROC", settled.further)
+
+
+def in_words(found: Criterion) -> str:
+    """One criterion for a terminal."""
+    value = "not measured" if found.value is None else f"{found.value:.3g}" if found.low is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    more = f"; about {found.further:,} further patients would settle it" if found.further else ""
+    return f"{found.asks}: {found.word}; {value}, {found.patients:,} query patients; {found.reason}{more}"

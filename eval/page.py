@@ -34,7 +34,12 @@ def render(template: str, **shown: Any) -> str:
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write the numbers behind the figures as CSV files."""
     for name, table in sorted(tables.items()):
-        table.to_csv(folder / name, index=False, lineterminator="\n")
+        (folder / name).write_bytes(table_bytes(table))
+
+
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """A table as CSV."""
+    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def decimals(value: float) -> str:
