@@ -36,6 +36,8 @@ def change(before: Results, after: Results) -> Change:
     settings = after.params.adapt
     resamples = bootstrap(query.patients, query.labels, settings.bootstrap, settings.confidence, after.params.seed)
     (old_draws, old_resampled), (new_draws, new_resampled) = [auroc_of(answers, query, resamples.weights) for answers in (old, new)]
+    if np.array_equal(old.probabilities, new.probabilities):
+        return Change(*words, len(set(query.patients)), len(shared), float(old_draws.mean()), float(new_draws.mean()), 0.0, 0.0)
     value = float(new_draws.mean() - old_draws.mean())
     return Change(*words, len(set(query.patients)), len(shared), float(old_draws.mean()), float(new_draws.mean()),
                   *resamples.interval(value, new_resampled - old_resampled, -1.0, 1.0))
