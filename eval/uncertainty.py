@@ -48,8 +48,12 @@ class Bootstrap:
     def p_value(self, difference: float, resampled: np.ndarray) -> float:
         """Two-sided, of no difference of two shares: how many resamples stray from `difference` as far as it strays from nought.
 
-        With one added to both counts (Davison and Hinkley 1997, 4.4), so it is never nought, and with the variance of `interval`.
+        With one added to both counts (Davison and Hinkley 1997, 4.4), so it is never nought, and with the variance of `interval`. NaN
+        where that has no interval.
         """
+        resampled = self._found(difference, resampled)
+        if not len(resampled):
+            return np.nan
         variance = np.var(resampled, ddof=1)
         far = abs(difference) * np.sqrt(variance / (variance + _added(PSEUDO / 4, self._patients_by_class(None))))
         return float((1 + np.sum(np.abs(resampled - difference) >= far)) / (1 + len(resampled)))

@@ -127,7 +127,7 @@ def test_resamples_without_a_value_are_left_out_and_too_many_of_them_leave_no_in
     assert np.isfinite(found.interval(0.5, resampled)).all()
     resampled[:251] = np.nan
     assert np.isnan(found.interval(0.5, resampled)).all()
-    assert np.isnan(found.interval(np.nan, np.ones(500))).all()
+    assert np.isnan(found.interval(np.nan, np.ones(500))).all() and np.isnan(found.p_value(0.5, resampled))
 
 
 def test_the_p_value_agrees_with_the_normal_one_and_is_never_nought():
