@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from tests.made_hospitals import hospital, make_workspace  # noqa: F401  fixtures of tests/eval and tests/browser
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
