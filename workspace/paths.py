@@ -54,6 +54,9 @@ class Workspace:
     def report(self, site: str) -> Path:
         return self.reports / site
 
+    def pdf(self, page: str) -> Path:
+        return self.reports / f"{page}.pdf"
+
     def review(self, site: str) -> Path:
         return self.root / "reviews" / f"{site}.yaml"
 
