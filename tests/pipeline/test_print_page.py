@@ -2,11 +2,13 @@
 
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
 
 from pipeline.print_page import BROWSERS, CHOSEN, find_browser, print_pages
+from tests.made_hospitals import params_text
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 
@@ -15,9 +17,9 @@ from workspace.paths import Workspace
 def workspace(tmp_path: Path) -> Workspace:
     """Two sites, one of them with a page, and an overview."""
     workspace = Workspace(tmp_path)
-    workspace.params_file.write_text("sites: {westside: target, eastside: target}\n")
+    workspace.params_file.write_text(params_text({"westside": "target", "eastside": "target"}))
     workspace.report("westside").mkdir(parents=True)
-    page = "<!DOCTYPE html><title>t</title><style>@page { size: A4 }</style><p>words<script src='https://example.org/x.js'></script>"
+    page = "<!DOCTYPE html><title>t</title><style>@page { size: A4 }</style><p>words"
     (workspace.report("westside") / "index.html").write_text(page)
     (workspace.reports / "index.html").write_text(page)
     return workspace
@@ -39,8 +41,14 @@ def pdfs(workspace: Workspace) -> list[str]:
 
 
 @pytest.mark.skipif(find_browser() is None, reason=f"no browser: install one of {', '.join(BROWSERS)}, or set {CHOSEN}")
-def test_a_page_is_printed_on_a4_without_header_or_network(workspace):
-    print_pages(workspace, "westside")
+def test_a_page_is_printed_on_a4_and_no_other_computer_is_asked(workspace):
+    with socket.create_server(("localhost", 0)) as server:
+        server.settimeout(0.1)
+        page = workspace.report("westside") / "index.html"
+        page.write_text(f"{page.read_text()}<img src='http://localhost:{server.getsockname()[1]}/picture.png'>")
+        print_pages(workspace, "westside")
+        with pytest.raises(TimeoutError):
+            server.accept()
     content = workspace.pdf("westside").read_bytes()
     assert pdfs(workspace) == ["westside.pdf"] and len(re.findall(rb"/Type\s*/Page\b", content)) == 1
     width, height = map(float, re.search(rb"/MediaBox\s*\[0 0 ([\d.]+) ([\d.]+)\]", content).groups())
@@ -65,7 +73,8 @@ def test_the_browser_has_a_profile_of_its_own_and_no_sandbox_for_root_alone(work
     assert len(set(profiles)) == 2 and not any(map(os.path.exists, profiles))
 
 
-@pytest.mark.parametrize("script", ["exit 1", "true", "printf '%%PDF-1.4 half' > $pdf", f"{WHOLE}; exit 3"])
+@pytest.mark.parametrize("script", ["exit 1", "true", "printf '%%PDF-1.4 half' > $pdf", f"{WHOLE}; exit 3"],
+                         ids=["fails", "writes nothing", "writes half", "writes and fails"])
 def test_a_browser_that_fails_leaves_the_pdf_of_before(workspace, tmp_path, monkeypatch, script):
     workspace.pdf("westside").write_text("before")
     fake(tmp_path, script, monkeypatch)
@@ -100,6 +109,6 @@ def test_an_unknown_site_and_a_chosen_browser_that_is_not_there_are_refused_toge
 
 def test_a_site_that_is_named_as_the_pdf_of_all_is_not_printed_over(workspace, tmp_path, monkeypatch):
     fake(tmp_path, WHOLE, monkeypatch)
-    workspace.params_file.write_text("sites: {westside: target, overview: target}\n")
+    workspace.params_file.write_text(params_text({"westside": "target", "overview": "target"}))
     with pytest.raises(Refusal, match="found a site named overview; need that name for the PDF of all sites; do fewsite print SITE, one by one"):
         print_pages(workspace, None)
