@@ -17,7 +17,7 @@ ALONE = ("--headless", "--disable-gpu", "--disable-dev-shm-usage", "--disable-ex
          "--disable-background-networking", "--disable-component-update", "--disable-default-apps", "--disable-sync", "--disable-quic",
          "--no-pings", "--host-resolver-rules=MAP * ~NOTFOUND")  # a browser of its own, which asks no other machine
 OVERVIEW = "overview"
-LONGEST = 300  # seconds for a page; one takes about two
+LONGEST = 120  # seconds for a page; one takes about two
 
 
 def find_browser() -> str | None:
