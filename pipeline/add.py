@@ -7,7 +7,6 @@ from data_prep.scan import scan
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
 from pipeline.params_file import edited
-from pipeline.review import write_reviews
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -31,8 +30,6 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")
         return
     linked = link_site(workspace, name, root)
-    if not workspace.review(name).is_file():  # stage `report` reads it
-        write_reviews(workspace, name, [])
     if name in params.sites:
         print(f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}")
         return

@@ -27,13 +27,8 @@ def review_site(workspace: Workspace, site: str, role: ReviewerRole, decision: D
     refuse_if(problems)
     made = Review(role=role, decision=decision, comment=text, report=digest(report.read_bytes()))
     others = [review for review in read_reviews(workspace, site) if review.role != role]
-    write_reviews(workspace, site, sorted([*others, made], key=lambda review: review.role))
-    print(f"{role}: {decision}, about report {made.report[:12]}; to show it on the page: dvc repro report@{site}")
-
-
-def write_reviews(workspace: Workspace, site: str, reviews: list[Review]) -> None:
-    """Write reviews/SITE.yaml."""
     yaml, stream = YAML(), io.StringIO()
     yaml.width = 130
-    yaml.dump({"reviews": [review.model_dump() for review in reviews]}, stream)
+    yaml.dump({"reviews": [review.model_dump() for review in sorted([*others, made], key=lambda review: review.role)]}, stream)
     write_whole(workspace.review(site), HEAD + stream.getvalue())
+    print(f"{role}: {decision}, about report {made.report[:12]}; to show it on the page: dvc repro report@{site}")
