@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 from eval import overview, report
 from eval.page import render
 from pipeline.print_page import BROWSERS, CHOSEN, find_browser
+from workspace.outputs import to_json
 
 HERE = Path(__file__).parent
 DESK, PHONE = {"width": 1400, "height": 1000}, {"width": 360, "height": 740}
@@ -73,6 +74,9 @@ def reports(make_workspace: Callable, hospital: type) -> Path:
         "hostile": hospital(classes=HOSTILE, patients=(40, 40, 40), manufacturer=HOSTILE[1], shots=(1, 5), seed=2, **few,
                             rejects={HOSTILE[0]: (1, HOSTILE[1]), "no_label": (2, HOSTILE[2])}),
         "northgate": hospital(role="source", patients=(60, 20), shots=(1, 2), seed=3, **few)})
+    workspace.reviews.mkdir()
+    workspace.review("hostile").write_text(to_json({"reviews": [
+        {"role": "engineer", "decision": "revise", "comment": HOSTILE[1], "report": "0" * 64}]}))
     with contextlib.chdir(workspace.root):
         for site, role in SITES.items():
             report.main(site, role)
