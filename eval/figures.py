@@ -145,8 +145,9 @@ def distance_figure(sites: pd.DataFrame, null: np.ndarray, far: float, alt: str)
         for place, row in enumerate(rows):
             colour, marker, fill = (INK, "s", "white") if row["left_out"] else (ACCENT, "o", ACCENT)
             axes.plot(row["distance"], place, marker, color=colour, markerfacecolor=fill, markersize=6)
-            axes.annotate(f"{decimals(row['distance'])}, {row['patients']} and {row['other_patients']} patients", (1.02, place),
-                          xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+            counted = f"{decimals(row['distance'])}, {row['patients']} and {row['other_patients']} patients"
+            say_value(axes, row["distance"], place, f"{row['site']}: {counted}")
+            axes.annotate(counted, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
         heights, edges = np.histogram(null, bins=30)
         axes.bar(edges[:-1], -heights / heights.max(), width=np.diff(edges), bottom=bottom + 0.5, align="edge", color=QUIET, linewidth=0)
         axes.axvline(high, color=INK, linewidth=0.8, linestyle=(0, (5, 3)))

@@ -96,7 +96,7 @@ def nearest_support(evidence: Evidence, records: list[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=["record", "true", "beside", "similarity"])
     rows = evidence.cohort.set_index("record")["embedding"]
     asked, known = (evidence.embeddings[rows[part].to_numpy(int)].astype(np.float32) for part in (records, support["record"]))
-    alike = cosine_similarity(asked, known)
+    alike = cosine_similarity(asked, known).round(4)  # digits beyond depend on the machine
     first = np.argsort(-alike, axis=1, kind="stable")[:, :NEAREST]
     return pd.concat([support.iloc[at].assign(beside=record, similarity=alike[row, at])
                       for row, (record, at) in enumerate(zip(records, first, strict=True))])

@@ -19,6 +19,7 @@ FAR = 0.95  # the share of them that a distance lies above to count as more than
 FEWEST = 5  # patients of a class in a group, for a distance to be measured
 MOST = 1000  # patients of a class on either side: a thousand say enough, and time grows with the square
 VALUES = 3  # of a field, shown
+DIGITS = 6  # of a distance: those beyond depend on the machine
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def measure(site: str, here: pd.DataFrame, sources: dict[str, pd.DataFrame], cla
         "other_patients": _patients(everybody, [other for other in sources if other != name], part["label"]), "classes": len(part),
         "left_out": name != site, "null_high": np.quantile(null, FAR), "p": chance(part["distance"].mean(), null) if name == site else np.nan}
         for name, part in table.groupby("site", sort=False)])
-    return Distances(sites, by_class, null)
+    return Distances(sites.round(DIGITS), by_class.round(DIGITS), null.round(DIGITS))
 
 
 def _at_most(features: pd.DataFrame, site: str, sources: int) -> pd.DataFrame:
