@@ -157,15 +157,16 @@ def _values(described: pd.DataFrame, kind: str) -> tuple[pd.Series, list[str]]:
 
 
 def _everybody(evidence: Evidence) -> tuple[dict[str, Any], pd.Series]:
-    """The row of the whole query set, as the verdict has it, and the AUROC of each class."""
+    """The row of the whole query set, as the verdict has it, and the AUROC of each class that is scored."""
     query, scored = evidence.query, scored_classes(len(evidence.classes))
     table = evidence.performance.set_index(["method", "k", "metric"]).sort_index().loc[(evidence.method, evidence.shots)]
     found = table.loc[AUROC]
-    by_class = table["value"][[class_metric(name) for name in evidence.classes] if len(scored) > 1 else [AUROC]]
+    names = [evidence.classes[label] for label in scored]
+    by_class = pd.Series({name: table.loc[class_metric(name) if len(scored) > 1 else AUROC, "value"] for name in names})
     return {"kind": ALL, "group": "All", "patients": int(found["patients"]), "records": int(found["records"]),
             "fewest_positive": min(query.patients_of(label) for label in scored),
             "fewest_negative": min(len(set(query.patients[query.labels != label])) for label in scored),
-            "draws": int(found["draws"]), "classes": ", ".join(evidence.classes), "measured": len(scored), "auroc": found["value"],
+            "draws": int(found["draws"]), "classes": ", ".join(names), "measured": len(scored), "auroc": found["value"],
             **found[["patient_low", "patient_high", "draws_low", "draws_high"]], "all_auroc": found["value"]}, by_class
 
 
@@ -174,7 +175,7 @@ def _row(group: Group, everybody: pd.Series, confidence: float) -> dict[str, Any
     enough = np.isfinite(group.value)
     row = {"kind": group.kind, "group": group.name, "patients": group.patients, "records": group.records,
            "fewest_positive": int(group.positives.min()), "fewest_negative": int(group.negatives.min()), "draws": len(group.by_draw),
-           "classes": ", ".join(name.removeprefix(class_metric("")) for name in everybody.index[enough]), "measured": int(enough.sum())}
+           "classes": ", ".join(everybody.index[enough]), "measured": int(enough.sum())}
     if not enough.any():
         return {**row, **dict.fromkeys(("auroc", "patient_low", "patient_high", "draws_low", "draws_high", "all_auroc"), np.nan)}
     value, by_draw = float(group.value[enough].mean()), group.by_draw[:, enough].mean(axis=1)

@@ -39,7 +39,7 @@ def test_a_groups_auroc_is_that_of_its_images_over_draws(evidence):
     found = row(evidence, "sex", "F")
     assert found["auroc"] == pytest.approx(np.mean(by_draw)) and found["draws_low"] >= min(by_draw) and found["draws_high"] <= max(by_draw)
     assert found["patient_low"] < found["auroc"] < found["patient_high"]
-    assert found["patients"] == answers["patient"].nunique() and found["records"] == answers["record"].nunique()
+    assert found["classes"] == "PA" and found["patients"] == answers["patient"].nunique() and found["records"] == answers["record"].nunique()
 
 
 def test_the_first_row_is_the_verdicts(evidence):
