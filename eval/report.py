@@ -5,11 +5,11 @@
 
 
 from eval.cohort import cohort_section
-from eval.confusion import confusion_section
 from eval.curves import curves_section
 from eval.evidence import read_evidence
 from eval.gallery import gallery_section
 from eval.needed import needed_section
+from eval.operating_point import operating_point_section
 from eval.page import render, write_tables
 from eval.provenance import provenance_section
 from eval.verdict import verdict_section
@@ -19,7 +19,7 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
 
-SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, confusion_section, gallery_section,
+SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, operating_point_section, gallery_section,
             provenance_section)  # in the order of the page; a section is one function in one file, and one template
 
 

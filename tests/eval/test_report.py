@@ -51,7 +51,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def westside(make_workspace, hospital) -> Workspace:
-    return make_workspace({"westside": hospital()})
+    return make_workspace({"westside": hospital(), "northgate": hospital(role="source", seed=5, methods=("prototypical",))})
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +87,11 @@ def test_every_figure_and_picture_says_what_it_shows(page):
 
 def test_every_section_and_its_numbers_are_there(page, westside):
     for title in ("Verdict", "Patients and images", "Performance against labelled patients", "Labelled cases needed",
-                  "What is taken for what", "Pictures", "Where the numbers come from"):
+                  "Operating point and errors", "Pictures", "Where the numbers come from"):
         assert f"<h2>{title}</h2>" in page
     written = {path.name for path in westside.report("westside").iterdir()}
     assert written == {"index.html", "performance.csv", "episode_accuracy.csv", "cohort_flow.csv", "needed.csv", "confusion.csv",
-                       "recall.csv", "gallery.csv"}
+                       "recall.csv", "operating_point.csv", "operating_counts.csv", "operating_sources.csv", "gallery.csv"}
     assert all(f'href="{name}"' in page for name in written - {"index.html"})
 
 

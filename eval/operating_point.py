@@ -1,0 +1,126 @@
+"""The operating point: a threshold fixed on source patients, and what it does at this site."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from eval.answers import Answers, Query, read_answers
+from eval.confusion import confusion_matrix
+from eval.evidence import Evidence
+from eval.measured import Measured, share
+from eval.metrics import class_scores, scored_classes
+from eval.page import Section
+
+ROUNDING = 1e-9  # a share of exactly the sensitivity asked for counts as reaching it
+MEASURES = ("sensitivity", "specificity", "ppv", "npv")
+
+
+@dataclass(frozen=True)
+class SourcePoint:
+    """What a source site had at the threshold: shares of images, mean over draws and seeds."""
+
+    site: str
+    sensitivity: float
+    specificity: float
+    positive_patients: int
+    positives: int
+    negative_patients: int
+    negatives: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One class, called positive where its probability is at least `threshold`; counts of images are means over draws and seeds.
+
+    `ppv` and `npv` are at the site's own prevalence, and None where no image is called positive, or none negative.
+    """
+
+    name: str
+    threshold: float
+    sensitivity: Measured
+    specificity: Measured
+    ppv: Measured | None
+    npv: Measured | None
+    true_positives: float
+    false_negatives: float
+    true_negatives: float
+    false_positives: float
+    positive_patients: int
+    positives: int
+    negative_patients: int
+    negatives: int
+    sources: tuple[SourcePoint, ...]
+
+    @property
+    def prevalence(self) -> float:
+        """Share of the query images that are of this class."""
+        return self.positives / (self.positives + self.negatives)
+
+
+def operating_points(evidence: Evidence) -> list[OperatingPoint]:
+    """One a class, or the second class's alone where there are two; none where no other source site has answers of this method at this k."""
+    sources = source_answers(evidence)
+    if not sources:
+        return []
+    return [_point(evidence, sources, score, label) for score, label in enumerate(scored_classes(len(evidence.classes)))]
+
+
+def source_answers(evidence: Evidence) -> dict[str, tuple[Query, Answers]]:
+    """What the verdict's method answered at the verdict's k at each other source site that has it."""
+    found = {}
+    for site, source in evidence.sources.items():
+        rows = source.predictions[(source.predictions["method"] == evidence.method) & (source.predictions["k"] == evidence.shots)]
+        if len(rows):
+            query, answers = read_answers(rows, evidence.classes, site)
+            found[site] = query, answers[0]
+    return found
+
+
+def threshold(scores: Sequence[np.ndarray], sensitivity: float) -> float:
+    """The highest score at or above which lies at least this share of the positives' scores, where each array, a site's, weighs the same."""
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    weights = np.concatenate([np.full(len(of_site), 1 / len(of_site) / len(scores)) for of_site in scores])[order]
+    return float(np.concatenate(scores)[order][np.argmax(weights.cumsum() >= sensitivity - ROUNDING)])
+
+
+def _point(evidence: Evidence, sources: dict[str, tuple[Query, Answers]], score: int, label: int) -> OperatingPoint:
+    asked = {site: (class_scores(answers.probabilities)[..., score], query.labels == label, query.patients)
+             for site, (query, answers) in sources.items()}
+    least = threshold([scores[..., positive].ravel() for scores, positive, _ in asked.values()], evidence.params.report.operating_sensitivity)
+    called = class_scores(evidence.verdict_answers.probabilities)[..., score] >= least  # (seed, draw, record)
+    positive, patients = evidence.query.labels == label, evidence.query.patients
+    right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()
+    counts = _counts(positive, patients)
+    return OperatingPoint(
+        evidence.classes[label], (least + 1) / 2 if len(evidence.classes) == 2 else least,  # two classes: the score is p1 - p0
+        share(called & positive, positive[None, None], evidence.bootstrap), share(~called & ~positive, ~positive[None, None], evidence.bootstrap),
+        share(called & positive, called, evidence.bootstrap), share(~called & ~positive, ~called, evidence.bootstrap),
+        right, counts["positives"] - right, counts["negatives"] - wrong, wrong, **counts,
+        sources=tuple(SourcePoint(site, float((scores >= least)[..., own].mean()), float((scores < least)[..., ~own].mean()), **_counts(own, who))
+                      for site, (scores, own, who) in asked.items()))
+
+
+def _counts(positive: np.ndarray, patients: np.ndarray) -> dict[str, int]:
+    return {"positive_patients": len(set(patients[positive])), "positives": int(positive.sum()),
+            "negative_patients": len(set(patients[~positive])), "negatives": int((~positive).sum())}
+
+
+def operating_point_section(evidence: Evidence) -> Section:
+    """The threshold's shares, counts and origin; then what is taken for what at the most probable class."""
+    points, (confusion, tables) = operating_points(evidence), confusion_matrix(evidence)
+    shown = {"points": points, "measures": MEASURES, "asked": evidence.params.report.operating_sensitivity, "confusion": confusion,
+             "patients": len(set(evidence.query.patients)), "records": len(evidence.query.records), "sources": sorted(evidence.sources),
+             "task": evidence.task["task"], "method": evidence.method, "k": evidence.shots, "confidence": evidence.params.adapt.confidence}
+    return Section("operating_point.html.j2", "Operating point and errors", shown, tables | (_tables(points) if points else {}))
+
+
+def _tables(points: list[OperatingPoint]) -> dict[str, pd.DataFrame]:
+    counts = ("threshold", "prevalence", "true_positives", "false_negatives", "true_negatives", "false_positives",
+              "positive_patients", "positives", "negative_patients", "negatives")
+    return {
+        "operating_point.csv": pd.DataFrame([{"class": point.name, "measure": name, **vars(getattr(point, name))}
+                                             for point in points for name in MEASURES if getattr(point, name)]),
+        "operating_counts.csv": pd.DataFrame([{"class": point.name, **{name: getattr(point, name) for name in counts}} for point in points]),
+        "operating_sources.csv": pd.DataFrame([{"class": point.name, **vars(source)} for point in points for source in point.sources])}
