@@ -5,6 +5,7 @@
 
 
 from eval.cohort import cohort_section
+from eval.conformal import conformal_section
 from eval.curves import curves_section
 from eval.evidence import read_evidence
 from eval.gallery import gallery_section
@@ -19,8 +20,8 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
 
-SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, operating_point_section, gallery_section,
-            provenance_section)  # in the order of the page; a section is one function in one file, and one template
+SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, operating_point_section, conformal_section,
+            gallery_section, provenance_section)  # in the order of the page; a section is one function in one file, and one template
 
 
 def main(site: str, role: Role) -> None:

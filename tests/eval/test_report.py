@@ -87,11 +87,12 @@ def test_every_figure_and_picture_says_what_it_shows(page):
 
 def test_every_section_and_its_numbers_are_there(page, westside):
     for title in ("Verdict", "Patients and images", "Performance against labelled patients", "Labelled cases needed",
-                  "Operating point and errors", "Pictures", "Where the numbers come from"):
+                  "Operating point and errors", "Prediction sets and abstaining", "Pictures", "Where the numbers come from"):
         assert f"<h2>{title}</h2>" in page
     written = {path.name for path in westside.report("westside").iterdir()}
     assert written == {"index.html", "performance.csv", "episode_accuracy.csv", "cohort_flow.csv", "needed.csv", "confusion.csv",
-                       "recall.csv", "operating_point.csv", "operating_counts.csv", "operating_sources.csv", "gallery.csv"}
+                       "recall.csv", "operating_point.csv", "operating_counts.csv", "operating_sources.csv",
+                       "conformal.csv", "selective.csv", "gallery.csv"}
     assert all(f'href="{name}"' in page for name in written - {"index.html"})
 
 
