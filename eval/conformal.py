@@ -9,7 +9,7 @@ import pandas as pd
 
 from eval.answers import HeldOut, read_held_out
 from eval.evidence import Evidence
-from eval.measured import Measured, measured, share
+from eval.estimate import Estimate, estimate, share
 from eval.page import Section
 
 LEVELS = (0.8, 0.9, 0.95)  # the share of images whose set is to hold the true class
@@ -19,15 +19,15 @@ ROUNDING = 1e-9  # 0.9 times 10 is 9
 
 @dataclass(frozen=True)
 class Sets:
-    """The prediction sets at one level: each measured share is one of images. `wrong`: of the one-class sets, None where there are none."""
+    """The prediction sets at one level: each share is one of images. `wrong`: of the one-class sets, None where there are none."""
 
     level: float
-    coverage: Measured
-    size: Measured
-    one_class: Measured
-    wrong: Measured | None
-    empty: Measured
-    by_class: tuple[Measured, ...]
+    coverage: Estimate
+    size: Estimate
+    one_class: Estimate
+    wrong: Estimate | None
+    empty: Estimate
+    by_class: tuple[Estimate, ...]
 
 
 def cuts(held_out: HeldOut, level: float) -> np.ndarray:
@@ -76,7 +76,7 @@ def selective_risk(confidence: np.ndarray, wrong: np.ndarray, weights: np.ndarra
     return np.stack([*(np.take_along_axis(risk, at, axis=1)[:, 0] for at in last), np.einsum("rn,rn->r", drawn, risk) / images[:, -1]])
 
 
-def abstaining(evidence: Evidence) -> list[Measured]:
+def abstaining(evidence: Evidence) -> list[Estimate]:
     """The error rate at each share of `ANSWERED`, and last the area under the curve."""
     probabilities = evidence.verdict_answers.probabilities.astype(np.float64)
     confidence = 2 * probabilities.max(axis=-1) - probabilities.sum(axis=-1)  # as p, but apart where single precision rounds p to 1
@@ -86,7 +86,7 @@ def abstaining(evidence: Evidence) -> list[Measured]:
     by_draw = np.array([[selective_risk(confidence[seed, draw], wrong[seed, draw], once)[:, 0] for draw in range(draws)] for seed in range(seeds)]).mean(axis=0)
     resampled = np.mean([selective_risk(confidence[seed, draw], wrong[seed, draw], evidence.bootstrap.weights)
                          for seed in range(seeds) for draw in range(draws)], axis=0)
-    return [measured(of_draws.mean(), of_draws, of_resamples, evidence.bootstrap) for of_draws, of_resamples in zip(by_draw.T, resampled, strict=True)]
+    return [estimate(of_draws.mean(), of_draws, of_resamples, evidence.bootstrap) for of_draws, of_resamples in zip(by_draw.T, resampled, strict=True)]
 
 
 def conformal_section(evidence: Evidence) -> Section:

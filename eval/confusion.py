@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from eval.evidence import Evidence
-from eval.measured import share
+from eval.estimate import share
 from eval.metrics import confusion
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from eval.answers import Answers, Query, read_answers
 from eval.confusion import confusion_matrix
 from eval.evidence import Evidence
-from eval.measured import Measured, share
+from eval.estimate import Estimate, share
 from eval.metrics import class_scores, scored_classes
 from eval.page import Section
 
@@ -39,10 +39,10 @@ class OperatingPoint:
 
     name: str
     threshold: float
-    sensitivity: Measured
-    specificity: Measured
-    ppv: Measured | None
-    npv: Measured | None
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate | None
+    npv: Estimate | None
     true_positives: float
     false_negatives: float
     true_negatives: float

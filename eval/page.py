@@ -27,7 +27,7 @@ def render(template: str, **shown: Any) -> str:
     """The page as HTML. A value that a template names and nobody gave is an error, never a blank."""
     pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent)
+    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent, percents=percents)
     return pages.get_template(template).render(**shown)
 
 
@@ -47,6 +47,10 @@ def interval(low: float, high: float) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def percents(low: float, high: float) -> str:
+    return f"{percent(low)} to {percent(high)}" if pd.notna(low) and pd.notna(high) else "not measured"
 
 
 def plain(name: str) -> str:
