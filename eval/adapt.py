@@ -140,7 +140,8 @@ def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *s
         inputs = embed(candidate.method, images)
         pairs = [(k, draw) for k, draw in plan(candidate, protocol) if k in protocol.shots]
         for k, draw in track(pairs, f"adapt {protocol.site} {candidate.name}"):
-            others = [(at, protocol.held_out(at, k)) for at in (range(len(protocol.draws)) if candidate.zero_shot else [draw])]  # k = 0 needs no draw
+            of_draws = range(len(protocol.draws)) if candidate.zero_shot else [draw]  # k = 0 needs no draw
+            others = [(at, rows) for at in of_draws if (rows := protocol.held_out(at, k)).size]
             answers, *left_over = predict(candidate.method, inputs, protocol, draw, k, protocol.query, *(rows.reshape(-1) for _, rows in others))
             key = {"method": candidate.name, "seed": candidate.seed, "k": k}
             records = protocol.records.iloc[protocol.query]
@@ -150,6 +151,9 @@ def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *s
                 held_out.append(_answers({**key, "draw": at}, records, ["position", "record", "label"], probabilities, protocol.classes))
     refuse_if([] if asked else [Problem(f"site {protocol.site}", "no method that can answer here", "one at least",
                                         "name more in adapt.methods")])
+    if not held_out:  # one k alone: no case is left over
+        held_out.append(_answers({"method": "", "seed": 0, "k": 0, "draw": 0}, protocol.records.head(0).assign(position=0),
+                                 ["position", "record", "label"], np.empty((0, len(protocol.classes)), np.float32), protocol.classes))
     tables = [pd.concat(tables, ignore_index=True).astype({"seed": "int64", "k": "int16", "draw": "int16"}) for tables in (asked, held_out)]
     return (tables[0].sort_values(["method", "seed", "k", "draw", "record"], ignore_index=True),
             tables[1].astype({"position": "int16"}).sort_values(["method", "seed", "k", "draw", "position", "record"], ignore_index=True))
@@ -185,7 +189,7 @@ def provenance(workspace: Workspace, protocol: SiteProtocol, cards: list[ModelCa
             "encoder": card.settings["encoder"], "settings": card.settings["learner"], "parameters": card.parameters, "runs": {},
             "trained_on": {site: {"patients": len(seen.patients), "records": seen.records} for site, seen in card.trained_on.items()}})
         entry["runs"][str(card.seed)] = {"best_step": card.best_step, "validation_accuracy": card.best_validation}
-    return {"role": protocol.role, "fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
+    return {"role": protocol.role, "task": protocol.task, "classes": protocol.classes, "fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
             "params_sha256": digest(to_json(params.model_dump(mode="json", include={"adapt", "seed"})).encode()),
             "code_sha256": code_digest(),
             "data_sha256": digest((workspace.studies(protocol.site) / "records.parquet").read_bytes()),  # holds each record's pixel hash

@@ -11,6 +11,7 @@ from eval.answers import HeldOut, read_held_out
 from eval.evidence import Evidence
 from eval.estimate import Estimate, estimate, share
 from eval.page import Section
+from eval.results import Results
 
 LEVELS = (0.8, 0.9, 0.95)  # the share of images whose set is to hold the true class
 ANSWERED = (1.0, 0.9, 0.8, 0.7, 0.5)  # the share of images that the model answers, most confident first
@@ -51,14 +52,14 @@ def cases_needed(level: float) -> int:
     return int(np.ceil(1 / (1 - level) - 1 - ROUNDING))
 
 
-def prediction_sets(evidence: Evidence, held_out: HeldOut, level: float) -> Sets:
-    query, bootstrap = evidence.query, evidence.bootstrap
-    members = evidence.verdict_answers.probabilities >= cuts(held_out, level)[:, :, None, :]  # (seed, draw, record, class)
+def prediction_sets(results: Results, held_out: HeldOut, level: float) -> Sets:
+    query, bootstrap = results.query, results.bootstrap
+    members = results.verdict_answers.probabilities >= cuts(held_out, level)[:, :, None, :]  # (seed, draw, record, class)
     holds = members[..., np.arange(len(query.labels)), query.labels]
     size, every = members.sum(axis=-1), np.ones((1, 1, len(query.labels)), bool)
-    return Sets(level, share(holds, every, bootstrap), share(size, every, bootstrap, high=len(evidence.classes)),
+    return Sets(level, share(holds, every, bootstrap), share(size, every, bootstrap, high=len(results.classes)),
                 share(size == 1, every, bootstrap), share((size == 1) & ~holds, size == 1, bootstrap), share(size == 0, every, bootstrap),
-                tuple(share(holds & own, own[None, None], bootstrap) for own in (query.labels == label for label in range(len(evidence.classes)))))
+                tuple(share(holds & own, own[None, None], bootstrap) for own in (query.labels == label for label in range(len(results.classes)))))
 
 
 def selective_risk(confidence: np.ndarray, wrong: np.ndarray, weights: np.ndarray, answered: Sequence[float] = ANSWERED) -> np.ndarray:
@@ -76,17 +77,17 @@ def selective_risk(confidence: np.ndarray, wrong: np.ndarray, weights: np.ndarra
     return np.stack([*(np.take_along_axis(risk, at, axis=1)[:, 0] for at in last), np.einsum("rn,rn->r", drawn, risk) / images[:, -1]])
 
 
-def abstaining(evidence: Evidence) -> list[Estimate]:
+def abstaining(results: Results) -> list[Estimate]:
     """The error rate at each share of `ANSWERED`, and last the area under the curve."""
-    probabilities = evidence.verdict_answers.probabilities.astype(np.float64)
+    probabilities = results.verdict_answers.probabilities.astype(np.float64)
     confidence = 2 * probabilities.max(axis=-1) - probabilities.sum(axis=-1)  # as p, but apart where single precision rounds p to 1
-    wrong = probabilities.argmax(axis=-1) != evidence.query.labels
+    wrong = probabilities.argmax(axis=-1) != results.query.labels
     seeds, draws, records = wrong.shape
     once = np.ones((1, records))
     by_draw = np.array([[selective_risk(confidence[seed, draw], wrong[seed, draw], once)[:, 0] for draw in range(draws)] for seed in range(seeds)]).mean(axis=0)
-    resampled = np.mean([selective_risk(confidence[seed, draw], wrong[seed, draw], evidence.bootstrap.weights)
+    resampled = np.mean([selective_risk(confidence[seed, draw], wrong[seed, draw], results.bootstrap.weights)
                          for seed in range(seeds) for draw in range(draws)], axis=0)
-    return [estimate(of_draws.mean(), of_draws, of_resamples, evidence.bootstrap) for of_draws, of_resamples in zip(by_draw.T, resampled, strict=True)]
+    return [estimate(of_draws.mean(), of_draws, of_resamples, results.bootstrap) for of_draws, of_resamples in zip(by_draw.T, resampled, strict=True)]
 
 
 def conformal_section(evidence: Evidence) -> Section:

@@ -4,18 +4,18 @@ from typing import Any
 
 import pandas as pd
 
-from eval.evidence import Evidence
 from eval.estimate import share
 from eval.metrics import confusion
+from eval.results import Results
 
 
-def confusion_matrix(evidence: Evidence) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+def confusion_matrix(results: Results) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """What confusion.html.j2 shows, and its tables. Rows are the truth; percentages are of a row, so the diagonal holds each class's recall."""
-    answers, query, classes = evidence.verdict_answers, evidence.query, evidence.classes
+    answers, query, classes = results.verdict_answers, results.query, results.classes
     counts = confusion(answers.probabilities, query.labels)
     shares = counts / counts.sum(axis=1, keepdims=True)
     correct = answers.probabilities.argmax(axis=-1) == query.labels  # (seed, draw, record)
-    recalls = [share(correct & own, own[None, None], evidence.bootstrap) for own in (query.labels == label for label in range(len(classes)))]
+    recalls = [share(correct & own, own[None, None], results.bootstrap) for own in (query.labels == label for label in range(len(classes)))]
     rows = [{"class": true, "patients": query.patients_of(label), "records": int((query.labels == label).sum()), "recall": recalls[label],
              "cells": [{"count": counts[label, other], "share": shares[label, other], "right": label == other}
                        for other in range(len(classes))]}

@@ -4,10 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from eval.evidence import SOURCE_ONLY, Evidence
+from eval.evidence import Evidence
 from eval.figures import shots_figure
 from eval.page import Section, plain
 from eval.performance import AUROC, BALANCED_ACCURACY, episode_accuracy
+from eval.results import SOURCE_ONLY
 
 
 def curves_section(evidence: Evidence) -> Section:

@@ -1,145 +1,36 @@
-"""Everything that a site's report is drawn from, read once; and the choice of k that the report speaks of."""
+"""Everything that a site's page is drawn from, read once: its results, and the studies and tasks behind them."""
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from data_prep.meta_split import SITES
 from data_prep.records import Studies, read_studies
-from eval.answers import Answers, Query, read_answers
-from eval.performance import AUROC
-from eval.uncertainty import Bootstrap, bootstrap
-from workspace.errors import Problem, Refusal, refuse_if
+from eval.results import Results, missing, read_results
+from workspace.errors import refuse_if, together
 from workspace.paths import Workspace
-from workspace.settings import Params, Role, load_params
-
-RESULTS = ("predictions.parquet", "held_out.parquet", "cohort.parquet", "embeddings.npy", "performance.csv", "provenance.json")
-SOURCE_ONLY = "source_only"  # the source model as it stands: no labelled case, so k = 0
+from workspace.settings import Role, load_params
 
 
 @dataclass(frozen=True)
-class SourceSite:
-    """What another source site of the same task answered, and who its patients are. `embeddings`: (row, feature), no rows where unknown."""
+class Evidence(Results):
+    """A site's results, and where they come from."""
 
-    cohort: pd.DataFrame
-    embeddings: np.ndarray
-    predictions: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One site's studies, tasks and results, with the settings they were made under, and the source sites it is compared with."""
-
-    site: str
-    role: Role
-    params: Params
     task: dict[str, Any]  # task.json
     summary: dict[str, Any]  # summary.json of the conversion
-    provenance: dict[str, Any]
     rejects: pd.DataFrame
     studies: Studies
     draws: pd.DataFrame
-    predictions: pd.DataFrame
-    held_out: pd.DataFrame  # answers for labelled cases beyond k
-    cohort: pd.DataFrame
-    embeddings: np.ndarray  # (row, feature) of the source model, rows as cohort.embedding says; no rows where there is no such model
-    performance: pd.DataFrame
-    sources: dict[str, SourceSite]  # the other source sites with this task and these classes
-
-    @property
-    def classes(self) -> list[str]:
-        return self.task["classes"]
-
-    @property
-    def method(self) -> str:
-        """The method that the verdict speaks of, named in params.yaml before the run."""
-        return self.params.report.method
-
-    @property
-    def shots(self) -> int:
-        """The k that the verdict speaks of."""
-        return chosen_shots(self.performance, self.method, self.params.report.shots)
-
-    @property
-    def methods(self) -> list[str]:
-        """Every method with results: the verdict's first, then in the order of params.yaml; the source model last."""
-        present = set(self.performance["method"])
-        order = [self.method, *self.params.methods, *sorted(present - {SOURCE_ONLY}), SOURCE_ONLY]
-        return [method for method in dict.fromkeys(order) if method in present]
-
-    @cached_property
-    def answers(self) -> tuple[Query, list[Answers]]:
-        return read_answers(self.predictions, self.classes, self.site)
-
-    @property
-    def query(self) -> Query:
-        return self.answers[0]
-
-    @cached_property
-    def bootstrap(self) -> Bootstrap:
-        """The resamplings of the query set that every interval over patients on the page shares."""
-        settings = self.params.adapt
-        return bootstrap(self.query.patients, self.query.labels, settings.bootstrap, settings.confidence, self.params.seed)
-
-    @property
-    def verdict_answers(self) -> Answers:
-        """What the verdict's method answered at the verdict's k."""
-        return next(found for found in self.answers[1] if (found.method, found.k) == (self.method, self.shots))
 
 
 def read_evidence(workspace: Workspace, site: str, role: Role) -> Evidence:
     """Read what the earlier stages wrote for `site`. Raises Refusal naming every file that is missing."""
-    params = load_params(workspace)
-    studies, tasks, results = workspace.studies(site), workspace.tasks(role, site), workspace.results(role, site)
-    refuse_if(_missing({
-        f"convert@{site}": [studies / name for name in ("pixels.npy", "records.parquet", "rejects.csv", "summary.json")],
-        f"tasks@{site}": [tasks / name for name in ("task.json", "draws.parquet")],
-        f"adapt@{site}": [results / name for name in RESULTS]}))
-    task = json.loads((tasks / "task.json").read_text())
-    evidence = Evidence(
-        site, role, params, task, json.loads((studies / "summary.json").read_text()),
-        json.loads((results / "provenance.json").read_text()),
-        pd.read_csv(studies / "rejects.csv", dtype=str, keep_default_na=False), read_studies(studies),
-        pd.read_parquet(tasks / "draws.parquet"), pd.read_parquet(results / "predictions.parquet"),
-        pd.read_parquet(results / "held_out.parquet"), pd.read_parquet(results / "cohort.parquet"), _embeddings(results),
-        read_performance(results / "performance.csv"), read_sources(workspace, site, task["task"], task["classes"]))
-    if evidence.method not in set(evidence.performance["method"]):
-        raise Refusal(Problem("params.yaml report.method", evidence.method, f"one of {', '.join(evidence.methods)}",
-                              "add it to adapt.methods, or name another before looking at any target"))
-    return evidence
-
-
-def read_sources(workspace: Workspace, site: str, task: str, classes: list[str]) -> dict[str, SourceSite]:
-    """The source sites but `site` with this task and these classes. Their names are the split's: DVC leaves results of other sites on disk.
-
-    Raises Refusal naming every result that is missing.
-    """
-    split = json.loads((workspace.meta_split / SITES).read_text())["sites"] if (workspace.meta_split / SITES).is_file() else {}
-    names = [name for name, known in sorted(split.items()) if name != site and known["task"] == task and set(known["classes"]) == set(classes)]
-    refuse_if(_missing({f"adapt@{name}": [workspace.results("source", name) / file for file in RESULTS] for name in names}))
-    return {name: SourceSite(pd.read_parquet(folder / "cohort.parquet"), _embeddings(folder), pd.read_parquet(folder / "predictions.parquet"))
-            for name in names for folder in [workspace.results("source", name)]}
-
-
-def _embeddings(results: Path) -> np.ndarray:
-    return np.load(results / "embeddings.npy", allow_pickle=False)
-
-
-def read_performance(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, float_precision="round_trip")
-
-
-def chosen_shots(performance: pd.DataFrame, method: str, shots: int) -> int:
-    """`shots` where the method has results there; else the largest smaller k, or the smallest that there is."""
-    tried = sorted(performance.loc[(performance["method"] == method) & (performance["metric"] == AUROC), "k"])
-    return int(max((k for k in tried if k <= shots), default=tried[0]))
-
-
-def _missing(needed: dict[str, list[Path]]) -> list[Problem]:
-    return [Problem(str(path), "no such file", f"what stage {stage} writes", f"dvc repro {stage}")
-            for stage, paths in needed.items() for path in paths if not path.is_file()]
+    studies, tasks = workspace.studies(site), workspace.tasks(role, site)
+    needed = {f"convert@{site}": [studies / name for name in ("pixels.npy", "records.parquet", "rejects.csv", "summary.json")],
+              f"tasks@{site}": [tasks / name for name in ("task.json", "draws.parquet")]}
+    results, _ = together(lambda: read_results(workspace, load_params(workspace), site, role), lambda: refuse_if(missing(needed)))
+    return Evidence(**vars(results), task=json.loads((tasks / "task.json").read_text()),
+                    summary=json.loads((studies / "summary.json").read_text()),
+                    rejects=pd.read_csv(studies / "rejects.csv", dtype=str, keep_default_na=False), studies=read_studies(studies),
+                    draws=pd.read_parquet(tasks / "draws.parquet"))

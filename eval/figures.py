@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from eval.evidence import SOURCE_ONLY
 from eval.page import decimals, interval, plain
+from eval.results import SOURCE_ONLY
 
 ACCENT = "#0b5c7a"  # the one accent colour, for what the verdict speaks of; the pages' style sheet has the same
 INK, QUIET, FAINT = "#222222", "#767676", "#c9c9c9"

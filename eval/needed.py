@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from eval.evidence import SOURCE_ONLY, Evidence
+from eval.evidence import Evidence
 from eval.page import Section
 from eval.performance import AUROC
+from eval.results import SOURCE_ONLY
 
 RULE = ("The smallest k whose patient interval lies wholly at or above the target, and so at every larger k that was tried: "
         "a k that a larger one contradicts does not count.")

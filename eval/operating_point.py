@@ -12,6 +12,7 @@ from eval.evidence import Evidence
 from eval.estimate import Estimate, share
 from eval.metrics import class_scores, scored_classes
 from eval.page import Section
+from eval.results import Results
 
 ROUNDING = 1e-9  # a share of exactly the sensitivity asked for counts as reaching it
 MEASURES = ("sensitivity", "specificity", "ppv", "npv")
@@ -59,21 +60,21 @@ class OperatingPoint:
         return self.positives / (self.positives + self.negatives)
 
 
-def operating_points(evidence: Evidence) -> list[OperatingPoint]:
+def operating_points(results: Results) -> list[OperatingPoint]:
     """One a class, or the second class's alone where there are two; none where no other source site has answers of this method at this k."""
-    sources = source_answers(evidence)
+    sources = source_answers(results)
     if not sources:
         return []
-    return [_point(evidence, sources, score, label) for score, label in enumerate(scored_classes(len(evidence.classes)))]
+    return [_point(results, sources, score, label) for score, label in enumerate(scored_classes(len(results.classes)))]
 
 
-def source_answers(evidence: Evidence) -> dict[str, tuple[Query, Answers]]:
+def source_answers(results: Results) -> dict[str, tuple[Query, Answers]]:
     """What the verdict's method answered at the verdict's k at each other source site that has it."""
     found = {}
-    for site, source in evidence.sources.items():
-        rows = source.predictions[(source.predictions["method"] == evidence.method) & (source.predictions["k"] == evidence.shots)]
+    for site, source in results.sources.items():
+        rows = source.predictions[(source.predictions["method"] == results.method) & (source.predictions["k"] == results.shots)]
         if len(rows):
-            query, answers = read_answers(rows, evidence.classes, site)
+            query, answers = read_answers(rows, results.classes, site)
             found[site] = query, answers[0]
     return found
 
@@ -85,18 +86,18 @@ def threshold(scores: Sequence[np.ndarray], sensitivity: float) -> float:
     return float(np.concatenate(scores)[order][np.argmax(weights.cumsum() >= sensitivity - ROUNDING)])
 
 
-def _point(evidence: Evidence, sources: dict[str, tuple[Query, Answers]], score: int, label: int) -> OperatingPoint:
+def _point(results: Results, sources: dict[str, tuple[Query, Answers]], score: int, label: int) -> OperatingPoint:
     asked = {site: (class_scores(answers.probabilities)[..., score], query.labels == label, query.patients)
              for site, (query, answers) in sources.items()}
-    least = threshold([scores[..., positive].ravel() for scores, positive, _ in asked.values()], evidence.params.report.operating_sensitivity)
-    called = class_scores(evidence.verdict_answers.probabilities)[..., score] >= least  # (seed, draw, record)
-    positive, patients = evidence.query.labels == label, evidence.query.patients
+    least = threshold([scores[..., positive].ravel() for scores, positive, _ in asked.values()], results.params.report.operating_sensitivity)
+    called = class_scores(results.verdict_answers.probabilities)[..., score] >= least  # (seed, draw, record)
+    positive, patients = results.query.labels == label, results.query.patients
     right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()
     counts = _counts(positive, patients)
     return OperatingPoint(
-        evidence.classes[label], (least + 1) / 2 if len(evidence.classes) == 2 else least,  # two classes: the score is p1 - p0
-        share(called & positive, positive[None, None], evidence.bootstrap), share(~called & ~positive, ~positive[None, None], evidence.bootstrap),
-        share(called & positive, called, evidence.bootstrap), share(~called & ~positive, ~called, evidence.bootstrap),
+        results.classes[label], (least + 1) / 2 if len(results.classes) == 2 else least,  # two classes: the score is p1 - p0
+        share(called & positive, positive[None, None], results.bootstrap), share(~called & ~positive, ~positive[None, None], results.bootstrap),
+        share(called & positive, called, results.bootstrap), share(~called & ~positive, ~called, results.bootstrap),
         right, counts["positives"] - right, counts["negatives"] - wrong, wrong, **counts,
         sources=tuple(SourcePoint(site, float((scores >= least)[..., own].mean()), float((scores < least)[..., ~own].mean()), **_counts(own, who))
                       for site, (scores, own, who) in asked.items()))

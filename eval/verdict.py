@@ -1,27 +1,28 @@
-"""The verdict: one method at one k against one target, all three fixed in params.yaml before the run."""
+"""The verdict: one method at one k against the acceptance criteria, all fixed in params.yaml before the run."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from eval.evidence import SOURCE_ONLY, Evidence, chosen_shots
+from eval.acceptance import Criterion, Word, auroc, criteria, overall
+from eval.evidence import Evidence
 from eval.needed import needed
 from eval.page import Section
 from eval.performance import AUROC, class_metric
-from workspace.settings import Report
+from eval.results import SOURCE_ONLY, Results
 
 FEW_PATIENTS = 50  # query patients under which a percentile interval is known to be too narrow
 FEW_IN_CLASS = 10  # the same, of one class
 
-Word = Literal["met", "not met", "cannot tell"]
-
-
 @dataclass(frozen=True)
 class Verdict:
-    """AUROC of `method` with k labelled patients a class. The draws' interval is None where there was one draw."""
+    """What the criteria say together, and the AUROC of `method` with k labelled patients a class.
+
+    The draws' interval is None where there was one draw.
+    """
 
     word: Word
+    criteria: list[Criterion]
     method: str
     k: int
     target: float
@@ -39,20 +40,20 @@ class Verdict:
         return self.patients < FEW_PATIENTS
 
 
-def judge(performance: pd.DataFrame, report: Report) -> Verdict:
-    """Met: the patient interval lies wholly at or above the target. Not met: wholly under it. Else these patients cannot tell."""
-    k = chosen_shots(performance, report.method, report.shots)
-    row = performance.set_index(["method", "k", "metric"]).loc[(report.method, k, AUROC)]
-    word: Word = "met" if row["patient_low"] >= report.accept.auroc else (
-        "not met" if row["patient_high"] < report.accept.auroc else "cannot tell")
+def judge(results: Results) -> Verdict:
+    """Hold the site's results against every criterion."""
+    found = criteria(results)
+    table = results.performance
+    row = table.set_index(["method", "k", "metric"]).loc[(results.method, results.shots, AUROC)]
     spread = [float(row[end]) if pd.notna(row[end]) else None for end in ("draws_low", "draws_high")]
-    return Verdict(word, report.method, k, report.accept.auroc, float(row["value"]), float(row["patient_low"]),
-                   float(row["patient_high"]), *spread, int(row["draws"]), int(row["patients"]), int(row["records"]))
+    measured = auroc(results)
+    return Verdict(overall(found), found, results.method, results.shots, results.params.report.accept.auroc, measured.value, measured.low,
+                   measured.high, *spread, int(row["draws"]), int(row["patients"]), int(row["records"]))
 
 
 def verdict_section(evidence: Evidence) -> Section:
     """The verdict in plain words, what speaks against trusting it, and how it compares with the other methods."""
-    verdict = judge(evidence.performance, evidence.params.report)
+    verdict = judge(evidence)
     table = needed(evidence.performance, verdict.target, len(evidence.classes))
     return Section("verdict.html.j2", "Verdict", {
         "verdict": verdict, "few": verdict.few, "classes": len(evidence.classes), "confidence": evidence.params.adapt.confidence,
@@ -60,7 +61,14 @@ def verdict_section(evidence: Evidence) -> Section:
         "asked": evidence.params.report.shots, "gaps": [gap for gap in evidence.task["infeasible"]
                                                         if gap["k"] == evidence.params.report.shots],
         "cautions": cautions(evidence, verdict), "rivals": _rivals(evidence, verdict), "source": _source_model(evidence, verdict),
-        "by_class": _by_class(evidence, verdict), "role": evidence.role, "site": evidence.site})
+        "by_class": _by_class(evidence, verdict), "role": evidence.role, "site": evidence.site},
+        {"criteria.csv": pd.DataFrame([asdict(criterion) for criterion in verdict.criteria]), "at_verdict.csv": at_verdict(evidence)})
+
+
+def at_verdict(results: Results) -> pd.DataFrame:
+    """Every method's metrics at the verdict's k, and the source model's: what the verdict is read beside."""
+    table = results.performance
+    return table[(table["k"] == results.shots) | (table["method"] == SOURCE_ONLY)]
 
 
 def cautions(evidence: Evidence, verdict: Verdict) -> list[str]:

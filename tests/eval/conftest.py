@@ -195,7 +195,8 @@ def write_hospital(workspace: Workspace, site: str, hospital: Hospital) -> None:
     trained_on = {"northgate": {"patients": 412, "records": 601}, "southgate": {"patients": 233, "records": 240}}
     (results / "provenance.json").write_text(to_json({
         "fewsite": "0.1.0", "versions": {"python": "3.11.4", "torch": "2.13.0", "monai": "1.6.1"},
-        "params_sha256": "5b" * 32, "tasks_sha256": tasks_digest(workspace, site, hospital.role), "role": hospital.role,
+        "params_sha256": "5b" * 32, "code_sha256": "6c" * 32, "data_sha256": "7d" * 32, "role": hospital.role,
+        "tasks_sha256": tasks_digest(workspace, site, hospital.role), "task": "chest_view", "classes": list(hospital.classes),
         "learners": {name: {"encoder": {"name": "conv4", "width": 64, "norm": "group"}, "settings": {"steps": 1000},
                             "parameters": 113088, "trained_on": trained_on,
                             "runs": {str(seed): {"best_step": 600, "validation_accuracy": 0.81} for seed in hospital.seeds}}

@@ -1,6 +1,7 @@
 """The stages from converted studies to predictions, on a workspace written by hand: four sites of striped images."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -221,3 +222,17 @@ def test_the_cohort_has_every_record_and_features_of_those_that_were_used(traine
     used = set(splits.loc[splits["split"] == "query", "record"]) | set(pd.read_parquet(trained.results("target", "west") / "held_out.parquet")["record"])
     assert sorted(table["record"]) == sorted(splits["record"]) and used <= set(table.loc[table["embedding"].notna(), "record"])
     assert sorted(table["embedding"].dropna()) == list(range(len(features))) and np.isfinite(features).all()
+
+
+def test_where_one_k_is_tried_no_case_is_left_over(trained):
+    protocol = replace(read_protocol(trained, "west", "target"), shots=[2])
+
+    class Even(Method):
+        def adapt(self, support):
+            return None
+
+        def predict(self, adapted, query):
+            return torch.zeros(len(query), query.shape[1], 3)
+
+    answers, left_over = predictions(protocol, torch.zeros(len(protocol.records), 1, 24, 24), iter([Candidate("even", 0, Even())]))
+    assert len(answers) and left_over.empty and list(left_over.columns[:7]) == ["method", "seed", "k", "draw", "position", "record", "label"]

@@ -1,0 +1,105 @@
+"""Acceptance criteria: each fixed in params.yaml before the run, each met, not met, or not to be told from these patients."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from eval.needed import needed
+from eval.performance import AUROC
+from eval.results import Results
+
+Word = Literal["met", "not met", "cannot tell"]
+MOST_TIMES = 100  # as many patients again, beyond which no study settles it
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a criterion is held against: a value and its interval over patients, or why there is none and how to get it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    patients: int
+    lacking: str = ""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One criterion with its answer. `further`: patients beyond those measured that would settle it; None where none do or it is settled."""
+
+    name: str
+    asks: str
+    bound: float
+    value: float | None
+    low: float | None
+    high: float | None
+    patients: int
+    word: Word
+    reason: str
+    further: int | None
+
+
+def overall(criteria: list[Criterion]) -> Word:
+    """Not met if one is not met; met if all are met; else it cannot be told."""
+    words = {criterion.word for criterion in criteria}
+    return "not met" if "not met" in words else "cannot tell" if "cannot tell" in words else "met"
+
+
+def judged(name: str, asks: str, bound: float, found: Measured, at_least: bool) -> Criterion:
+    """Hold a whole interval against a bound: met where it lies wholly on the right side, not met where wholly on the wrong one."""
+    given = (name, asks, bound, found.value, found.low, found.high, found.patients)
+    if found.value is None or found.low is None or found.high is None:
+        return Criterion(*given, "cannot tell", found.lacking, None)
+    good, bad = (found.low, found.high) if at_least else (found.high, found.low)
+    side = 1 if at_least else -1
+    if side * (good - bound) >= 0:
+        return Criterion(*given, "met", "the whole interval over patients is on the right side", None)
+    if side * (bad - bound) < 0:
+        return Criterion(*given, "not met", "the whole interval over patients is on the wrong side", None)
+    nearer = good if side * (found.value - bound) >= 0 else bad
+    more = further_patients(found.value, nearer, bound, found.patients)
+    reason = "the interval over patients holds the bound" + ("" if more else "; the value is so near to it that no study of a reasonable size settles it")
+    return Criterion(*given, "cannot tell", reason, more)
+
+
+def further_patients(value: float, end: float, bound: float, patients: int) -> int | None:
+    """Patients beyond `patients` until the interval's `end` reaches `bound`, if the value stays as it is; None for more than MOST_TIMES as many.
+
+    The distance from the value to the end of its interval falls with the square root of the patients.
+    """
+    if abs(value - bound) * math.sqrt(MOST_TIMES) < abs(value - end):
+        return None
+    return max(1, math.ceil(patients * ((value - end) / (value - bound)) ** 2) - patients)
+
+
+def criteria(results: Results) -> list[Criterion]:
+    """Every criterion that params.yaml gives, for the verdict's method at the verdict's k."""
+    asked = results.params.report.accept
+    found = [judged("auroc", f"AUROC of at least {asked.auroc:g}", asked.auroc, auroc(results), at_least=True)]
+    if asked.shots is not None:
+        found.append(shots(results, asked.shots, asked.auroc))
+    return found
+
+
+def auroc(results: Results) -> Measured:
+    table = results.performance
+    row = table[(table["method"] == results.method) & (table["k"] == results.shots) & (table["metric"] == AUROC)].iloc[0]
+    return Measured(float(row["value"]), float(row["patient_low"]), float(row["patient_high"]), int(row["patients"]))
+
+
+def shots(results: Results, most: int, target: float) -> Criterion:
+    """Whether the AUROC is reached for good with at most `most` labelled patients a class."""
+    table = needed(results.performance, target, len(results.classes)).set_index("method").loc[results.method]
+    tried = results.performance[(results.performance["method"] == results.method) & (results.performance["metric"] == AUROC)]
+    asks, patients = f"at most {most} labelled patients a class for it", int(table["patients"])
+    within = tried[tried["k"] <= most]
+    if table["reached"] and table["k"] <= most:
+        return Criterion("shots", asks, most, int(table["k"]), None, None, patients, "met", f"the AUROC is reached from k = {table['k']} on", None)
+    if within.empty:
+        return Criterion("shots", asks, most, None, None, None, patients, "cannot tell",
+                         f"no k of at most {most} was tried: add one to tasks.shots", None)
+    if (within["patient_high"] < target).all():
+        return Criterion("shots", asks, most, None, None, None, patients, "not met", f"at every k up to {most} the whole interval is below the AUROC", None)
+    best = within.loc[within["value"].idxmax()]
+    settled = judged("auroc", "", target, Measured(best["value"], best["patient_low"], best["patient_high"], patients), at_least=True)
+    return Criterion("shots", asks, most, None, None, None, patients, "cannot tell", f"up to k = {most} the intervals hold the AUROC", settled.further)

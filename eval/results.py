@@ -1,0 +1,132 @@
+"""What was measured at one site, and the source sites it is compared with: all that a verdict needs, and nothing of data/."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_prep.meta_split import SITES
+from eval.answers import Answers, Query, read_answers
+from eval.performance import AUROC
+from eval.uncertainty import Bootstrap, bootstrap
+from workspace.errors import Problem, Refusal, refuse_if
+from workspace.paths import Workspace
+from workspace.settings import Params, Role
+
+RESULTS = ("predictions.parquet", "held_out.parquet", "cohort.parquet", "embeddings.npy", "performance.csv", "provenance.json")
+SOURCE_ONLY = "source_only"  # the source model as it stands: no labelled case, so k = 0
+
+
+@dataclass(frozen=True)
+class SourceSite:
+    """What another source site of the same task answered, and who its patients are. `embeddings`: (row, feature), no rows where unknown."""
+
+    cohort: pd.DataFrame
+    embeddings: np.ndarray
+    predictions: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Results:
+    """One site's answers with the settings they were made under."""
+
+    site: str
+    role: Role
+    params: Params
+    provenance: dict[str, Any]
+    predictions: pd.DataFrame
+    held_out: pd.DataFrame  # answers for labelled cases beyond k
+    cohort: pd.DataFrame
+    embeddings: np.ndarray  # (row, feature) of the source model, rows as cohort.embedding says; no rows where there is no such model
+    performance: pd.DataFrame
+    sources: dict[str, SourceSite]  # the other source sites with this task and these classes
+
+    @property
+    def classes(self) -> list[str]:
+        return self.provenance["classes"]
+
+    @property
+    def method(self) -> str:
+        """The method that the verdict speaks of, named in params.yaml before the run."""
+        return self.params.report.method
+
+    @property
+    def shots(self) -> int:
+        """The k that the verdict speaks of."""
+        return chosen_shots(self.performance, self.method, self.params.report.shots)
+
+    @property
+    def methods(self) -> list[str]:
+        """Every method with results: the verdict's first, then in the order of params.yaml; the source model last."""
+        present = set(self.performance["method"])
+        order = [self.method, *self.params.methods, *sorted(present - {SOURCE_ONLY}), SOURCE_ONLY]
+        return [method for method in dict.fromkeys(order) if method in present]
+
+    @cached_property
+    def answers(self) -> tuple[Query, list[Answers]]:
+        return read_answers(self.predictions, self.classes, self.site)
+
+    @property
+    def query(self) -> Query:
+        return self.answers[0]
+
+    @cached_property
+    def bootstrap(self) -> Bootstrap:
+        """The resamplings of the query set that every interval over patients on the page shares."""
+        settings = self.params.adapt
+        return bootstrap(self.query.patients, self.query.labels, settings.bootstrap, settings.confidence, self.params.seed)
+
+    @property
+    def verdict_answers(self) -> Answers:
+        """What the verdict's method answered at the verdict's k."""
+        return next(found for found in self.answers[1] if (found.method, found.k) == (self.method, self.shots))
+
+
+def read_results(workspace: Workspace, params: Params, site: str, role: Role) -> Results:
+    """Read what stage `adapt` wrote for `site` and for its sources. Raises Refusal naming every file that is missing."""
+    folder = workspace.results(role, site)
+    refuse_if(missing({f"adapt@{site}": [folder / name for name in RESULTS]}))
+    provenance = json.loads((folder / "provenance.json").read_text())
+    results = Results(
+        site, role, params, provenance, pd.read_parquet(folder / "predictions.parquet"), pd.read_parquet(folder / "held_out.parquet"),
+        pd.read_parquet(folder / "cohort.parquet"), _embeddings(folder), read_performance(folder / "performance.csv"),
+        read_sources(workspace, site, provenance["task"], provenance["classes"]))
+    if results.method not in set(results.performance["method"]):
+        raise Refusal(Problem("params.yaml report.method", results.method, f"one of {', '.join(results.methods)}",
+                              "add it to adapt.methods, or name another before looking at any target"))
+    return results
+
+
+def read_sources(workspace: Workspace, site: str, task: str, classes: list[str]) -> dict[str, SourceSite]:
+    """The source sites but `site` with this task and these classes. Their names are the split's: DVC leaves results of other sites on disk.
+
+    Raises Refusal naming every result that is missing.
+    """
+    split = json.loads((workspace.meta_split / SITES).read_text())["sites"] if (workspace.meta_split / SITES).is_file() else {}
+    names = [name for name, known in sorted(split.items()) if name != site and known["task"] == task and set(known["classes"]) == set(classes)]
+    refuse_if(missing({f"adapt@{name}": [workspace.results("source", name) / file for file in RESULTS] for name in names}))
+    return {name: SourceSite(pd.read_parquet(folder / "cohort.parquet"), _embeddings(folder), pd.read_parquet(folder / "predictions.parquet"))
+            for name in names for folder in [workspace.results("source", name)]}
+
+
+def _embeddings(results: Path) -> np.ndarray:
+    return np.load(results / "embeddings.npy", allow_pickle=False)
+
+
+def read_performance(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, float_precision="round_trip")
+
+
+def chosen_shots(performance: pd.DataFrame, method: str, shots: int) -> int:
+    """`shots` where the method has results there; else the largest smaller k, or the smallest that there is."""
+    tried = sorted(performance.loc[(performance["method"] == method) & (performance["metric"] == AUROC), "k"])
+    return int(max((k for k in tried if k <= shots), default=tried[0]))
+
+
+def missing(needed: dict[str, list[Path]]) -> list[Problem]:
+    return [Problem(str(path), "no such file", f"what stage {stage} writes", f"dvc repro {stage}")
+            for stage, paths in needed.items() for path in paths if not path.is_file()]
