@@ -83,11 +83,10 @@ def abstaining(results: Results) -> list[Estimate]:
     confidence = 2 * probabilities.max(axis=-1) - probabilities.sum(axis=-1)  # as p, but apart where single precision rounds p to 1
     wrong = probabilities.argmax(axis=-1) != results.query.labels
     seeds, draws, records = wrong.shape
-    once = np.ones((1, records))
-    by_draw = np.array([[selective_risk(confidence[seed, draw], wrong[seed, draw], once)[:, 0] for draw in range(draws)] for seed in range(seeds)]).mean(axis=0)
-    resampled = np.mean([selective_risk(confidence[seed, draw], wrong[seed, draw], results.bootstrap.weights)
-                         for seed in range(seeds) for draw in range(draws)], axis=0)
-    return [estimate(of_draws.mean(), of_draws, of_resamples, results.bootstrap) for of_draws, of_resamples in zip(by_draw.T, resampled, strict=True)]
+    pairs, once = list(np.ndindex(seeds, draws)), np.ones((1, records))
+    values = np.reshape([selective_risk(confidence[pair], wrong[pair], once)[:, 0] for pair in pairs], (seeds, draws, -1))
+    resampled = np.mean([selective_risk(confidence[pair], wrong[pair], results.bootstrap.weights) for pair in pairs], axis=0)
+    return [estimate(values[..., at], resampled[at], results.bootstrap) for at in range(len(resampled))]
 
 
 def conformal_section(evidence: Evidence) -> Section:

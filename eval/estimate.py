@@ -9,32 +9,44 @@ from eval.uncertainty import Bootstrap, percentile_interval
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic's mean over draws and seeds, its interval over patients and its spread over draws (None where there is one draw)."""
+    """A statistic's mean over draws and seeds, its interval over patients and its spread over draws (None where there is one draw).
+
+    `draws`: how many of `all_draws` have a value; it is the mean over these.
+    """
 
     value: float
     patient_low: float
     patient_high: float
     draws_low: float | None
     draws_high: float | None
+    draws: int
+    all_draws: int
 
 
-def estimate(value: float, by_draw: np.ndarray, resampled: np.ndarray, bootstrap: Bootstrap, low: float = 0.0, high: float = 1.0) -> Estimate:
-    """A statistic that lies between `low` and `high`, from its values in each draw and in each resample; those that are undefined are left out."""
-    by_draw, resampled = by_draw[np.isfinite(by_draw)], resampled[np.isfinite(resampled)]
-    draws = percentile_interval(by_draw, bootstrap.confidence) if len(by_draw) > 1 else (None, None)
-    return Estimate(float(value), *bootstrap.interval(float(value), resampled, low, high), *draws)
+def estimate(values: np.ndarray, resampled: np.ndarray, bootstrap: Bootstrap, low: float = 0.0, high: float = 1.0) -> Estimate | None:
+    """A statistic that lies between `low` and `high`: its values (seed, draw), and in resamples (seed, draw, resample) or their mean (resample,).
+
+    NaN where it is not defined; None where it is so in every draw.
+    """
+    by_draw = mean(values, (0,))
+    known = by_draw[np.isfinite(by_draw)]
+    if not len(known):
+        return None
+    value, resampled = float(known.mean()), mean(resampled, tuple(range(resampled.ndim - 1)))
+    spread = percentile_interval(known, bootstrap.confidence) if len(known) > 1 else (None, None)
+    return Estimate(value, *bootstrap.interval(value, resampled[np.isfinite(resampled)], low, high), *spread, len(known), len(by_draw))
 
 
 def share(part: np.ndarray, whole: np.ndarray, bootstrap: Bootstrap, high: float = 1.0) -> Estimate | None:
-    """The sum of `part` over that of `whole`, both (seed, draw, record) or of such a shape; None where `whole` holds nothing.
-
-    The sums go over seeds and draws too, so that the share is defined wherever one draw has something, and agrees with the mean counts.
-    """
+    """What `part` is of `whole`, both (seed, draw, record) or of such a shape, in each draw; None where `whole` is empty in every draw."""
     part, whole = np.broadcast_arrays(part, whole)
-    if not whole.any():
-        return None
-    above, below = part.mean(axis=(0, 1), dtype=np.float64), whole.mean(axis=(0, 1), dtype=np.float64)
+    drawn = bootstrap.weights.T.astype(np.float64)
     with np.errstate(invalid="ignore"):  # a draw or a resample in which `whole` holds nothing
-        by_draw = part.sum(axis=(0, 2), dtype=np.float64) / whole.sum(axis=(0, 2), dtype=np.float64)
-        resampled = (bootstrap.weights @ above) / (bootstrap.weights @ below)
-    return estimate(above.sum() / below.sum(), by_draw, resampled, bootstrap, high=high)
+        return estimate(part.sum(axis=-1) / whole.sum(axis=-1), (part @ drawn) / (whole @ drawn), bootstrap, high=high)
+
+
+def mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The mean over `axes` of what is finite; NaN where nothing is."""
+    finite = np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(finite, values, 0).sum(axis=axes) / finite.sum(axis=axes)

@@ -9,8 +9,8 @@ import pandas as pd
 from eval.answers import Answers, Query, read_answers
 from eval.confusion import confusion_matrix
 from eval.evidence import Evidence
-from eval.estimate import Estimate, share
-from eval.metrics import class_scores, scored_classes
+from eval.estimate import Estimate, estimate
+from eval.metrics import class_scores, rates, scored_classes
 from eval.page import Section
 from eval.results import Results
 
@@ -94,13 +94,16 @@ def _point(results: Results, sources: dict[str, tuple[Query, Answers]], score: i
     positive, patients = results.query.labels == label, results.query.patients
     right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()
     counts = _counts(positive, patients)
+    here, resampled = (rates(called, positive, weights) for weights in (np.ones((1, len(positive))), results.bootstrap.weights))
+    measured = {name: estimate(getattr(here, name)[..., 0], getattr(resampled, name), results.bootstrap) for name in MEASURES}
     return OperatingPoint(
         results.classes[label], (least + 1) / 2 if len(results.classes) == 2 else least,  # two classes: the score is p1 - p0
-        share(called & positive, positive[None, None], results.bootstrap), share(~called & ~positive, ~positive[None, None], results.bootstrap),
-        share(called & positive, called, results.bootstrap), share(~called & ~positive, ~called, results.bootstrap),
-        right, counts["positives"] - right, counts["negatives"] - wrong, wrong, **counts,
-        sources=tuple(SourcePoint(site, float((scores >= least)[..., own].mean()), float((scores < least)[..., ~own].mean()), **_counts(own, who))
-                      for site, (scores, own, who) in asked.items()))
+        **measured, true_positives=right, false_negatives=counts["positives"] - right, true_negatives=counts["negatives"] - wrong,
+        false_positives=wrong, **counts, sources=tuple(_at_source(site, scores >= least, own, who) for site, (scores, own, who) in asked.items()))
+
+
+def _at_source(site: str, called: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> SourcePoint:
+    return SourcePoint(site, float(called[..., positive].mean()), float((~called[..., ~positive]).mean()), **_counts(positive, patients))
 
 
 def _counts(positive: np.ndarray, patients: np.ndarray) -> dict[str, int]:

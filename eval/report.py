@@ -4,6 +4,7 @@
 """
 
 
+from eval.calibration import calibration_section
 from eval.checklist import checklist_section
 from eval.cohort import cohort_section
 from eval.conformal import conformal_section
@@ -21,8 +22,8 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
 
-SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, operating_point_section, conformal_section, gallery_section,
-            provenance_section, checklist_section)  # in the order of the page; a section is one function in one file, and one template
+SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, operating_point_section, calibration_section,
+            conformal_section, gallery_section, provenance_section, checklist_section)  # in the order of the page; a section is one function in one file, and one template
 
 
 def main(site: str, role: Role) -> None:
