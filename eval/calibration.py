@@ -1,6 +1,7 @@
 """Whether a probability means what it says here: as the method answers, and recalibrated on labelled cases that it has not adapted to."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,8 +92,8 @@ def _calibration(results: Results, state: str, probabilities: np.ndarray) -> Cal
     labels, bootstrap = results.query.labels, results.bootstrap
     once = np.ones((1, len(labels)), np.float32)
     losses = (brier(probabilities, labels, weights) for weights in (once, bootstrap.weights))
-    return Calibration(state, estimate(next(losses)[..., 0], next(losses), bootstrap, high=1 if len(results.classes) == 2 else 2),
-                       expected_error(results, probabilities),
+    interval = partial(bootstrap.loss_interval, high=1 if len(results.classes) == 2 else 2)
+    return Calibration(state, estimate(next(losses)[..., 0], next(losses), bootstrap.confidence, interval), expected_error(results, probabilities),
                        tuple(_line(results, probabilities, label, once) for label in scored_classes(len(results.classes))),
                        _bins(results, probabilities, once).assign(state=state))
 
@@ -100,15 +101,17 @@ def _calibration(results: Results, state: str, probabilities: np.ndarray) -> Cal
 def _line(results: Results, probabilities: np.ndarray, label: int, once: np.ndarray) -> Line:
     odds, positive = log_odds(probabilities, label), results.query.labels == label
     here, resampled = (calibration_line(odds, positive, weights) for weights in (once, results.bootstrap.weights))
-    return Line(results.classes[label], *(estimate(value[..., 0], values, results.bootstrap, -np.inf, np.inf) for value, values in zip(here, resampled, strict=True)))
+    interval = partial(results.bootstrap.interval, low=-np.inf, high=np.inf)
+    return Line(results.classes[label], *(estimate(value[..., 0], values, results.bootstrap.confidence, interval)
+                                          for value, values in zip(here, resampled, strict=True)))
 
 
 def _bins(results: Results, probabilities: np.ndarray, once: np.ndarray) -> pd.DataFrame:
     """The bins of the reliability diagram that hold an image: mean count, mean probability, and the share that was so."""
     here, resampled = (calibration_bins(*_said(results, probabilities), weights) for weights in (once, results.bootstrap.weights))
-    rows = []
+    bootstrap, rows = results.bootstrap, []
     for at in range(here.records.shape[-2]):
-        observed = estimate(here.share[..., at, 0], resampled.share[..., at, :], results.bootstrap)
+        observed = estimate(here.share[..., at, 0], resampled.share[..., at, :], bootstrap.confidence, bootstrap.interval)
         if observed:
             rows.append({"bin": at + 1, "images": here.records[..., at, 0].mean(), "probability": float(mean(here.probability[..., at, 0], (0, 1))), **vars(observed)})
     return pd.DataFrame(rows).rename(columns={"value": "observed"})

@@ -86,7 +86,7 @@ def abstaining(results: Results) -> list[Estimate]:
     pairs, once = list(np.ndindex(seeds, draws)), np.ones((1, records))
     values = np.reshape([selective_risk(confidence[pair], wrong[pair], once)[:, 0] for pair in pairs], (seeds, draws, -1))
     resampled = np.mean([selective_risk(confidence[pair], wrong[pair], results.bootstrap.weights) for pair in pairs], axis=0)
-    return [estimate(values[..., at], resampled[at], results.bootstrap) for at in range(len(resampled))]
+    return [estimate(values[..., at], resampled[at], results.bootstrap.confidence, results.bootstrap.interval) for at in range(len(resampled))]
 
 
 def conformal_section(evidence: Evidence) -> Section:

@@ -1,10 +1,14 @@
 """One number of a page with both of its uncertainties."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from eval.uncertainty import Bootstrap, percentile_interval
+
+Interval = Callable[[float, np.ndarray], tuple[float, float]]  # of a value and its values in resamples
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,8 @@ class Estimate:
     all_draws: int
 
 
-def estimate(values: np.ndarray, resampled: np.ndarray, bootstrap: Bootstrap, low: float = 0.0, high: float = 1.0) -> Estimate | None:
-    """A statistic that lies between `low` and `high`: its values (seed, draw), and in resamples (seed, draw, resample) or their mean (resample,).
+def estimate(values: np.ndarray, resampled: np.ndarray, confidence: float, interval: Interval) -> Estimate | None:
+    """A statistic from its values (seed, draw), and in resamples (seed, draw, resample) or their mean (resample,); `interval` is that over patients.
 
     NaN where it is not defined; None where it is so in every draw.
     """
@@ -32,9 +36,9 @@ def estimate(values: np.ndarray, resampled: np.ndarray, bootstrap: Bootstrap, lo
     known = by_draw[np.isfinite(by_draw)]
     if not len(known):
         return None
-    value, resampled = float(known.mean()), mean(resampled, tuple(range(resampled.ndim - 1)))
-    spread = percentile_interval(known, bootstrap.confidence) if len(known) > 1 else (None, None)
-    return Estimate(value, *bootstrap.interval(value, resampled[np.isfinite(resampled)], low, high), *spread, len(known), len(by_draw))
+    value = float(known.mean())
+    spread = percentile_interval(known, confidence) if len(known) > 1 else (None, None)
+    return Estimate(value, *interval(value, mean(resampled, tuple(range(resampled.ndim - 1)))), *spread, len(known), len(by_draw))
 
 
 def share(part: np.ndarray, whole: np.ndarray, bootstrap: Bootstrap, high: float = 1.0) -> Estimate | None:
@@ -42,7 +46,8 @@ def share(part: np.ndarray, whole: np.ndarray, bootstrap: Bootstrap, high: float
     part, whole = np.broadcast_arrays(part, whole)
     drawn = bootstrap.weights.T.astype(np.float64)
     with np.errstate(invalid="ignore"):  # a draw or a resample in which `whole` holds nothing
-        return estimate(part.sum(axis=-1) / whole.sum(axis=-1), (part @ drawn) / (whole @ drawn), bootstrap, high=high)
+        return estimate(part.sum(axis=-1) / whole.sum(axis=-1), (part @ drawn) / (whole @ drawn), bootstrap.confidence,
+                        partial(bootstrap.interval, high=high, of=whole.any(axis=(0, 1))))
 
 
 def mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -95,7 +96,9 @@ def _point(results: Results, sources: dict[str, tuple[Query, Answers]], score: i
     right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()
     counts = _counts(positive, patients)
     here, resampled = (rates(called, positive, weights) for weights in (np.ones((1, len(positive))), results.bootstrap.weights))
-    measured = {name: estimate(getattr(here, name)[..., 0], getattr(resampled, name), results.bootstrap) for name in MEASURES}
+    among = dict(zip(MEASURES, (positive, ~positive, called.any(axis=(0, 1)), (~called).any(axis=(0, 1))), strict=True))
+    measured = {name: estimate(getattr(here, name)[..., 0], getattr(resampled, name), results.bootstrap.confidence,
+                               partial(results.bootstrap.interval, of=of)) for name, of in among.items()}
     return OperatingPoint(
         results.classes[label], (least + 1) / 2 if len(results.classes) == 2 else least,  # two classes: the score is p1 - p0
         **measured, true_positives=right, false_negatives=counts["positives"] - right, true_negatives=counts["negatives"] - wrong,

@@ -82,9 +82,6 @@ def cautions(evidence: Evidence, verdict: Verdict) -> list[str]:
         if patients < FEW_IN_CLASS:
             found.append(f"Class {name} has {patients} query patients (fewer than {FEW_IN_CLASS}): the intervals understate "
                          "how uncertain its share in every number is.")
-    if verdict.patient_low == verdict.patient_high:
-        found.append("The patient interval has no width, since no resampling changed the result. This is not certainty: "
-                     "more query patients are needed to see an error at all.")
     if verdict.draws_low is None and verdict.k:
         found.append("One support draw only, so how much the result hangs on which cases were labelled is not known. "
                      "Set tasks.draws in params.yaml to 10 or more and run again.")
