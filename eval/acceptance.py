@@ -7,8 +7,12 @@ from typing import Literal
 from eval.needed import needed
 from eval.performance import AUROC
 from eval.results import Results
+from workspace.settings import Accept
 
 Word = Literal["met", "not met", "cannot tell"]
+ASKS = {"auroc": "AUROC of at least {:g}", "shots": "at most {} labelled patients a class for it",
+        "sensitivity": "sensitivity of at least {:g} at the operating point", "calibration_error": "calibration error of at most {:g}",
+        "subgroup_gap": "AUROC of subgroups at most {:g} apart"}
 MOST_TIMES = 100  # as many patients again, beyond which no study settles it
 
 
@@ -45,9 +49,9 @@ def overall(criteria: list[Criterion]) -> Word:
     return "not met" if "not met" in words else "cannot tell" if "cannot tell" in words else "met"
 
 
-def judged(name: str, asks: str, bound: float, found: Measured, at_least: bool) -> Criterion:
+def judged(name: str, bound: float, found: Measured, at_least: bool) -> Criterion:
     """Hold a whole interval against a bound: met where it lies wholly on the right side, not met where wholly on the wrong one."""
-    given = (name, asks, bound, found.value, found.low, found.high, found.patients)
+    given = (name, ASKS[name].format(bound), bound, found.value, found.low, found.high, found.patients)
     if found.value is None or found.low is None or found.high is None:
         return Criterion(*given, "cannot tell", found.lacking, None)
     good, bad = (found.low, found.high) if at_least else (found.high, found.low)
@@ -72,12 +76,17 @@ def further_patients(value: float, end: float, bound: float, patients: int) -> i
     return max(1, math.ceil(patients * ((value - end) / (value - bound)) ** 2) - patients)
 
 
+def asked(accept: Accept) -> list[str]:
+    """What params.yaml asks for, in words."""
+    return [ASKS[name].format(bound) for name, bound in accept if bound is not None]
+
+
 def criteria(results: Results) -> list[Criterion]:
     """Every criterion that params.yaml gives, for the verdict's method at the verdict's k."""
-    asked = results.params.report.accept
-    found = [judged("auroc", f"AUROC of at least {asked.auroc:g}", asked.auroc, auroc(results), at_least=True)]
-    if asked.shots is not None:
-        found.append(shots(results, asked.shots, asked.auroc))
+    accept = results.params.report.accept
+    found = [judged("auroc", accept.auroc, auroc(results), at_least=True)]
+    if accept.shots is not None:
+        found.append(shots(results, accept.shots, accept.auroc))
     return found
 
 
@@ -91,7 +100,7 @@ def shots(results: Results, most: int, target: float) -> Criterion:
     """Whether the AUROC is reached for good with at most `most` labelled patients a class."""
     table = needed(results.performance, target, len(results.classes)).set_index("method").loc[results.method]
     tried = results.performance[(results.performance["method"] == results.method) & (results.performance["metric"] == AUROC)]
-    asks, patients = f"at most {most} labelled patients a class for it", int(table["patients"])
+    asks, patients = ASKS["shots"].format(most), int(table["patients"])
     within = tried[tried["k"] <= most]
     if table["reached"] and table["k"] <= most:
         return Criterion("shots", asks, most, int(table["k"]), None, None, patients, "met", f"the AUROC is reached from k = {table['k']} on", None)
@@ -101,5 +110,12 @@ def shots(results: Results, most: int, target: float) -> Criterion:
     if (within["patient_high"] < target).all():
         return Criterion("shots", asks, most, None, None, None, patients, "not met", f"at every k up to {most} the whole interval is below the AUROC", None)
     best = within.loc[within["value"].idxmax()]
-    settled = judged("auroc", "", target, Measured(best["value"], best["patient_low"], best["patient_high"], patients), at_least=True)
+    settled = judged("auroc", target, Measured(best["value"], best["patient_low"], best["patient_high"], patients), at_least=True)
     return Criterion("shots", asks, most, None, None, None, patients, "cannot tell", f"up to k = {most} the intervals hold the AUROC", settled.further)
+
+
+def in_words(found: Criterion) -> str:
+    """One criterion for a terminal."""
+    value = "not measured" if found.value is None else f"{found.value:.3g}" if found.low is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    more = f"; about {found.further:,} further patients would settle it" if found.further else ""
+    return f"{found.asks}: {found.word}; {value}, {found.patients:,} query patients; {found.reason}{more}"

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from eval.acceptance import asked
 from eval.current import is_current
 from eval.figures import forest_figure
 from eval.needed import needed
-from eval.page import decimals, interval, render
+from eval.page import decimals, interval, render, table_bytes
 from eval.performance import AUROC
 from eval.results import SOURCE_ONLY, Results, read_results
 from eval.verdict import FEW_PATIENTS, judge
@@ -22,6 +23,8 @@ from workspace.settings import Params, load_params
 
 CURVE_COLUMNS = ["site", "role", "method", "k", "value", "patient_low", "patient_high", "draws_low", "draws_high", "draws",
                  "patients", "records"]
+VERDICT_COLUMNS = ["site", "role", "word", "method", "k", "value", "patient_low", "patient_high", "draws_low", "draws_high", "draws", "patients",
+                   "records", "labelled_cases_needed", "criterion", "criterion_word", "bound", "found", "low", "high", "further"]
 WORDS = ("met", "not met", "cannot tell")
 
 
@@ -68,6 +71,14 @@ def curves(found: dict[str, Results]) -> pd.DataFrame:
     return pd.concat(rows)[CURVE_COLUMNS] if rows else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
+def verdicts(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """verdicts.csv: one row a site and criterion."""
+    table = [{**{name: row.get(name) for name in VERDICT_COLUMNS}, "labelled_cases_needed": row["needed"]["cases"] if row["needed"]["reached"] else None,
+              "criterion": found.name, "criterion_word": found.word, "bound": found.bound, "found": found.value, "low": found.low, "high": found.high,
+              "further": found.further} for row in rows for found in row["criteria"]]
+    return pd.DataFrame(table, columns=VERDICT_COLUMNS)
+
+
 def main() -> None:
     workspace = Workspace()
     params = load_params(workspace)
@@ -78,6 +89,7 @@ def main() -> None:
     write_whole(workspace.reports / "summary.json", to_json(headline(rows)))
     write_whole(workspace.reports / "auroc_by_shots.csv",
                 curves(found).to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+    write_whole(workspace.reports / "verdicts.csv", table_bytes(verdicts(rows)))
     say(f"overview: {len(rows)} sites, {len(lacking)} without a result; see {workspace.reports}/index.html")
 
 
@@ -85,7 +97,7 @@ def page(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) ->
     """The page of all hospitals."""
     figure = forest_figure(pd.DataFrame(rows), params.report.accept.auroc, _alt(rows)) if rows else None
     return render("overview.html.j2", rows=rows, lacking=lacking, roles=params.sites, report=params.report, figure=figure,
-                  counts=_counts(rows, lacking, params), few_patients=FEW_PATIENTS, confidence=params.adapt.confidence,
+                  counts=_counts(rows, lacking, params), few_patients=FEW_PATIENTS, confidence=params.adapt.confidence, criteria=asked(params.report.accept),
                   shots=sorted({k for row in rows for k in row["curve"]}))
 
 

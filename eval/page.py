@@ -27,18 +27,32 @@ def render(template: str, **shown: Any) -> str:
     """The page as HTML. A value that a template names and nobody gave is an error, never a blank."""
     pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent, percents=percents)
+    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent, percents=percents, signed=signed,
+                         p_value=p_value)
     return pages.get_template(template).render(**shown)
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write the numbers behind the figures as CSV files."""
     for name, table in sorted(tables.items()):
-        table.to_csv(folder / name, index=False, lineterminator="\n")
+        (folder / name).write_bytes(table_bytes(table))
+
+
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """A table as CSV."""
+    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def decimals(value: float) -> str:
     return f"{value:.3f}" if pd.notna(value) else "not measured"
+
+
+def signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}") if pd.notna(value) else "not measured"
+
+
+def p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def interval(low: float, high: float) -> str:

@@ -43,12 +43,7 @@ def performance(predictions: pd.DataFrame, classes: list[str], resamples: int, c
 def _measured(answers: Answers, query: Query, classes: list[str],
               weights: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Each metric's name, its value in each draw (mean over seeds), and in each resample (mean over draws and seeds)."""
-    scores = class_scores(answers.probabilities)  # (seed, draw, record, score)
-    by_draw, resampled = [], []
-    for score, label in enumerate(scored_classes(len(classes))):
-        column, positive = np.ascontiguousarray(scores[..., score]), query.labels == label
-        by_draw.append(auroc(column, positive).mean(axis=0))
-        resampled.append(weighted_auroc(column.reshape(-1, len(query.records)), positive, weights))
+    by_draw, resampled = _by_class(answers, query, weights)
     yield AUROC, np.mean(by_draw, axis=0), np.mean(resampled, axis=0)
     if len(classes) > 2:
         for name, draws, resamples in zip(classes, by_draw, resampled, strict=True):
@@ -57,6 +52,22 @@ def _measured(answers: Answers, query: Query, classes: list[str],
     accuracy = accuracy_by_draw(answers, query)
     correct = _correct(answers, query).mean(axis=(0, 1))
     yield BALANCED_ACCURACY, accuracy, balanced_accuracy(correct, query.labels, weights)
+
+
+def auroc_of(answers: Answers, query: Query, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """AUROC in each draw (draw,) and in each resample (resample,); of more than two classes the mean of each against the rest."""
+    by_draw, resampled = _by_class(answers, query, weights)
+    return np.mean(by_draw, axis=0), np.mean(resampled, axis=0)
+
+
+def _by_class(answers: Answers, query: Query, weights: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    scores = class_scores(answers.probabilities)  # (seed, draw, record, score)
+    by_draw, resampled = [], []
+    for score, label in enumerate(scored_classes(answers.probabilities.shape[-1])):
+        column, positive = np.ascontiguousarray(scores[..., score]), query.labels == label
+        by_draw.append(auroc(column, positive).mean(axis=0))
+        resampled.append(weighted_auroc(column.reshape(-1, len(query.records)), positive, weights))
+    return by_draw, resampled
 
 
 def accuracy_by_draw(answers: Answers, query: Query) -> np.ndarray:

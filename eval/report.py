@@ -15,9 +15,11 @@ from eval.needed import needed_section
 from eval.operating_point import operating_point_section
 from eval.page import render, write_tables
 from eval.provenance import provenance_section
+from eval.report_file import REPORT, report_of, report_text
+from eval.reviews import read_reviews, review_section
 from eval.verdict import verdict_section
 from workspace.errors import run_module
-from workspace.outputs import whole_folder
+from workspace.outputs import digest, whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
@@ -29,12 +31,16 @@ SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, ope
 def main(site: str, role: Role) -> None:
     workspace = Workspace()
     evidence = read_evidence(workspace, site, role)
+    reviews = read_reviews(workspace, site)
     sections = [section(evidence) for section in SECTIONS]
+    verdict = sections[0].shown["verdict"]
+    report = report_text(report_of(evidence, verdict, sections[0].shown["cautions"], sections))
+    review = review_section(reviews, digest(report.encode()), site)
     with whole_folder(workspace.report(site)) as folder:
-        (folder / "index.html").write_text(render("report.html.j2", evidence=evidence, sections=sections), encoding="utf-8")
+        (folder / "index.html").write_text(render("report.html.j2", evidence=evidence, sections=[*sections[:1], review, *sections[1:]]), encoding="utf-8")
+        (folder / REPORT).write_text(report)
         for section in sections:
             write_tables(section.tables, folder)
-    verdict = sections[0].shown["verdict"]
     say(f"report {site}: {verdict.word}: AUROC {verdict.value:.3f} at k={verdict.k}; see {workspace.report(site)}/index.html")
 
 

@@ -1,7 +1,7 @@
 """The `fewsite` command. Each command imports its work only when called, so that help answers at once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -82,6 +82,48 @@ def audit() -> None:
     from pipeline.audit import audit_workspace
 
     run_stage("fewsite audit", lambda: audit_workspace(Workspace()))
+
+
+@app.command()
+def gate(site: Annotated[str, typer.Argument(help="a target's name in params.yaml")]) -> None:
+    """Say whether a hospital meets the acceptance criteria of params.yaml, criterion by criterion.
+
+    Exits with 0 where all are met, with 1 where one is not, with 2 where these patients cannot tell.
+
+    Example: fewsite gate phantom_west
+    """
+    from pipeline.gate import gate_site
+
+    run_stage("fewsite gate", lambda: gate_site(Workspace(), site))
+
+
+@app.command()
+def review(
+    site: Annotated[str, typer.Argument(help="a site's name in params.yaml")],
+    role: Annotated[Literal["radiologist", "clinician", "physicist", "engineer"], typer.Option(help="who decides; a role and never a name")],
+    decision: Annotated[Literal["accept", "reject", "revise"], typer.Option(help="about the report as it is now")],
+    comment: Annotated[str, typer.Option(help="why; nothing of a patient, since the page shows it")],
+) -> None:
+    """Record a decision about a hospital's report, in reviews/SITE.yaml; it is void once the report changes.
+
+    Example: fewsite review phantom_west --role physicist --decision revise --comment "too few effusions"
+    """
+    from pipeline.review import review_site
+
+    run_stage("fewsite review", lambda: review_site(Workspace(), site, role, decision, comment))
+
+
+@app.command()
+def compare(revision: Annotated[str, typer.Argument(help="a commit, branch or tag of this workspace, such as HEAD~1")]) -> None:
+    """Show what changed between the results of a revision and those of now: verdicts, and paired differences of AUROC.
+
+    Reads the earlier results from DVC's cache; changes nothing.
+
+    Example: fewsite compare HEAD~1
+    """
+    from pipeline.compare import compare as compare_results
+
+    run_stage("fewsite compare", lambda: compare_results(Workspace(), revision))
 
 
 @app.command()

@@ -19,6 +19,10 @@ class Workspace:
     def dvc_file(self) -> Path:
         return self.root / "dvc.yaml"
 
+    @property
+    def reviews(self) -> Path:
+        return self.root / "reviews"
+
     def site_file(self, site: str) -> Path:
         return self.root / "sites" / f"{site}.yaml"
 
@@ -55,7 +59,7 @@ class Workspace:
         return self.reports / site
 
     def review(self, site: str) -> Path:
-        return self.root / "reviews" / f"{site}.yaml"
+        return self.reviews / f"{site}.yaml"
 
     @property
     def outputs(self) -> list[Path]:

@@ -451,7 +451,7 @@ class Params(Strict):
 
 def load_params(workspace: Workspace) -> Params:
     """Read params.yaml. Raises Refusal with every problem in it."""
-    params = _load(workspace.params_file, Params)
+    params = load_yaml(workspace.params_file, Params)
     refuse_if(_contradictions(str(workspace.params_file), params))
     return params
 
@@ -465,7 +465,7 @@ def load_site_file(path: Path) -> Site:
     """Read a site's YAML from wherever it lies. Raises Refusal with every problem in it."""
     refuse_if([Problem(str(path), "a name that is no site name", f"NAME.yaml with NAME like {SITE_NAME}", "rename the file")]
               if not re.match(SITE_NAME, path.stem) else [])
-    return _load(path, Site)
+    return load_yaml(path, Site)
 
 
 def resolve_root(site_file: str, site: Site) -> Path:
@@ -543,7 +543,8 @@ def _pretraining(file: str, params: Params) -> list[Problem]:
     return problems
 
 
-def _load(path: Path, model: type[BaseModel]) -> Any:
+def load_yaml(path: Path, model: type[BaseModel]) -> Any:
+    """Read a YAML file that a person writes as `model`. Raises Refusal with every problem in it."""
     if not path.is_file():
         raise Refusal(Problem(str(path), "no such file", "a YAML file", "see docs/settings.md for an example"))
     try:

@@ -12,7 +12,7 @@ from workspace.settings import Accept, Params, load_params
 
 
 def held(value: float, low: float, high: float, bound: float = 0.85, at_least: bool = True) -> Criterion:
-    return judged("auroc", "", bound, Measured(value, low, high, 100), at_least)
+    return judged("auroc", bound, Measured(value, low, high, 100), at_least)
 
 
 def accepting(params: Params, **asked: float) -> Params:
@@ -49,7 +49,7 @@ def test_a_value_at_its_bound_is_settled_by_no_study():
 
 
 def test_what_was_not_measured_cannot_be_told_and_says_why():
-    missing = judged("sensitivity", "", 0.9, Measured(None, None, None, 40, "no source site has this task: add one"), True)
+    missing = judged("sensitivity", 0.9, Measured(None, None, None, 40, "no source site has this task: add one"), True)
     assert missing.word == "cannot tell" and missing.reason == "no source site has this task: add one" and missing.further is None
 
 

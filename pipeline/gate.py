@@ -1,0 +1,34 @@
+"""Whether a hospital's acceptance criteria are met, as an exit status."""
+
+import sys
+
+from eval.acceptance import in_words
+from eval.current import is_current
+from eval.results import read_results
+from eval.verdict import judge
+from workspace.errors import Problem, refuse_if
+from workspace.paths import Workspace
+from workspace.settings import load_params
+
+EXIT = {"met": 0, "not met": 1, "cannot tell": 2}
+
+
+def gate_site(workspace: Workspace, site: str) -> None:
+    """Print each criterion and exit with 0 met, 1 not met, 2 cannot tell. Raises Refusal (2 as well) where there is nothing to judge."""
+    params = load_params(workspace)
+    role = params.sites.get(site)
+    if role is None:
+        targets = [name for name, kind in params.sites.items() if kind == "target"]
+        problem = Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(targets) or '(there is no target)'}", "correct the name")
+    elif role == "source":
+        problem = Problem(f"params.yaml sites.{site}", "a source", "a target: a source's patients trained the model", "name a target")
+    elif not is_current(workspace, site, role):
+        problem = Problem(str(workspace.results(role, site)), "no result of today's split", "one", f"dvc repro adapt@{site}")
+    else:
+        problem = None
+    refuse_if([problem] if problem else [])
+    verdict = judge(read_results(workspace, params, site, role))
+    print(f"{site}: {verdict.word} ({verdict.method} with {verdict.k} labelled patients a class)")
+    for criterion in verdict.criteria:
+        print(f"- {in_words(criterion)}")
+    sys.exit(EXIT[verdict.word])

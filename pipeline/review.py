@@ -1,0 +1,34 @@
+"""Record one role's decision about a hospital's report."""
+
+import io
+
+from ruamel.yaml import YAML
+
+from eval.report_file import REPORT
+from eval.reviews import MOST_TEXT, Decision, Review, ReviewerRole, read_reviews
+from workspace.errors import Problem, refuse_if
+from workspace.outputs import digest, write_whole
+from workspace.paths import Workspace
+from workspace.settings import load_params
+
+HEAD = "# Decisions about this hospital's report, written by `fewsite review`. One is void once the report's hash changes.\n"
+
+
+def review_site(workspace: Workspace, site: str, role: ReviewerRole, decision: Decision, comment: str) -> None:
+    """Write the decision into reviews/SITE.yaml in place of an earlier one of this role. Raises Refusal where there is no report to decide on."""
+    params, report = load_params(workspace), workspace.report(site) / REPORT
+    text = " ".join(comment.split())
+    problems = [] if site in params.sites else [Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(params.sites) or '(there is none)'}", "correct the name")]
+    if site in params.sites and not report.is_file():
+        problems.append(Problem(str(report), "no such file", "a report to decide on", f"dvc repro report@{site}"))
+    if not 1 <= len(text) <= MOST_TEXT or not text.isprintable():
+        problems.append(Problem("--comment", f"{len(text)} characters" if text.isprintable() else "characters that do not print",
+                                f"1 to {MOST_TEXT:,} printable characters, and nothing of a patient", "write why"))
+    refuse_if(problems)
+    made = Review(role=role, decision=decision, comment=text, report=digest(report.read_bytes()))
+    others = [review for review in read_reviews(workspace, site) if review.role != role]
+    yaml, stream = YAML(), io.StringIO()
+    yaml.width = 130
+    yaml.dump({"reviews": [review.model_dump() for review in sorted([*others, made], key=lambda review: review.role)]}, stream)
+    write_whole(workspace.review(site), HEAD + stream.getvalue())
+    print(f"{role}: {decision}, about report {made.report[:12]}; to show it on the page: dvc repro report@{site}")
