@@ -111,9 +111,11 @@ def _bins(results: Results, probabilities: np.ndarray, once: np.ndarray) -> pd.D
     here, resampled = (calibration_bins(*_said(results, probabilities), weights) for weights in (once, results.bootstrap.weights))
     bootstrap, rows = results.bootstrap, []
     for at in range(here.records.shape[-2]):
-        observed = estimate(here.share[..., at, 0], resampled.share[..., at, :], bootstrap.confidence, bootstrap.interval)
+        interval = partial(bootstrap.interval, of=here.members[..., at, :].any(axis=(0, 1)))
+        observed = estimate(here.share[..., at, 0], resampled.share[..., at, :], bootstrap.confidence, interval)
         if observed:
-            rows.append({"bin": at + 1, "images": here.records[..., at, 0].mean(), "probability": float(mean(here.probability[..., at, 0], (0, 1))), **vars(observed)})
+            rows.append({"bin": at + 1, "images": here.records[..., at, 0].mean(),
+                         "probability": float(mean(here.probability[..., at, 0], (0, 1))), **vars(observed)})
     return pd.DataFrame(rows).rename(columns={"value": "observed"})
 
 
@@ -154,8 +156,9 @@ def _side_by_side(states: list[Calibration]) -> list[dict[str, Any]]:
 def _fitted(found: np.ndarray, patients: pd.Series) -> pd.DataFrame:
     """What the recalibration took from labelled cases: the temperatures over seeds and draws, and each class's share of patients."""
     ends = {"median": np.median(found), "lowest": found.min(), "highest": found.max()}
+    shares = patients / patients.sum()
     return pd.DataFrame([*({"what": f"{name} temperature", "class": "", "value": float(value), "patients": ""} for name, value in ends.items()),
-                         *({"what": "share", "class": name, "value": number / patients.sum(), "patients": number} for name, number in patients.items())])
+                         *({"what": "share", "class": name, "value": shares[name], "patients": patients[name]} for name in patients.index)])
 
 
 def _alt(evidence: Evidence, about: str | None) -> str:

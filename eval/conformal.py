@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from eval.answers import HeldOut, read_held_out
-from eval.evidence import Evidence
 from eval.estimate import Estimate, estimate, share
+from eval.evidence import Evidence
 from eval.page import Section
 from eval.results import Results
 
@@ -99,8 +99,9 @@ def conformal_section(evidence: Evidence) -> Section:
     counts = [{"name": name, "patients": evidence.query.patients_of(label), "records": int((evidence.query.labels == label).sum())}
               for label, name in enumerate(evidence.classes)]
     shown = {"sets": sets, "too_few": [(level, cases_needed(level)) for level in LEVELS if held_out.per_class < cases_needed(level)],
-             "per_class": held_out.per_class, "draws": len(held_out.labels), "curve": curve, "area": area, "classes": counts, "method": evidence.method,
-             "k": evidence.shots, "confidence": evidence.params.adapt.confidence, "patients": len(set(evidence.query.patients)), "records": records}
+             "per_class": held_out.per_class, "draws": len(held_out.labels), "curve": curve, "area": area, "classes": counts,
+             "method": evidence.method, "k": evidence.shots, "confidence": evidence.params.adapt.confidence,
+             "patients": len(set(evidence.query.patients)), "records": records}
     tables = {"selective.csv": pd.DataFrame([
         *({"measure": "error_rate", "answered": row["answered"], "images": row["images"], **vars(row["risk"])} for row in curve),
         {"measure": "area_under_risk_coverage", "images": records, **vars(area)}])}
@@ -113,5 +114,7 @@ def _rows(sets: Sets, counts: list[dict[str, Any]], per_class: int) -> list[dict
     whole = {name: getattr(sets, name) for name in ("coverage", "size", "one_class", "wrong", "empty")}
     records = sum(of["records"] for of in counts)
     key = {"level": sets.level, "cases_a_class": per_class}
-    return [*({**key, "measure": name, "class": "all", "images": records * (sets.one_class.value if name == "wrong" else 1), **vars(found)} for name, found in whole.items() if found),
-            *({**key, "measure": "coverage", "class": of["name"], "images": of["records"], **vars(found)} for of, found in zip(counts, sets.by_class, strict=True))]
+    among = {name: records * (sets.one_class.value if name == "wrong" else 1) for name in whole}
+    return [*({**key, "measure": name, "class": "all", "images": among[name], **vars(found)} for name, found in whole.items() if found),
+            *({**key, "measure": "coverage", "class": of["name"], "images": of["records"], **vars(found)}
+              for of, found in zip(counts, sets.by_class, strict=True))]

@@ -23,6 +23,7 @@ def confusion_matrix(results: Results) -> tuple[dict[str, Any], dict[str, pd.Dat
     table = pd.DataFrame([
         {"true": true, "predicted": predicted, "mean_count": counts[label, other], "row_share": shares[label, other]}
         for label, true in enumerate(classes) for other, predicted in enumerate(classes)])
-    recall = pd.DataFrame([{"class": row["class"], **vars(row["recall"]), "patients": row["patients"], "records": row["records"]} for row in rows])
+    recall = pd.DataFrame([{"class": row["class"], **vars(row["recall"]), "patients": row["patients"], "records": row["records"]}
+                           for row in rows]).rename(columns={"value": "recall"})
     seeds, draws = answers.probabilities.shape[:2]
-    return {"rows": rows, "classes": classes, "draws": draws, "seeds": seeds}, {"confusion.csv": table, "recall.csv": recall.rename(columns={"value": "recall"})}
+    return {"rows": rows, "classes": classes, "draws": draws, "seeds": seeds}, {"confusion.csv": table, "recall.csv": recall}

@@ -120,7 +120,7 @@ def forest_figure(sites: pd.DataFrame, target: float, alt: str) -> Markup:
 
 
 def reliability_figure(bins: pd.DataFrame, about: str | None, alt: str) -> Markup:
-    """One panel a state: the probability given against the share that was so, with its interval over patients; below, each bin's mean count of images.
+    """One panel a state: the probability given against the share that was so, with its interval over patients; below, images in each bin.
 
     `about`: the class whose probability it is; none: the most probable one.
     """
@@ -137,8 +137,10 @@ def reliability_figure(bins: pd.DataFrame, about: str | None, alt: str) -> Marku
             panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             below.vlines(rows["probability"], 0, rows["images"], color=ACCENT, linewidth=2.0)
             for row in rows.itertuples():
-                below.annotate(f"{row.images:.0f}", (row.probability, row.images), xytext=(0, 1.5), textcoords="offset points", ha="center", va="bottom", fontsize=6, rotation=90)
-            below.set(ylim=(0, 1.8 * bins["images"].max()), yticks=[], xlabel=f"probability of {about}" if about else "probability of the class named")
+                below.annotate(f"{row.images:.0f}", (row.probability, row.images), xytext=(0, 1.5), textcoords="offset points",
+                               ha="center", va="bottom", fontsize=6, rotation=90)
+            below.set(ylim=(0, 1.8 * bins["images"].max()), yticks=[],
+                      xlabel=f"probability of {about}" if about else "probability of the class named")
         panels[0, 0].set_ylabel(f"share that is {about}" if about else "share that is right")
         panels[1, 0].set_ylabel("images")
         for panel in panels[:, len(states):].flat:

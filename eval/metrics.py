@@ -138,7 +138,7 @@ def calibration_line(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray
 
 
 def _overlap(odds: np.ndarray, positive: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Whether in a resample some negative lies above some positive and the other way round: (record,), (record,), (resample, record) -> (resample,)."""
+    """Whether in a resample some negative lies above some positive and the other way round: (resample,), from `drawn` (resample, record)."""
     def ends(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         order = np.flatnonzero(of)[np.argsort(odds[of])]
         there, rising = drawn[:, order], odds[order]
@@ -174,11 +174,15 @@ def _logistic(design: np.ndarray, offset: np.ndarray, positive: np.ndarray, weig
 
 @dataclass(frozen=True)
 class Bins:
-    """Equally full bins of answers, each (..., bin, resample): records, mean probability, share that is positive (NaN in an empty bin)."""
+    """Equally full bins of answers, each (..., bin, resample): records, mean probability, share that is positive (NaN in an empty bin).
+
+    `members`: (..., bin, record), which records each bin holds.
+    """
 
     records: np.ndarray
     probability: np.ndarray
     share: np.ndarray
+    members: np.ndarray
 
 
 def calibration_bins(probability: np.ndarray, positive: np.ndarray, weights: np.ndarray, bins: int = BINS) -> Bins:
@@ -186,7 +190,7 @@ def calibration_bins(probability: np.ndarray, positive: np.ndarray, weights: np.
     member, drawn = _members(probability, bins), weights.T.astype(np.float64)
     records = member @ drawn
     with np.errstate(invalid="ignore"):
-        return Bins(records, (member * probability[..., None, :]) @ drawn / records, (member * positive[..., None, :]) @ drawn / records)
+        return Bins(records, (member * probability[..., None, :]) @ drawn / records, (member * positive[..., None, :]) @ drawn / records, member)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from eval.answers import Answers, Query, read_answers
 from eval.confusion import confusion_matrix
-from eval.evidence import Evidence
 from eval.estimate import Estimate, estimate
+from eval.evidence import Evidence
 from eval.metrics import class_scores, rates, scored_classes
 from eval.page import Section
 from eval.results import Results

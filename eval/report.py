@@ -24,8 +24,8 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
 
-SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, operating_point_section, calibration_section,
-            conformal_section, gallery_section, provenance_section, checklist_section)  # in the order of the page; a section is one function in one file, and one template
+SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, operating_point_section, calibration_section, conformal_section,
+            gallery_section, provenance_section, checklist_section)  # in the page's order; a section is one function in one file, and one template
 
 
 def main(site: str, role: Role) -> None:
