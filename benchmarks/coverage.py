@@ -127,7 +127,7 @@ def main() -> None:
     with ProcessPoolExecutor(settings.processes) as pool:
         for found in pool.map(condition, conditions):
             rows += found
-            print(*found[0].values(), *(f"{row['metric']} {row['percent']}" for row in found), flush=True)
+            print(*(found[0][key] for key in ("patients", "prevalence", "auroc", "images")), *(f"{row['metric']} {row['percent']}" for row in found), flush=True)
     print(json.dumps({"benchmark": "coverage", "confidence": CONFIDENCE, "rows": rows, **vars(settings)}, sort_keys=True))
 
 

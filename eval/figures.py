@@ -2,7 +2,8 @@
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -19,6 +20,8 @@ ACCENT = "#0b5c7a"  # the one accent colour, for what the verdict speaks of; the
 INK, QUIET, FAINT = "#222222", "#767676", "#c9c9c9"
 WIDTH = 7.1  # inches: an A4 page between its margins
 PANELS_IN_ROW = 3
+REACH = 11  # points: the size of the unseen disc around a mark that a pointer has to hit
+MARK = "mark:"  # what begins the id of a group that has a title of its own
 STYLE = {"svg.hashsalt": "fewsite", "svg.fonttype": "none", "text.parse_math": False, "font.family": "DejaVu Sans",
          "font.size": 7.5,
          "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": QUIET, "axes.linewidth": 0.6,
@@ -79,6 +82,18 @@ def _patients(panel: Axes, rows: pd.DataFrame, at: dict[int, int], colour: str, 
         panel.plot(places, rows[end], "_", color=colour, markersize=5, markeredgewidth=1.0, zorder=3)
     fill = "white" if marker == "D" else colour
     panel.plot(places, rows["value"], marker, color=colour, markersize=3.6, markerfacecolor=fill, zorder=4)
+    for place, row in zip(places, rows.to_dict("records"), strict=True):
+        say_value(panel, place, row["value"], f"{plain(row['method'])}, k = {row['k']}: {decimals(row['value'])}; {_both(row)}")
+
+
+def _both(row: Mapping[str, Any]) -> str:
+    draws = f"; over draws {interval(row['draws_low'], row['draws_high'])}" if row["draws"] > 1 else ""
+    return f"over patients {interval(row['patient_low'], row['patient_high'])}{draws}"
+
+
+def say_value(axes: Axes, x: float, y: float, words: str) -> None:
+    """Show `words` where a pointer rests on the mark at (x, y)."""
+    axes.plot(x, y, "o", color=INK, markersize=REACH, alpha=0, gid=MARK + words, zorder=9)
 
 
 def _legend(target: float | None, source_only: bool) -> list[object]:
@@ -108,6 +123,7 @@ def forest_figure(sites: pd.DataFrame, target: float, alt: str) -> Markup:
             if pd.notna(row["draws_low"]):
                 axes.hlines(place + 0.22, row["draws_low"], row["draws_high"], color=QUIET, linewidth=3.0, alpha=0.6)
             axes.plot(row["value"], place, marker, color=ACCENT, markerfacecolor=fill, markersize=6)
+            say_value(axes, row["value"], place, f"{row['site']}: {decimals(row['value'])}; {_both(row)}")
             axes.annotate(f"{decimals(row['value'])} ({interval(row['patient_low'], row['patient_high'])})  "
                           f"{row['word'] if row['role'] == 'target' else 'reference'}",
                           (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
@@ -137,6 +153,8 @@ def reliability_figure(bins: pd.DataFrame, about: str | None, alt: str) -> Marku
             panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             below.vlines(rows["probability"], 0, rows["images"], color=ACCENT, linewidth=2.0)
             for row in rows.itertuples():
+                say_value(panel, row.probability, row.observed, f"said {decimals(row.probability)}, so {decimals(row.observed)}; "
+                          f"{interval(row.patient_low, row.patient_high)} over patients; {row.images:.0f} images")
                 below.annotate(f"{row.images:.0f}", (row.probability, row.images), xytext=(0, 1.5), textcoords="offset points",
                                ha="center", va="bottom", fontsize=6, rotation=90)
             below.set(ylim=(0, 1.8 * bins["images"].max()), yticks=[],
@@ -149,12 +167,13 @@ def reliability_figure(bins: pd.DataFrame, about: str | None, alt: str) -> Marku
 
 
 def _inline(figure: Figure, alt: str) -> Markup:
-    """The figure's SVG element alone, with `alt` as its title."""
+    """The figure's SVG element alone, named by `alt`; no title of its own, which would hide its marks' from the pointer."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     drawn = stream.getvalue()
     drawn = drawn[drawn.index("<svg"):]
+    drawn = re.sub(rf"""<g id=(["']){MARK}(.*?)\1>""", r"<g><title>\2</title>", drawn)
     drawn = re.sub(r'<g id="[^"]*">', "<g>", drawn)  # several figures on a page would repeat these ids
     opening, rest = drawn.split(">", 1)
     opening = re.sub(r' (width|height|xmlns|xmlns:xlink)="[^"]*"', "", opening)  # HTML knows the names; CSS sets the size
-    return Markup(f'{opening} role="img" aria-label="{escape(alt)}">\n <title>{escape(alt)}</title>{rest}')
+    return Markup(f'{opening} role="img" aria-label="{escape(alt)}">{rest}')

@@ -48,10 +48,14 @@ class Bootstrap:
     def p_value(self, difference: float, resampled: np.ndarray) -> float:
         """Two-sided, of no difference of two shares: how many resamples stray from `difference` as far as it strays from nought.
 
-        With one added to both counts (Davison and Hinkley 1997, 4.4), so it is never nought, and with the variance of `interval`.
+        With one added to both counts (Davison and Hinkley 1997, 4.4), so it is never nought, and with the variance of `interval`. NaN
+        where that has no interval.
         """
+        resampled = self._found(difference, resampled)
+        if not len(resampled):
+            return np.nan
         variance = np.var(resampled, ddof=1)
-        far = abs(difference) * np.sqrt(variance / (variance + _added(PSEUDO, self._patients_by_class(None))))
+        far = abs(difference) * np.sqrt(variance / (variance + _added(PSEUDO / 4, self._patients_by_class(None))))
         return float((1 + np.sum(np.abs(resampled - difference) >= far)) / (1 + len(resampled)))
 
     def _found(self, value: float, resampled: np.ndarray) -> np.ndarray:
@@ -65,7 +69,7 @@ class Bootstrap:
         resampled = self._found(value, resampled)
         if not len(resampled):
             return np.nan, np.nan
-        added = _added(pseudo, patients)
+        added = _added(pseudo / (high - low)**2, patients)
         equal = len(patients)**2 / np.sum(1 / patients)
         tested = ((value - low) * (high - value) + added * equal) / (np.var(resampled, ddof=1) + added)
         return _wilson(value, tested, critical, low, high)

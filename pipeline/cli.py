@@ -72,6 +72,19 @@ def fit() -> None:
 
 
 @app.command()
+def print(site: Annotated[str | None, typer.Argument(help="a site's name in params.yaml; by default all of them, and the overview")] = None) -> None:
+    """Print pages to PDF on A4, with a Chromium, Chrome or Edge of this machine (FEWSITE_BROWSER chooses another).
+
+    Writes reports/SITE.pdf and reports/overview.pdf.
+
+    Example: fewsite print westside
+    """
+    from pipeline.print_page import print_pages
+
+    run_stage("fewsite print", lambda: print_pages(Workspace(), site))
+
+
+@app.command()
 def audit() -> None:
     """Search every output for the identifiers of the hospitals' files, and print what was searched.
 

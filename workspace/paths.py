@@ -58,6 +58,9 @@ class Workspace:
     def report(self, site: str) -> Path:
         return self.reports / site
 
+    def pdf(self, page: str) -> Path:
+        return self.reports / f"{page}.pdf"
+
     def review(self, site: str) -> Path:
         return self.reviews / f"{site}.yaml"
 

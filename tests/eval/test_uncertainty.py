@@ -91,7 +91,7 @@ def test_classes_that_are_parted_perfectly_leave_room_for_errors_and_less_so_wit
 def test_a_difference_is_its_normal_interval_with_a_little_added_for_what_was_not_seen():
     found, resampled = cohort(50, 50), np.random.default_rng(0).normal(0.1, 0.04, 500)
     low, high = found.interval(0.1, resampled, -1, 1)
-    half = 1.96 * np.sqrt(resampled.var(ddof=1) + PSEUDO * (2 / 50**2) / 4)
+    half = 1.96 * np.sqrt(resampled.var(ddof=1) + PSEUDO / 4 * (2 / 50**2) / 4)
     assert (low, high) == pytest.approx((0.1 - half, 0.1 + half), abs=0.003)
 
 
@@ -127,7 +127,7 @@ def test_resamples_without_a_value_are_left_out_and_too_many_of_them_leave_no_in
     assert np.isfinite(found.interval(0.5, resampled)).all()
     resampled[:251] = np.nan
     assert np.isnan(found.interval(0.5, resampled)).all()
-    assert np.isnan(found.interval(np.nan, np.ones(500))).all()
+    assert np.isnan(found.interval(np.nan, np.ones(500))).all() and np.isnan(found.p_value(0.5, resampled))
 
 
 def test_the_p_value_agrees_with_the_normal_one_and_is_never_nought():

@@ -1,13 +1,11 @@
 """A small workspace with realistic results: methods that learn with k, patients with several images."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from data_prep.meta_split import SITES
 from data_prep.records import write_records
@@ -213,14 +211,3 @@ def build(root: Path, hospitals: dict[str, Hospital], **report: object) -> Works
         site: {"task": "chest_view", "classes": list(hospital.classes), "records": 0, "left_out": {}}
         for site, hospital in hospitals.items() if hospital.role == "source"}}))
     return workspace
-
-
-@pytest.fixture(scope="session")
-def make_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Workspace]:
-    """Build a workspace of synthetic hospitals: make_workspace({"westside": hospital(patients=(60, 40))}, shots=5)."""
-    return lambda hospitals, **report: build(tmp_path_factory.mktemp("workspace"), hospitals, **report)
-
-
-@pytest.fixture(scope="session")
-def hospital() -> type[Hospital]:
-    return Hospital
