@@ -230,6 +230,5 @@ def _mean_error(gaps: np.ndarray) -> np.ndarray:
 
 def _members(probability: np.ndarray, bins: int) -> np.ndarray:
     """Which bin holds which record, by rank, equal answers together: (..., record) -> (..., bin, record) float."""
-    share = rankdata(probability, axis=-1) / probability.shape[-1]
-    number = np.ceil(share * bins).astype(int) - 1
+    number = np.ceil(rankdata(probability, axis=-1) * bins / probability.shape[-1]).astype(int) - 1
     return (number[..., None, :] == np.arange(bins)[:, None]).astype(float)
