@@ -59,7 +59,7 @@ def assert_one_script_is_allowed(page: str) -> None:
 
 @pytest.fixture(scope="module")
 def westside(make_workspace, hospital) -> Workspace:
-    return make_workspace({"westside": hospital()})
+    return make_workspace({"westside": hospital(), "northgate": hospital(role="source", seed=5, methods=("prototypical",))})
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_every_figure_and_picture_says_what_it_shows(page):
     tags = Tags(page).found
     assert all(given.get("aria-label") for tag, given in tags if tag == "svg")
     assert all(given.get("alt") for tag, given in tags if tag == "img")
-    assert page.count("<svg") == 2
+    assert page.count("<svg") == 4
     assert [tag for tag, _ in tags if tag == "h1"] == ["h1"]
 
 
