@@ -29,6 +29,21 @@ class Answers:
     probabilities: np.ndarray
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """A method's answers for each draw's labelled cases beyond k: `probabilities` (seed, draw, case, class), `labels` (draw, case).
+
+    Every draw has the same number of cases of each class; where k is the largest of tasks.shots there are none, and no draw either.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def per_class(self) -> int:
+        return self.labels.shape[-1] // self.probabilities.shape[-1]
+
+
 def read_answers(predictions: pd.DataFrame, classes: list[str], site: str = "the site") -> tuple[Query, list[Answers]]:
     """The query set and all answers, sorted by method and k.
 
@@ -54,6 +69,16 @@ def read_answers(predictions: pd.DataFrame, classes: list[str], site: str = "the
                                   "one answer for each query image, draw and seed", f"run dvc repro -f adapt@{site}"))
         answers.append(Answers(str(method), int(k), probabilities[rows].reshape(*grid, len(classes))))
     return query, answers
+
+
+def read_held_out(table: pd.DataFrame, classes: list[str], method: str, k: int) -> HeldOut:
+    """The cases of `method` with k labelled patients a class, sorted by seed, draw, position and record."""
+    rows = table[(table["method"] == method) & (table["k"] == k)].sort_values(["seed", "draw", "position", "record"])
+    seeds, draws = rows["seed"].nunique(), rows["draw"].nunique()
+    cases = len(rows) // max(seeds * draws, 1)
+    labels = pd.Index(classes).get_indexer(rows["label"].to_numpy(str)).reshape(seeds, draws, cases)
+    probabilities = rows[[f"p_{name}" for name in classes]].to_numpy(np.float32).reshape(seeds, draws, cases, len(classes))
+    return HeldOut(probabilities, labels[0] if seeds else labels.reshape(0, 0))
 
 
 def _query_problems(query: Query, classes: list[str], site: str) -> list[Problem]:

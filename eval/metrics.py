@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 from scipy.stats import rankdata
 
 POSITIVES_AT_ONCE = 512  # bounds the memory of weighted_auroc: this times the negatives, twice
@@ -132,17 +131,18 @@ def calibration_line(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray
         line, level, none = np.stack([np.ones_like(column), column], axis=1), np.ones((len(column), 1), np.float32), np.zeros_like(column)
         starts = _logistic(line, none, positive, once, np.zeros(2)), _logistic(level, column, positive, once, np.zeros(1))
         slope = _logistic(line, none, positive, weights, np.nan_to_num(starts[0][0]))[:, 1]
-        slopes.append(np.where(_overlap(column, positive, weights), slope, np.nan))
+        slopes.append(np.where(_overlap(column, positive, weights > 0), slope, np.nan))
         intercepts.append(_logistic(level, column, positive, weights, np.nan_to_num(starts[1][0]))[:, 0])
     shape = (*odds.shape[:-1], len(weights))
     return np.reshape(slopes, shape), np.reshape(intercepts, shape)
 
 
-def _overlap(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Whether in a resample some negative lies above some positive and the other way round: (resample,)."""
+def _overlap(odds: np.ndarray, positive: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Whether in a resample some negative lies above some positive and the other way round: (resample,), from `drawn` (resample, record)."""
     def ends(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        drawn = weights[:, of] > 0
-        return np.where(drawn, odds[of], np.inf).min(axis=1), np.where(drawn, odds[of], -np.inf).max(axis=1)
+        order = np.flatnonzero(of)[np.argsort(odds[of])]
+        there, rising = drawn[:, order], odds[order]
+        return rising[there.argmax(axis=1)], rising[::-1][there[:, ::-1].argmax(axis=1)]
     (low, high), (other_low, other_high) = ends(positive), ends(~positive)
     return (low < other_high) & (other_low < high)
 
@@ -152,13 +152,14 @@ def _logistic(design: np.ndarray, offset: np.ndarray, positive: np.ndarray, weig
 
     NaN where it has not settled after NEWTON_STEPS. In single precision, which is twice as fast and settles far below any standard error.
     """
-    columns = design.shape[1]
+    columns, sign = design.shape[1], 2 * positive.astype(np.float32) - 1
     squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
     found, active, drawn = np.tile(start, (len(weights), 1)), np.arange(len(weights)), weights.astype(np.float32)
+    at = start[None].astype(np.float32)  # all start from one point, so that the first step is a product alone
     for _ in range(NEWTON_STEPS):
-        expected = expit(found[active].astype(np.float32) @ design.T + offset)
-        gradient = (drawn * (positive - expected)) @ design
-        curvature = (drawn * (expected * (1 - expected))) @ squares
+        expected = np.tanh(at / 2 @ design.T + offset / 2)  # 2p - 1, so that p (1 - p) is a quarter of 1 - expected^2
+        gradient = (drawn * (sign - expected)) @ design / 2
+        curvature = (drawn * (1 - expected**2)) @ squares / 4
         curved = curvature.reshape(-1, columns, columns).astype(np.float64) + 1e-9 * np.eye(columns)  # where all are sure there is none
         step = np.linalg.solve(curved, gradient[..., None])[..., 0].clip(-NEWTON_STRIDE, NEWTON_STRIDE)
         found[active] += step
@@ -166,25 +167,30 @@ def _logistic(design: np.ndarray, offset: np.ndarray, positive: np.ndarray, weig
         active, drawn = active[moving], drawn[moving]
         if not len(active):
             break
+        at = found[active].astype(np.float32)
     found[active] = np.nan
     return found
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Equally full bins of answers, each (..., bin): records, mean probability, share that is positive (NaN in an empty bin)."""
+    """Equally full bins of answers, each (..., bin, resample): records, mean probability, share that is positive (NaN in an empty bin).
+
+    `members`: (..., bin, record), which records each bin holds.
+    """
 
     records: np.ndarray
     probability: np.ndarray
     share: np.ndarray
+    members: np.ndarray
 
 
-def calibration_bins(probability: np.ndarray, positive: np.ndarray, bins: int = BINS) -> Bins:
-    """What was said and what was so, bin by bin: (..., record), (record,) -> (..., bin)."""
-    member = _members(probability, bins)
-    records = member.sum(axis=-1)
+def calibration_bins(probability: np.ndarray, positive: np.ndarray, weights: np.ndarray, bins: int = BINS) -> Bins:
+    """What was said and what was so, bin by bin: (..., record), (..., record) truth, (resample, record) -> (..., bin, resample)."""
+    member, drawn = _members(probability, bins), weights.T.astype(np.float64)
+    records = member @ drawn
     with np.errstate(invalid="ignore"):
-        return Bins(records, (member @ probability[..., None])[..., 0] / records, member @ positive.astype(float) / records)
+        return Bins(records, (member * probability[..., None, :]) @ drawn / records, (member * positive[..., None, :]) @ drawn / records, member)
 
 
 @dataclass(frozen=True)

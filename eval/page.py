@@ -35,7 +35,8 @@ def render(template: str, **shown: Any) -> str:
     """
     pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent, signed=signed, p_value=p_value)
+    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent, percents=percents, signed=signed,
+                         p_value=p_value)
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return pages.get_template(template).render(script=Markup(script), script_hash=script_hash, **shown)
@@ -70,6 +71,10 @@ def interval(low: float, high: float) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def percents(low: float, high: float) -> str:
+    return f"{percent(low)} to {percent(high)}" if pd.notna(low) and pd.notna(high) else "not measured"
 
 
 def plain(name: str) -> str:

@@ -174,8 +174,9 @@ def test_the_large_is_found_where_answers_are_sure_and_wrong():
 
 def test_calibration_bins_are_equally_full_and_hold_what_was_said_and_what_was_so():
     probability, positive, _ = answers(100, 4)
-    assert (calibration_bins(probability, positive, bins=10).records == 10).all()
-    bins = calibration_bins(probability, positive, bins=5)
+    once = np.ones((1, 100))
+    assert (calibration_bins(probability, positive, once, bins=10).records == 10).all()
+    bins = calibration_bins(probability, positive, once, bins=5)
     for column, answer in enumerate(probability):
         for number, held in enumerate(np.split(np.argsort(answer), 5)):
             assert bins.probability[column, number] == pytest.approx(answer[held].mean())
@@ -183,14 +184,22 @@ def test_calibration_bins_are_equally_full_and_hold_what_was_said_and_what_was_s
 
 
 def test_equal_answers_share_a_bin_and_an_empty_bin_says_so():
-    bins = calibration_bins(np.array([0.1, 0.1, 0.1, 0.9]), np.array([False, True, False, True]), bins=4)
-    assert list(bins.records) == [0, 3, 0, 1] and list(np.isnan(bins.share)) == [True, False, True, False]
+    bins = calibration_bins(np.array([0.1, 0.1, 0.1, 0.9]), np.array([False, True, False, True]), np.ones((1, 4)), bins=4)
+    assert list(bins.records[:, 0]) == [0, 3, 0, 1] and list(np.isnan(bins.share[:, 0])) == [True, False, True, False]
+
+
+def test_a_resample_of_bins_counts_a_record_as_often_as_it_is_drawn():
+    probability, positive, weights = answers(100, 4)
+    bins = calibration_bins(probability, positive, weights, bins=5)
+    held = np.argsort(probability[0])[20:40]
+    assert bins.records[0, 1] == pytest.approx(weights[:, held].sum(axis=1))
+    assert bins.share[0, 1] == pytest.approx(weights[:, held] @ positive[held] / weights[:, held].sum(axis=1))
 
 
 def test_the_observed_calibration_error_is_the_weighted_gap_of_the_bins():
     probability, positive, weights = answers(95, 5)
-    bins = calibration_bins(probability, positive)
-    expected = (np.abs(bins.share - bins.probability) * bins.records / 95).sum(axis=-1).mean()
+    bins = calibration_bins(probability, positive, np.ones((1, 95)))
+    expected = (np.abs(bins.share - bins.probability) * bins.records / 95).sum(axis=-2).mean()
     assert calibration_error(probability, positive, weights, 0.95).observed == pytest.approx(expected)
 
 

@@ -1,0 +1,133 @@
+"""The operating point: a threshold fixed on source patients, and what it does at this site."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from eval.answers import Answers, Query, read_answers
+from eval.confusion import confusion_matrix
+from eval.estimate import Estimate, estimate
+from eval.evidence import Evidence
+from eval.metrics import class_scores, rates, scored_classes
+from eval.page import Section
+from eval.results import Results
+
+ROUNDING = 1e-9  # a share of exactly the sensitivity asked for counts as reaching it
+MEASURES = ("sensitivity", "specificity", "ppv", "npv")
+
+
+@dataclass(frozen=True)
+class SourcePoint:
+    """What a source site had at the threshold: shares of images, mean over draws and seeds."""
+
+    site: str
+    sensitivity: float
+    specificity: float
+    positive_patients: int
+    positives: int
+    negative_patients: int
+    negatives: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One class, called positive where its probability is at least `threshold`; counts of images are means over draws and seeds.
+
+    `ppv` and `npv` are at the site's own prevalence, and None where no image is called positive, or none negative.
+    """
+
+    name: str
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate | None
+    npv: Estimate | None
+    true_positives: float
+    false_negatives: float
+    true_negatives: float
+    false_positives: float
+    positive_patients: int
+    positives: int
+    negative_patients: int
+    negatives: int
+    sources: tuple[SourcePoint, ...]
+
+    @property
+    def prevalence(self) -> float:
+        """Share of the query images that are of this class."""
+        return self.positives / (self.positives + self.negatives)
+
+
+def operating_points(results: Results) -> list[OperatingPoint]:
+    """One a class, or the second class's alone where there are two; none where no other source site has answers of this method at this k."""
+    sources = source_answers(results)
+    if not sources:
+        return []
+    return [_point(results, sources, score, label) for score, label in enumerate(scored_classes(len(results.classes)))]
+
+
+def source_answers(results: Results) -> dict[str, tuple[Query, Answers]]:
+    """What the verdict's method answered at the verdict's k at each other source site that has it."""
+    found = {}
+    for site, source in results.sources.items():
+        rows = source.predictions[(source.predictions["method"] == results.method) & (source.predictions["k"] == results.shots)]
+        if len(rows):
+            query, answers = read_answers(rows, results.classes, site)
+            found[site] = query, answers[0]
+    return found
+
+
+def threshold(scores: Sequence[np.ndarray], sensitivity: float) -> float:
+    """The highest score at or above which lies at least this share of the positives' scores, where each array, a site's, weighs the same."""
+    order = np.argsort(-np.concatenate(scores), kind="stable")
+    weights = np.concatenate([np.full(len(of_site), 1 / len(of_site) / len(scores)) for of_site in scores])[order]
+    return float(np.concatenate(scores)[order][np.argmax(weights.cumsum() >= sensitivity - ROUNDING)])
+
+
+def _point(results: Results, sources: dict[str, tuple[Query, Answers]], score: int, label: int) -> OperatingPoint:
+    asked = {site: (class_scores(answers.probabilities)[..., score], query.labels == label, query.patients)
+             for site, (query, answers) in sources.items()}
+    least = threshold([scores[..., positive].ravel() for scores, positive, _ in asked.values()], results.params.report.operating_sensitivity)
+    called = class_scores(results.verdict_answers.probabilities)[..., score] >= least  # (seed, draw, record)
+    positive, patients = results.query.labels == label, results.query.patients
+    right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()
+    counts = _counts(positive, patients)
+    here, resampled = (rates(called, positive, weights) for weights in (np.ones((1, len(positive))), results.bootstrap.weights))
+    among = dict(zip(MEASURES, (positive, ~positive, called.any(axis=(0, 1)), (~called).any(axis=(0, 1))), strict=True))
+    measured = {name: estimate(getattr(here, name)[..., 0], getattr(resampled, name), results.bootstrap.confidence,
+                               partial(results.bootstrap.interval, of=of)) for name, of in among.items()}
+    return OperatingPoint(
+        results.classes[label], (least + 1) / 2 if len(results.classes) == 2 else least,  # two classes: the score is p1 - p0
+        **measured, true_positives=right, false_negatives=counts["positives"] - right, true_negatives=counts["negatives"] - wrong,
+        false_positives=wrong, **counts, sources=tuple(_at_source(site, scores >= least, own, who) for site, (scores, own, who) in asked.items()))
+
+
+def _at_source(site: str, called: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> SourcePoint:
+    return SourcePoint(site, float(called[..., positive].mean()), float((~called[..., ~positive]).mean()), **_counts(positive, patients))
+
+
+def _counts(positive: np.ndarray, patients: np.ndarray) -> dict[str, int]:
+    return {"positive_patients": len(set(patients[positive])), "positives": int(positive.sum()),
+            "negative_patients": len(set(patients[~positive])), "negatives": int((~positive).sum())}
+
+
+def operating_point_section(evidence: Evidence) -> Section:
+    """The threshold's shares, counts and origin; then what is taken for what at the most probable class."""
+    points, (confusion, tables) = operating_points(evidence), confusion_matrix(evidence)
+    shown = {"points": points, "measures": MEASURES, "asked": evidence.params.report.operating_sensitivity, "confusion": confusion,
+             "patients": len(set(evidence.query.patients)), "records": len(evidence.query.records), "sources": sorted(evidence.sources),
+             "task": evidence.task["task"], "method": evidence.method, "k": evidence.shots, "confidence": evidence.params.adapt.confidence}
+    return Section("operating_point.html.j2", "Operating point and errors", shown, tables | (_tables(points) if points else {}))
+
+
+def _tables(points: list[OperatingPoint]) -> dict[str, pd.DataFrame]:
+    counts = ("threshold", "prevalence", "true_positives", "false_negatives", "true_negatives", "false_positives",
+              "positive_patients", "positives", "negative_patients", "negatives")
+    return {
+        "operating_point.csv": pd.DataFrame([{"class": point.name, "measure": name, **vars(getattr(point, name))}
+                                             for point in points for name in MEASURES if getattr(point, name)]),
+        "operating_counts.csv": pd.DataFrame([{"class": point.name, **{name: getattr(point, name) for name in counts}} for point in points]),
+        "operating_sources.csv": pd.DataFrame([{"class": point.name, **vars(source)} for point in points for source in point.sources])}
