@@ -6,7 +6,7 @@ import pandas as pd
 from eval.evidence import Evidence
 from eval.metrics import balanced_accuracy, confusion
 from eval.page import Section
-from eval.uncertainty import patient_weights, percentile_interval
+from eval.uncertainty import percentile_interval
 
 
 def confusion_section(evidence: Evidence) -> Section:
@@ -32,15 +32,14 @@ def confusion_section(evidence: Evidence) -> Section:
 
 def recall_intervals(evidence: Evidence) -> list[dict[str, float]]:
     """Each class's interval over patients and spread over draws (mean over seeds in each; missing where there is one draw)."""
-    query, settings = evidence.query, evidence.params.adapt
+    query, confidence = evidence.query, evidence.params.adapt.confidence
     correct = evidence.verdict_answers.probabilities.argmax(axis=-1) == query.labels  # (seed, draw, record)
-    weights = patient_weights(query.patients, query.labels, settings.bootstrap, evidence.params.seed)
     found = []
     for label in range(len(evidence.classes)):
         own = query.labels == label
-        resampled = balanced_accuracy(correct[..., own].mean(axis=(0, 1)), query.labels[own], weights[:, own])
+        resampled = balanced_accuracy(correct[..., own].mean(axis=(0, 1)), query.labels[own], evidence.bootstrap.weights[:, own])
         by_draw = correct[..., own].mean(axis=(0, 2))
-        patients = percentile_interval(resampled, settings.confidence)
-        draws = percentile_interval(by_draw, settings.confidence) if len(by_draw) > 1 else (np.nan, np.nan)
+        patients = evidence.bootstrap.interval(float(by_draw.mean()), resampled, of=own)
+        draws = percentile_interval(by_draw, confidence) if len(by_draw) > 1 else (np.nan, np.nan)
         found.append({"patient_low": patients[0], "patient_high": patients[1], "draws_low": draws[0], "draws_high": draws[1]})
     return found

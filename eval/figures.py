@@ -75,7 +75,7 @@ def _shots_panel(panel: Axes, table: pd.DataFrame, method: str, methods: Sequenc
 
 
 def _patients(panel: Axes, rows: pd.DataFrame, at: dict[int, int], colour: str, marker: str) -> None:
-    """Points with the interval over patients as bars; a percentile interval may leave its point at one end."""
+    """Points with the interval over patients as bars; at a bound an interval ends at its point."""
     places = rows["k"].map(at)
     panel.vlines(places, rows["patient_low"], rows["patient_high"], color=colour, linewidth=1.0, zorder=3)
     for end in ("patient_low", "patient_high"):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from eval.answers import Answers, Query, read_answers
 from eval.metrics import auroc, balanced_accuracy, class_scores, scored_classes, weighted_auroc
-from eval.uncertainty import mean_half_width, patient_weights, percentile_interval
+from eval.uncertainty import bootstrap, mean_half_width, percentile_interval
 
 AUROC = "auroc"  # two classes: binary; more: mean over classes of one against the rest
 BALANCED_ACCURACY = "balanced_accuracy"
@@ -18,21 +18,21 @@ def class_metric(name: str) -> str:
     return f"{AUROC}:{name}"
 
 
-def performance(predictions: pd.DataFrame, classes: list[str], bootstrap: int, confidence: float, seed: int,
+def performance(predictions: pd.DataFrame, classes: list[str], resamples: int, confidence: float, seed: int,
                 site: str = "the site") -> pd.DataFrame:
     """One row a method, k and metric: the mean over draws and seeds, and two intervals.
 
-    patient_low, patient_high: percentile interval of that mean over a stratified patient bootstrap. draws_low, draws_high: the
+    patient_low, patient_high: interval of that mean over patients (`Bootstrap.interval`). draws_low, draws_high: the
     spread of the metric over support draws (mean over seeds in each), missing where there is one draw.
     Raises Refusal naming class and `site` if a class has no query patient.
     """
     query, every = read_answers(predictions, classes, site)
-    weights = patient_weights(query.patients, query.labels, bootstrap, seed)
+    drawn = bootstrap(query.patients, query.labels, resamples, confidence, seed)
     counts = {"patients": len(np.unique(query.patients)), "records": len(query.records)}
     rows = []
     for answers in every:
-        for metric, by_draw, resampled in _measured(answers, query, classes, weights):
-            patient_low, patient_high = percentile_interval(resampled, confidence)
+        for metric, by_draw, resampled in _measured(answers, query, classes, drawn.weights):
+            patient_low, patient_high = drawn.interval(float(by_draw.mean()), resampled)
             draws_low, draws_high = percentile_interval(by_draw, confidence) if len(by_draw) > 1 else (np.nan, np.nan)
             rows.append({"method": answers.method, "k": answers.k, "metric": metric, "value": float(by_draw.mean()),
                          "patient_low": patient_low, "patient_high": patient_high,

@@ -12,6 +12,7 @@ from eval.evidence import read_evidence
 from eval.gallery import gallery_section
 from eval.needed import needed_section
 from eval.page import render, write_tables
+from eval.paired import paired_section
 from eval.provenance import provenance_section
 from eval.report_file import REPORT, report_of, report_text
 from eval.reviews import read_reviews, review_section
@@ -22,7 +23,7 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
 
-SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, confusion_section, gallery_section,
+SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, paired_section, confusion_section, gallery_section,
             provenance_section, checklist_section)  # in the order of the page; a section is one function in one file, and one template
 
 

@@ -11,7 +11,7 @@ from eval.page import Section
 from eval.performance import AUROC, class_metric
 from eval.results import SOURCE_ONLY, Results
 
-FEW_PATIENTS = 50  # query patients under which a percentile interval is known to be too narrow
+FEW_PATIENTS = 50  # query patients under which intervals are not known to hold: docs/statistics.md
 FEW_IN_CLASS = 10  # the same, of one class
 
 @dataclass(frozen=True)
@@ -75,16 +75,13 @@ def cautions(evidence: Evidence, verdict: Verdict) -> list[str]:
     """Why the numbers may say less than they seem to."""
     found = []
     if verdict.few:
-        found.append(f"Only {verdict.patients} query patients (fewer than {FEW_PATIENTS}): the intervals are too narrow. "
+        found.append(f"Only {verdict.patients} query patients (fewer than {FEW_PATIENTS}): the intervals may be too narrow. "
                      "Label more patients before relying on this page.")
     for label, name in enumerate(evidence.classes):
         patients = evidence.query.patients_of(label)
         if patients < FEW_IN_CLASS:
-            found.append(f"Class {name} has {patients} query patients (fewer than {FEW_IN_CLASS}): the intervals understate "
-                         "how uncertain its share in every number is.")
-    if verdict.patient_low == verdict.patient_high:
-        found.append("The patient interval has no width, since no resampling changed the result. This is not certainty: "
-                     "more query patients are needed to see an error at all.")
+            found.append(f"Class {name} has {patients} query patients (fewer than {FEW_IN_CLASS}): the intervals may be too narrow, "
+                         "for so few of a class say little of the others.")
     if verdict.draws_low is None and verdict.k:
         found.append("One support draw only, so how much the result hangs on which cases were labelled is not known. "
                      "Set tasks.draws in params.yaml to 10 or more and run again.")

@@ -132,11 +132,6 @@ def test_a_better_baseline_is_named(westside):
     assert "Prototypical is not the best here: maml has" in text
 
 
-def test_an_interval_without_width_is_not_called_certain(westside):
-    text = verdict_words(westside, value=1.0, patient_low=1.0, patient_high=1.0)
-    assert "The patient interval has no width, since no resampling changed the result. This is not certainty" in text
-
-
 def test_the_cohort_flow_gives_every_loss_with_its_reason_and_cure(page, westside):
     text, files = words(page), json.loads((westside.studies("westside") / "summary.json").read_text())["files"]
     assert f"{files} files found" in text and "4 files left out: not images" in text and "12 files not used" in text
