@@ -10,7 +10,6 @@ from eval.page import Section, plain
 
 SPLITS = {"pool": "Pool: labelled cases are drawn from it", "query": "Query: the numbers are measured on it",
           "train": "Train: the model learnt from it", "validation": "Validation: labelled cases are drawn from it"}
-VALUES_SHOWN = 5
 
 
 def cohort_section(evidence: Evidence) -> Section:
@@ -19,10 +18,9 @@ def cohort_section(evidence: Evidence) -> Section:
     shown = {
         "summary": summary, "losses": [reason for reason in reasons if reason["image"]],
         "others": [reason for reason in reasons if not reason["image"]], "classes": evidence.classes,
-        "cohort": _cohort(evidence.studies.records),
         "splits": [{"name": name, "says": SPLITS.get(name, name), "by_class": splits[name]}
                    for name in SPLITS if name in splits]}
-    return Section("cohort.html.j2", "Patients and images", shown, {"cohort_flow.csv": _flow(evidence, reasons)})
+    return Section("cohort.html.j2", "Cohort flow", shown, {"cohort_flow.csv": _flow(evidence, reasons)})
 
 
 def _reasons(evidence: Evidence) -> list[dict[str, Any]]:
@@ -35,26 +33,6 @@ def _reasons(evidence: Evidence) -> list[dict[str, Any]]:
         found.append({"reason": reason, "files": files, "means": known.means, "do": cures.get(reason) or known.do,
                       "image": known.image})
     return found
-
-
-def _cohort(records: pd.DataFrame) -> list[tuple[str, str]]:
-    """What the images and patients are, as far as the files say."""
-    patients = records.drop_duplicates("patient")
-    ages = patients["age"].dropna()
-    age = f"median {ages.median():.0f} years ({ages.min():.0f} to {ages.max():.0f}, capped at 90)" if len(ages) else "unknown"
-    missing = len(patients) - len(ages)
-    return [("Modality", _counted(records["modality"], "images")), ("Manufacturer", _counted(records["manufacturer"], "images")),
-            ("Pixel spacing, mm", _counted(records["spacing"], "images")), ("Sex", _counted(patients["sex"], "patients")),
-            ("Age", f"{age}; unknown for {missing:,} patients" if missing and len(ages) else age)]
-
-
-def _counted(column: pd.Series, what: str) -> str:
-    """The most frequent values with their counts, such as `DX: 210; unknown: 3 (images)`."""
-    counts = column.astype("object").where(column.notna(), "unknown").value_counts()
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    others = sum(number for _, number in ordered[VALUES_SHOWN:])
-    listed = [f"{value}: {number:,}" for value, number in ordered[:VALUES_SHOWN]]
-    return "; ".join([*listed, *([f"{len(ordered) - VALUES_SHOWN} others: {others:,}"] if others else [])]) + f" ({what})"
 
 
 def _flow(evidence: Evidence, reasons: list[dict[str, Any]]) -> pd.DataFrame:

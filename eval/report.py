@@ -13,9 +13,12 @@ from eval.gallery import gallery_section
 from eval.needed import needed_section
 from eval.page import render, write_tables
 from eval.paired import paired_section
+from eval.patients import patients_section
 from eval.provenance import provenance_section
 from eval.report_file import REPORT, report_of, report_text
 from eval.reviews import read_reviews, review_section
+from eval.shift import shift_section
+from eval.subgroups import subgroups_section
 from eval.verdict import verdict_section
 from workspace.errors import run_module
 from workspace.outputs import digest, whole_folder
@@ -23,8 +26,9 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
 
-SECTIONS = (verdict_section, cohort_section, curves_section, needed_section, paired_section, confusion_section, gallery_section,
-            provenance_section, checklist_section)  # in the order of the page; a section is one function in one file, and one template
+SECTIONS = (verdict_section, cohort_section, patients_section, curves_section, needed_section, paired_section, confusion_section,
+            shift_section, gallery_section, subgroups_section, provenance_section,
+            checklist_section)  # in the order of the page; a section is one function in one file, and one template
 
 
 def main(site: str, role: Role) -> None:

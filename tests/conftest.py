@@ -1,6 +1,9 @@
 """What all tests share. The synthetic hospitals of tests/eval and tests/browser are imported only where they are used: that takes seconds."""
 
+import re
 from collections.abc import Callable
+from html import unescape
+from typing import Any
 
 import pytest
 import torch
@@ -27,3 +30,15 @@ def hospital() -> type:
     from tests.made_hospitals import Hospital
 
     return Hospital
+
+
+@pytest.fixture(scope="session")
+def words_of() -> Callable[[Any], str]:
+    """A section's text with single spaces, figures left out."""
+    from eval.page import render
+
+    def words(section: Any) -> str:
+        page = re.sub(r"<svg.*?</svg>", " ", render(section.template, shown=section.shown), flags=re.S)
+        return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)).replace("\N{NO-BREAK SPACE}", " "))
+
+    return words

@@ -1,6 +1,7 @@
 """A small workspace with realistic results: methods that learn with k, patients with several images."""
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from data_prep.meta_split import SITES
-from data_prep.records import write_records
+from data_prep.records import COLUMNS, write_records
 from eval.adapt import DESCRIBED
 from eval.current import tasks_digest
 from eval.performance import performance
@@ -35,6 +36,7 @@ class Hospital:
     seeds: tuple[int, ...] = (0,)
     methods: tuple[str, ...] = tuple(sorted(SHARPNESS))
     manufacturer: str = "Vendor A"
+    unknown: tuple[str, ...] = ()  # what the files do not say, such as age
     moved: float = 0.0  # the source model's features, in standard deviations
     features: int = 8  # 0: no source model
     space: tuple[int, ...] = (48, 48)
@@ -61,18 +63,19 @@ def records_of(site: str, hospital: Hospital) -> pd.DataFrame:
     rows = []
     for label, patients in zip(hospital.classes, hospital.patients, strict=True):
         for number in range(patients):
-            patient = f"{hospital.classes.index(label):04x}{number:012x}"
+            patient = f"{zlib.crc32(site.encode()):08x}{hospital.classes.index(label):02x}{number:06x}"
             for _ in range(int(generator.integers(1, 4))):
                 rows.append({"record": generator.bytes(8).hex(), "patient": patient, "label": label,
                              "split": ("pool" if hospital.role == "target" else "validation") if number % 2 else "query",
                              "age": float(generator.integers(20, 91)), "sex": "FM"[int(generator.integers(2))]})
     table = pd.DataFrame(rows)
+    table[["age", "sex"]] = table.groupby("patient")[["age", "sex"]].transform("first")
     for column, value in {"site": site, "task": "chest_view", "modality": "DX", "manufacturer": hospital.manufacturer,
                           "model": "M1", "spacing": "0.2x0.2", "transfer_syntax": "1.2.840.10008.1.2.1",
                           "photometric": "MONOCHROME2"}.items():
         table[column] = value
-    return table.assign(study=table["record"], series=table["record"], study_year=2020, slices=1, pixel_hash=table["record"], perceptual_hash=""
-                        ).sort_values("record").reset_index(drop=True)
+    return table.assign(study=table["record"], series=table["record"], study_year=2020, slices=1, pixel_hash=table["record"], perceptual_hash="",
+                        **dict.fromkeys(hospital.unknown, pd.NA)).sort_values("record").reset_index(drop=True)
 
 
 def predictions_of(records: pd.DataFrame, hospital: Hospital, asked: pd.Series) -> pd.DataFrame:
@@ -186,7 +189,7 @@ def write_hospital(workspace: Workspace, site: str, hospital: Hospital) -> None:
     embedded = records[(records["split"] == "query") | records["record"].isin(draws["record"])] if hospital.features else records.head(0)
     rows = pd.Series(range(len(embedded)), index=embedded["record"])
     described = records.assign(embedding=records["record"].map(rows).astype("Int32"))
-    write_parquet(described[[*DESCRIBED, "split", "embedding"]], results / "cohort.parquet")
+    write_parquet(described[[*DESCRIBED, "split", "embedding"]].astype({name: COLUMNS[name] for name in DESCRIBED}), results / "cohort.parquet")
     np.save(results / "embeddings.npy", embeddings_of(embedded, hospital))
     table = performance(predictions, list(hospital.classes), BOOTSTRAP, CONFIDENCE, seed=0, site=site)
     table.to_csv(results / "performance.csv", index=False, lineterminator="\n")

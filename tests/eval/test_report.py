@@ -3,21 +3,17 @@
 import base64
 import contextlib
 import hashlib
-import io
 import json
 import re
 from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from eval import report
 from eval.evidence import read_evidence
-from eval.gallery import confident_errors, data_uri, shown_support
 from eval.page import render
 from eval.verdict import verdict_section
 from workspace.errors import Refusal
@@ -152,25 +148,6 @@ def test_the_confusion_matrix_holds_every_query_image_once(westside, page):
     performance = pd.read_csv(westside.report("westside") / "performance.csv").set_index(["method", "k", "metric"])
     assert recall["recall"].mean() == pytest.approx(performance.loc[("prototypical", 5, "balanced_accuracy"), "value"])
     assert (recall["patient_low"] < recall["recall"]).all() and (recall["recall"] < recall["patient_high"]).all()
-
-
-def test_the_gallery_shows_the_first_draw_and_the_most_confident_errors_of_different_patients(westside):
-    evidence = read_evidence(westside, "westside", "target")
-    support, errors = shown_support(evidence), confident_errors(evidence)
-    drawn = evidence.draws[(evidence.draws["draw"] == 0) & (evidence.draws["position"] < 5)]
-    assert sorted(support["record"]) == sorted(drawn["record"]) and list(support["true"]) == ["AP"] * 5 + ["PA"] * 5
-    assert (errors["true"] != errors["predicted"]).all() and errors["probability"].is_monotonic_decreasing
-    answers = evidence.predictions.query("method == 'prototypical' and k == 5 and draw == 0").set_index("record")
-    assert answers.loc[errors["record"], "patient"].is_unique
-    wrong = answers[answers[["p_AP", "p_PA"]].idxmax(axis=1) != "p_" + answers["label"]]
-    assert errors["probability"].max() == wrong[["p_AP", "p_PA"]].max(axis=None)
-
-
-def test_a_volume_is_shown_by_its_middle_slice():
-    volume = np.zeros((1, 5, 8, 8), np.uint8)
-    volume[0, 2] = 200
-    picture = Image.open(io.BytesIO(base64.b64decode(data_uri(volume).split(",")[1])))
-    assert picture.size == (8, 8) and np.asarray(picture).min() == 200
 
 
 def test_few_patients_one_draw_and_a_k_that_is_too_large_are_all_said(make_workspace, hospital):
