@@ -2,7 +2,8 @@
 
     python benchmarks/bootstrap.py [--patients 1000] [--resamples 2000] [--repeats 3]
 
-Medians; the resampling of patients counts. scikit-learn is timed on a twentieth of the resamples, for which both must agree. The last line is one JSON object.
+Medians; the resampling of patients counts. scikit-learn is timed on a twentieth of the resamples, for which both must agree. The last
+line is one JSON object.
 """
 
 import argparse

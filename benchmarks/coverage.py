@@ -4,8 +4,8 @@
 
 Scores are normal, with a unit variance in each class: AUROC .7, .85 or .95, prevalence 10, 30 or 50 %, fixed in the sample as the resamples have
 it. Each draw's model shares 60 % of the score's variance with the others. Patients have one image, or one to five that share half of their
-variance. Probabilities are those of a model that is too sure (slope 0.8) and too low (log odds less 0.3). A rival shares 70 % of the variance of the scores;
-its AUROC is the same in every other repetition, for the p value, and 0.05 lower in the rest. The truth of a metric is its value in an endless
+variance. Probabilities are those of a model that is too sure (slope 0.8) and too low (log odds less 0.3). A rival shares 70 % of the scores'
+variance; its AUROC is the same in every other repetition, for the p value, and 0.05 lower in the rest. The truth of a metric is its value in an endless
 number of such patients. The last line is one JSON object; its Monte-Carlo error is that of a share of so many repetitions.
 """
 
@@ -127,7 +127,8 @@ def main() -> None:
     with ProcessPoolExecutor(settings.processes) as pool:
         for found in pool.map(condition, conditions):
             rows += found
-            print(*(found[0][key] for key in ("patients", "prevalence", "auroc", "images")), *(f"{row['metric']} {row['percent']}" for row in found), flush=True)
+            print(*(found[0][key] for key in ("patients", "prevalence", "auroc", "images")),
+                  *(f"{row['metric']} {row['percent']}" for row in found), flush=True)
     print(json.dumps({"benchmark": "coverage", "confidence": CONFIDENCE, "rows": rows, **vars(settings)}, sort_keys=True))
 
 
