@@ -34,7 +34,7 @@ class Planned:
     spacing: tuple[float, ...] | None = None
 
     @property
-    def paths(self) -> set[Path]:
+    def paths(self) -> set[Path | str]:
         """What has to be opened to read it."""
         return {path for image in self.files for file in (image.found, image.data) if file for path in file.paths}
 
