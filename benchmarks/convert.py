@@ -125,6 +125,8 @@ LIBRARIES = {"monai": monai_reader, "simpleitk": simpleitk_reader}
 
 def run_here(contender: str, root: Path) -> None:
     """One repetition; prints its seconds and its own highest memory (MiB)."""
+    import highdicom.spatial  # noqa: F401  which only volumes need, so that fewsite would load it on the way
+
     import data_prep.convert  # noqa: F401  before the clock starts
 
     library = contender in LIBRARIES
