@@ -95,7 +95,7 @@ def repetition(generator: np.random.Generator, patients: int, prevalence: float,
              "balanced_accuracy": made.interval(*both(balanced_accuracy, (decided == positive).mean(axis=0, keepdims=True), positive)),
              "brier": made.loss_interval(*both(brier, np.stack([1 - probability, probability], axis=-1), positive.astype(int))),
              "calibration_error": (error.low, error.high), "difference": made.interval(*difference, -1, 1)}
-    for name, of in (("sensitivity", positive), ("specificity", ~positive), ("ppv", None), ("npv", None)):
+    for name, of in (("sensitivity", positive), ("specificity", ~positive), ("ppv", decided.any(axis=0)), ("npv", (~decided).any(axis=0))):
         found[name] = made.interval(*both(lambda *given, name=name: getattr(rates(*given), name), decided, positive), of=of)
     for name, value, resampled in zip(("slope", "in_the_large"), calibration_line(odds, positive, once),
                                       calibration_line(odds, positive, made.weights), strict=True):

@@ -25,14 +25,14 @@ class Bootstrap:
         """The interval over patients of a statistic that lies in [low, high], from its `value` and (resample,) `resampled`.
 
         Bounded ([0, 1] a share or AUROC, [-1, 1] a difference of two): Wilson's (1927) score interval with as many patients as the bootstrap's
-        variance amounts to, so it has a width at a bound too. `of`: (record,) bool, the records that the statistic is a share of, where not
-        all (sensitivity: the positives). Unbounded ([-inf, inf], a slope): normal, with the spread of the resamples' central 68 %, which a
+        variance amounts to, so it has a width at a bound too. `of`: (record,) bool, the records that the statistic is a share of
+        (sensitivity: the positives; PPV: those called positive), else it rests on every class. Unbounded ([-inf, inf], a slope): normal, with the spread of the resamples' central 68 %, which a
         few nearly separated ones cannot stretch. Resamples without a value (NaN) are left out; no value, or none in half of the resamples,
         gives (nan, nan).
         """
         z = stats.norm.ppf((1 + self.confidence) / 2)
         if not np.isinf([low, high]).any():
-            return self._score(value, resampled, low, high, z, PSEUDO, self._patients_by_class(of))
+            return self._score(value, resampled, low, high, z, PSEUDO, self._tested(of))
         resampled = self._found(value, resampled)
         if not len(resampled):
             return np.nan, np.nan
@@ -41,7 +41,7 @@ class Bootstrap:
 
     def loss_interval(self, value: float, resampled: np.ndarray, high: float = 1.0) -> tuple[float, float]:
         """The same for a mean loss in [0, `high`] (Brier), which varies less than a share: with Student's t of the smallest class's patients."""
-        patients = self._patients_by_class(None)
+        patients = self._tested(None)
         critical = stats.t.ppf((1 + self.confidence) / 2, max(patients.min() - 1, 1))
         return self._score(value, resampled, 0.0, high, critical, LOSS_PSEUDO, patients)
 
@@ -55,7 +55,7 @@ class Bootstrap:
         if not len(resampled):
             return np.nan
         variance = np.var(resampled, ddof=1)
-        far = abs(difference) * np.sqrt(variance / (variance + _added(PSEUDO / 4, self._patients_by_class(None))))
+        far = abs(difference) * np.sqrt(variance / (variance + _added(PSEUDO / 4, self._tested(None))))
         return float((1 + np.sum(np.abs(resampled - difference) >= far)) / (1 + len(resampled)))
 
     def _found(self, value: float, resampled: np.ndarray) -> np.ndarray:
@@ -74,10 +74,11 @@ class Bootstrap:
         tested = ((value - low) * (high - value) + added * equal) / (np.var(resampled, ddof=1) + added)
         return _wilson(value, tested, critical, low, high)
 
-    def _patients_by_class(self, of: np.ndarray | None) -> np.ndarray:
-        """How many patients have each class, among the records `of` a statistic."""
-        kept = slice(None) if of is None else of
-        pairs = np.unique(self.labels[kept].astype(np.int64) * len(self.patients) + self.patients[kept])
+    def _tested(self, of: np.ndarray | None) -> np.ndarray:
+        """How many patients a statistic rests on: of each class, or together where it is a share `of` some records."""
+        if of is not None:
+            return np.array([float(len(np.unique(self.patients[of])))])
+        pairs = np.unique(self.labels.astype(np.int64) * len(self.patients) + self.patients)
         return np.unique(pairs // len(self.patients), return_counts=True)[1].astype(float)
 
 
