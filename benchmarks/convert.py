@@ -1,6 +1,7 @@
-"""The whole convert stage against MONAI's LoadImage with PydicomReader, on generated CT series (uncompressed, one file a slice).
+"""The whole convert stage against MONAI's LoadImage with PydicomReader and against SimpleITK, on generated CT series (uncompressed, one file
+a slice).
 
-Both window, resize and stack the same slices with the same functions, and must end with the same pixels. Each repetition of each
+All window, resize and stack the same slices with the same functions, and must end with the same pixels. Each repetition of each
 contender is a new process, by turns, with one thread a process; the clock starts when all is imported. A rerun finds all records
 decoded. The last line is JSON.
 
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,9 +28,10 @@ from pathlib import Path
 import numpy as np
 
 SITE = "bench"
-CONTENDERS = ("monai", "one_process", "two_processes", "rerun")  # rerun: one process, after one that finished
+CONTENDERS = ("monai", "simpleitk", "one_process", "two_processes", "rerun")  # rerun: one process, after one that finished
+Reader = Callable[[Path], np.ndarray]  # of a series' folder, or of a file, to float32 (slices, rows, columns) or (rows, columns)
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-PACKAGES = ("fewsite", "monai", "numpy", "pydicom", "scipy", "torch")
+PACKAGES = ("fewsite", "monai", "numpy", "pydicom", "scipy", "simpleitk", "torch")
 
 
 def write_site(root: Path, series: int, slices: int, side: int, seed: int) -> None:
@@ -78,11 +81,8 @@ def run_fewsite(root: Path, workers: int, again: bool) -> float:
     return time.perf_counter() - start
 
 
-def run_monai(root: Path) -> float:
-    """Seconds for the same work: each series, or each slice, is loaded by MONAI and standardised as fewsite does."""
-    from monai.data import PydicomReader
-    from monai.transforms import LoadImage
-
+def run_library(root: Path, name: str) -> float:
+    """Seconds for the same work: each series, or each slice, is loaded by a library and standardised as fewsite does."""
     from data_prep.image_file import Pixels
     from data_prep.standardise import standardise
     from workspace.paths import Workspace
@@ -90,20 +90,47 @@ def run_monai(root: Path) -> float:
 
     (root / "params.yaml").write_bytes((root / "params_1.yaml").read_bytes())
     convert = load_params(Workspace(root)).convert
-    load = LoadImage(reader=PydicomReader(), image_only=True)
+    load = LIBRARIES[name]()
     start = time.perf_counter()
     folders = sorted({path.parent for path in (root / "incoming" / SITE).glob("*/*/*")})
     sources = folders if len(convert.size) == 3 else [path for folder in folders for path in sorted(folder.iterdir())]
-    arrays = [standardise(Pixels(np.ascontiguousarray(load(source).numpy().T)), convert, "CT") for source in sources]
-    np.save(root / "monai.npy", np.stack(arrays))
+    # Not with the libraries' own resampling: only reading differs, so that all can be asked for the same pixels.
+    arrays = [standardise(Pixels(load(source)), convert, "CT") for source in sources]
+    np.save(root / f"{name}.npy", np.stack(arrays))
     return time.perf_counter() - start
+
+
+def monai_reader() -> Reader:
+    from monai.data import PydicomReader
+    from monai.transforms import LoadImage
+
+    load = LoadImage(reader=PydicomReader(), image_only=True)
+    return lambda source: np.ascontiguousarray(load(source).numpy().T)
+
+
+def simpleitk_reader() -> Reader:
+    import SimpleITK
+
+    def read(source: Path) -> np.ndarray:
+        if not source.is_dir():
+            return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(source), SimpleITK.sitkFloat32))[0]
+        names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(source))  # in the order of their positions
+        return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(names, SimpleITK.sitkFloat32))
+
+    return read
+
+
+LIBRARIES = {"monai": monai_reader, "simpleitk": simpleitk_reader}
 
 
 def run_here(contender: str, root: Path) -> None:
     """One repetition; prints its seconds and its own highest memory (MiB)."""
+    import highdicom.spatial  # noqa: F401  which only volumes need, so that fewsite would load it on the way
+
     import data_prep.convert  # noqa: F401  before the clock starts
 
-    seconds = run_monai(root) if contender == "monai" else run_fewsite(root, 1 + (contender == "two_processes"), contender == "rerun")
+    library = contender in LIBRARIES
+    seconds = run_library(root, contender) if library else run_fewsite(root, 1 + (contender == "two_processes"), contender == "rerun")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "memory": memory}))
 
@@ -115,9 +142,9 @@ def repeat(contender: str, root: Path) -> dict[str, float]:
 
 
 def same_pixels(root: Path) -> bool:
-    """Whether both made the same records, in whatever order."""
-    ours, theirs = (np.load(path) for path in (root / "data" / "studies" / SITE / "pixels.npy", root / "monai.npy"))
-    return sorted(image.tobytes() for image in ours) == sorted(image.tobytes() for image in theirs)
+    """Whether all made the same records, in whatever order."""
+    made = [np.load(path) for path in (root / "data" / "studies" / SITE / "pixels.npy", *(root / f"{name}.npy" for name in LIBRARIES))]
+    return len({tuple(sorted(image.tobytes() for image in images)) for images in made}) == 1
 
 
 def main() -> None:
@@ -147,7 +174,7 @@ def main() -> None:
     print(json.dumps({
         "benchmark": "convert", "files": files, "side": asked.side, "size": asked.size, "n": asked.repetitions, "seed": asked.seed,
         "files_per_second": {contender: round(files / seconds[contender], 1) for contender in CONTENDERS},
-        "one_process_to_monai": round(seconds["monai"] / seconds["one_process"], 2),
+        **{f"one_process_to_{name}": round(seconds[name] / seconds["one_process"], 2) for name in LIBRARIES},
         "two_processes_to_one": round(seconds["one_process"] / seconds["two_processes"], 2),
         "rerun_to_one_process": round(seconds["one_process"] / seconds["rerun"], 2),
         "peak_mib": {contender: round(max(run[contender]["memory"] for run in runs)) for contender in CONTENDERS},

@@ -61,7 +61,8 @@ def expand(found: Found, prefix: str, level: int = 0) -> Iterator[Found]:
 
 
 def _members(archive: Found, prefix: str) -> list[Found]:
-    path = archive.path if _readable_in_place(archive) else _unpacked(archive, archive.path.stat().st_mtime_ns)
+    path = Path(archive.path)
+    path = path if _readable_in_place(archive) else _unpacked(archive, path.stat().st_mtime_ns)
     with path.open("rb") as file:
         kind = kind_of(file)
     members = list(_zip_members(path, prefix) if kind is Kind.ZIP else _tar_members(path, prefix))
@@ -127,7 +128,7 @@ def _leads_out(name: str) -> bool:
 
 
 def _readable_in_place(archive: Found) -> bool:
-    with archive.path.open("rb") as file:
+    with open(archive.path, "rb") as file:
         return archive.member is None and kind_of(file) in ARCHIVES
 
 

@@ -25,7 +25,7 @@ class OnDisk(Protocol):
     """What the workers work on, and the files that it lies in."""
 
     @property
-    def paths(self) -> Iterable[Path]: ...
+    def paths(self) -> Iterable[Path | str]: ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,7 +41,7 @@ class Answer:
 
     results: list[Any] = ()
     error: Exception | None = None
-    unseen: list[Path] = ()
+    unseen: list[Path | str] = ()
     alike: bool = True
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Planned:
     spacing: tuple[float, ...] | None = None
 
     @property
-    def paths(self) -> set[Path]:
+    def paths(self) -> set[Path | str]:
         """What has to be opened to read it."""
         return {path for image in self.files for file in (image.found, image.data) if file for path in file.paths}
 
@@ -86,19 +86,22 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
     by_file: dict[str, list[ImageFile]] = defaultdict(list)
     for image in plan.files:
         by_file[image.found.name].append(image)
+    names = [(image.found.name, image.frame) for image in plan.files]
+    volume = None if plan.affine is None else np.empty((len(names), *plan.files[0].kept_shape), np.float32)
+    room = {} if volume is None else dict(zip(names, volume, strict=True))
     of_slice: dict[tuple[str, int | None], Pixels] = {}
     for name, images in by_file.items():
         try:
             for image, pixels in zip(images, _read(images), strict=True):
                 if windowed and not pixels.rescaled:
                     raise Rejected("no_rescale")
-                of_slice[name, image.frame] = cut(pixels, image)
+                of_slice[name, image.frame] = _into(room.get((name, image.frame)), cut(pixels, image))
         except Rejected as rejected:
             others = [image for image in plan.files if image.found.name != name]
             return reject_all(images, rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
-    slices = [of_slice[image.found.name, image.frame] for image in plan.files]
+    slices = [of_slice[name] for name in names]
     try:
-        pixels = slices[0] if plan.affine is None else _stack(slices, plan.affine)
+        pixels = slices[0] if volume is None else _stack(slices, volume, plan.affine)
         _check_content(pixels)
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
@@ -132,13 +135,21 @@ def _check_content(pixels: Pixels) -> None:
         raise Rejected("not_finite", "values too far apart for float32")
 
 
-def _stack(slices: list[Pixels], affine: np.ndarray) -> Pixels:
-    """Slices of (rows, columns) -> one volume in the common order. Raises Rejected."""
+def _into(room: np.ndarray | None, pixels: Pixels) -> Pixels:
+    """A slice with its values in their place in the volume: to stack all at the end would take as much memory again."""
+    if room is None or pixels.photograph:
+        return pixels
+    room[...] = pixels.values
+    return replace(pixels, values=room)
+
+
+def _stack(slices: list[Pixels], volume: np.ndarray, affine: np.ndarray) -> Pixels:
+    """Slices of (rows, columns), whose values `volume` holds -> one volume in the common order. Raises Rejected."""
     if any(pixels.photograph for pixels in slices):
         raise Rejected("unsupported_pixels", "a volume in colour")
     if len({pixels.rescaled for pixels in slices}) > 1:
         raise Rejected("mixed_values", "a rescale in some slices only")
-    values = to_common(np.stack([pixels.values for pixels in slices]).T, affine)
+    values = to_common(volume.T, affine)
     doubtful = any(pixels.doubtful for pixels in slices)
     if all(pixels.valid is None for pixels in slices):
         return Pixels(values, None, slices[0].inverted, slices[0].rescaled, doubtful)

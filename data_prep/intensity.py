@@ -1,7 +1,6 @@
 """Which values of an image become black and white, and the bias field of an MR coil."""
 
 import numpy as np
-import SimpleITK as sitk
 
 from data_prep.rejects import Rejected
 from workspace.settings import Intensity
@@ -35,6 +34,8 @@ def without_bias(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
 
     `valid`: false in padding; None where there is none.
     """
+    import SimpleITK as sitk  # here: processes that decode start sooner without it
+
     known = np.ones(values.shape, bool) if valid is None else valid
     inside = np.zeros(values.shape, np.uint8)
     inside[known] = tissue(values[known]) & (values[known] > 0)  # the field is fitted to logarithms

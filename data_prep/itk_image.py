@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
-import SimpleITK as sitk
 
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.kinds import NRRD_MAGIC
@@ -281,10 +280,12 @@ def _flat_spacing(header: _Header) -> tuple[float, float] | None:
     return (rows, columns) if rows > 0 and columns > 0 and math.isfinite(rows * columns) else None
 
 
-def _geometry(header: _Header) -> sitk.ImageFileReader | None:
+def _geometry(header: _Header) -> "SimpleITK.ImageFileReader | None":
     """SimpleITK's reading of a header that holds nothing but sizes and geometry; None where it refuses them."""
     if not all(map(GEOMETRY.fullmatch, header.geometry)):
         return None
+    import SimpleITK  # here: processes that decode start sooner without it
+
     count, sizes = len(header.sizes), " ".join(map(str, header.sizes))
     if header.kind == NRRD:
         lines = ["NRRD0004", "type: uint8", f"dimension: {count}", *header.geometry[:1], f"sizes: {sizes}", *header.geometry[1:],
@@ -295,7 +296,7 @@ def _geometry(header: _Header) -> sitk.ImageFileReader | None:
     with quiet(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ("header.nrrd" if header.kind == NRRD else "header.mha")
         path.write_text("\n".join(lines))
-        reader = sitk.ImageFileReader()
+        reader = SimpleITK.ImageFileReader()
         reader.SetFileName(str(path))
         try:
             reader.ReadImageInformation()

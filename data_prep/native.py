@@ -60,7 +60,10 @@ def rescaled(stored: np.ndarray, scaling: tuple[float, float] | None) -> np.ndar
     if scaling is None:
         return stored.astype(np.float32)
     slope, intercept = scaling
-    return (stored.astype(np.float64) * slope + intercept).astype(np.float32)
+    values = stored.astype(np.float64)
+    values *= slope  # in place: a copy costs more than the arithmetic
+    values += intercept
+    return values.astype(np.float32)
 
 
 def valid(stored: np.ndarray, padding: tuple[int, int] | None) -> np.ndarray | None:

@@ -4,6 +4,7 @@ Yang et al. 2023, "MedMNIST v2". The file's own parts are read alike: fewsite sp
 """
 
 import math
+import os
 import shutil
 import tempfile
 import zipfile
@@ -100,7 +101,7 @@ def read_headers(root: Path, name: str, site: Site) -> tuple[list[Found], list[I
 def read_pixels(image: ImageFile) -> Pixels:
     """One image's values as stored: grey, 8-bit RGB or a volume (slices, rows, columns). Raises Rejected."""
     path, index = image.found.path, image.found.item
-    array = _mapped(path, image.found.member, path.stat().st_mtime_ns)
+    array = _mapped(path, image.found.member, os.stat(path).st_mtime_ns)
     if array is None:
         raise Rejected("damaged_member")
     if index >= len(array) or array.shape[1 : 1 + len(image.shape)] != image.shape:

@@ -37,7 +37,10 @@ def in_order(work: Callable[[list[T]], list[R]], items: Sequence[T], workers: in
     `scheduler`: the address of one whose workers do it all instead. Raises Refusal where they cannot.
     """
     parts = deque(list(items[start : start + chunk]) for start in range(0, len(items), chunk))
-    processes, helps = min(workers or os.cpu_count() or 1, len(parts)), scheduler == LOCAL
+    processes = min(workers or os.cpu_count() or 1, len(parts))
+    # This process works beside others of its own machine, which would leave its core idle. A scheduler's workers may be many and far: to
+    # keep them fed is work enough, and a chunk done here would delay what they wait for.
+    helps = scheduler == LOCAL
     if helps and processes <= 1:
         for part in parts:
             yield from work(part)

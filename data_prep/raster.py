@@ -8,7 +8,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from data_prep.codestream import check_picture
 from data_prep.dicom import MAX_PIXELS
-from data_prep.image_file import Facts, ImageFile, Pixels
+from data_prep.image_file import Facts, ImageFile, Pixels, shared
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
@@ -25,7 +25,7 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
     with quiet():
         image = _open(stream)
         photometric = "RGB" if image.mode in COLOUR_MODES else "MONOCHROME1" if _inverted(image) else "MONOCHROME2"
-        return ImageFile(found, image.format.lower(), (image.height, image.width), Facts(image.format, photometric))
+        return ImageFile(found, image.format.lower(), shared((image.height, image.width)), shared(Facts(image.format, photometric)))
 
 
 def read_pixels(stream: BinaryIO) -> Pixels:

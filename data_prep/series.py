@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from highdicom.spatial import get_normal_vector, get_volume_positions
 
 from data_prep.crop import cut
 from data_prep.dicom import read_slices
@@ -223,6 +222,8 @@ def _normal(slices: list[ImageFile]) -> np.ndarray:
     lengths = np.linalg.norm(rows), np.linalg.norm(columns)
     if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE) or abs(rows @ columns) > UNIT_TOLERANCE:
         raise Rejected("bad_orientation")
+    from highdicom.spatial import get_normal_vector  # here: processes that decode start sooner without it
+
     return get_normal_vector(orientation)
 
 
@@ -249,6 +250,8 @@ def _values(image: ImageFile) -> np.ndarray:
 
 def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float) -> list[int]:
     """Indices of `positions` in the order of the volume. `pixel`: mm. Raises Rejected with what is wrong with its geometry."""
+    from highdicom.spatial import get_normal_vector, get_volume_positions  # as in _normal
+
     tolerances = {"rtol": SPACING_TOLERANCE, "perpendicular_tol": PERPENDICULAR_TOLERANCE}
     spacing, places = get_volume_positions(positions.tolist(), orientation.tolist(), **tolerances)
     normal = get_normal_vector(orientation)

@@ -27,13 +27,14 @@ COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
 @dataclass(frozen=True, slots=True)
 class Found:
     """One file. `name`: path under the root, with members after their archive; it may hold a patient's id, so it is never shown.
+    `path`: as text where there may be millions, of which each Path would take four times the memory.
 
     `member`: its name in the zip at `path`, or where it starts in the tar at `path` (bytes). `item`: which of an array's images,
     in that member. `problem`: a reason code where it cannot be read at all.
     """
 
     name: str
-    path: Path
+    path: Path | str
     size: int
     member: str | int | None = None
     problem: str | None = None
@@ -44,7 +45,7 @@ class Found:
         return self.name.rpartition("/")[0]
 
     @property
-    def paths(self) -> tuple[Path, ...]:
+    def paths(self) -> tuple[Path | str, ...]:
         """What has to be opened to read it."""
         return () if self.problem else (self.path,)
 
@@ -101,18 +102,18 @@ def read_all(stream: BinaryIO) -> bytes:
     return content
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path | str) -> BinaryIO:
     """A file of which no more is allocated than is there, whatever its own headers ask for."""
     return _Stepwise(io.FileIO(path))
 
 
 @lru_cache(maxsize=OPEN_ARCHIVES)
-def open_zip(path: Path) -> zipfile.ZipFile:
+def open_zip(path: Path | str) -> zipfile.ZipFile:
     return zipfile.ZipFile(open_file(path))
 
 
 @lru_cache(maxsize=OPEN_ARCHIVES)
-def _open_tar(path: Path) -> tarfile.TarFile:
+def _open_tar(path: Path | str) -> tarfile.TarFile:
     return tarfile.open(path, "r:")
 
 

@@ -60,12 +60,12 @@ def _at(path: Path, name: str) -> Iterator[Found]:
     try:
         about = path.stat()
     except OSError:
-        yield Found(name, path, 0, problem="unreadable")
+        yield Found(name, str(path), 0, problem="unreadable")
         return
     if stat.S_ISREG(about.st_mode):
-        yield from expand(Found(name, path, about.st_size), f"{name}/")
+        yield from expand(Found(name, str(path), about.st_size), f"{name}/")
     else:
-        yield Found(name, path, 0, problem="unreadable")
+        yield Found(name, str(path), 0, problem="unreadable")
 
 
 def _listed(found: Found) -> list[Place]:

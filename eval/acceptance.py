@@ -4,9 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from eval.calibration import expected_error
 from eval.needed import needed
+from eval.operating_point import operating_points
 from eval.performance import AUROC
 from eval.results import Results
+from eval.subgroups import largest_gap
 from workspace.settings import Accept
 
 Word = Literal["met", "not met", "cannot tell"]
@@ -87,6 +90,12 @@ def criteria(results: Results) -> list[Criterion]:
     found = [judged("auroc", accept.auroc, auroc(results), at_least=True)]
     if accept.shots is not None:
         found.append(shots(results, accept.shots, accept.auroc))
+    if accept.sensitivity is not None:
+        found.append(judged("sensitivity", accept.sensitivity, sensitivity(results), at_least=True))
+    if accept.calibration_error is not None:
+        found.append(judged("calibration_error", accept.calibration_error, calibration(results), at_least=False))
+    if accept.subgroup_gap is not None:
+        found.append(judged("subgroup_gap", accept.subgroup_gap, subgroups(results), at_least=False))
     return found
 
 
@@ -112,6 +121,35 @@ def shots(results: Results, most: int, target: float) -> Criterion:
     best = within.loc[within["value"].idxmax()]
     settled = judged("auroc", target, Measured(best["value"], best["patient_low"], best["patient_high"], patients), at_least=True)
     return Criterion("shots", asks, most, None, None, None, patients, "cannot tell", f"up to k = {most} the intervals hold the AUROC", settled.further)
+
+
+def sensitivity(results: Results) -> Measured:
+    """At the operating point; of several classes the worst, since each is held to the bound."""
+    points = operating_points(results)
+    if not points:
+        return Measured(None, None, None, _patients(results), f"no other source site has answers of {results.method} at k = {results.shots} to fix an "
+                        "operating point on: add a source site with this task")
+    worst = min(points, key=lambda point: point.sensitivity.value)
+    low, high = (min(getattr(point.sensitivity, end) for point in points) for end in ("patient_low", "patient_high"))
+    return Measured(worst.sensitivity.value, low, high, worst.positive_patients)
+
+
+def calibration(results: Results) -> Measured:
+    """Of the answers as they are, before any recalibration."""
+    error = expected_error(results, results.verdict_answers.probabilities)
+    return Measured(error.value, error.patient_low, error.patient_high, _patients(results))
+
+
+def subgroups(results: Results) -> Measured:
+    gap = largest_gap(results)
+    if gap is None:
+        return Measured(None, None, None, _patients(results), "no two subgroups of one kind have patients enough: measure more patients, or give their age "
+                        "and sex (labels.age, labels.sex)")
+    return Measured(gap.value, gap.low, gap.high, _patients(results))
+
+
+def _patients(results: Results) -> int:
+    return len(set(results.query.patients))
 
 
 def in_words(found: Criterion) -> str:

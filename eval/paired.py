@@ -51,6 +51,14 @@ def differences(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def difference(evidence: Evidence, other: str) -> dict[str, float]:
+    """The verdict's method at the verdict's k minus another one there; the source model is at k = 0."""
+    query, every = evidence.answers
+    asked = [(evidence.method, evidence.shots), (other, 0 if other == SOURCE_ONLY else evidence.shots)]
+    return _difference(evidence, *(Measured(*auroc_of(found, query, evidence.bootstrap.weights)) for key in asked for found in every
+                                   if (found.method, found.k) == key))
+
+
 def _difference(evidence: Evidence, one: Measured, other: Measured) -> dict[str, float]:
     value, resampled = float(one.by_draw.mean() - other.by_draw.mean()), one.resampled - other.resampled
     low, high = evidence.bootstrap.interval(value, resampled, -1.0, 1.0)

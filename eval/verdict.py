@@ -8,6 +8,7 @@ from eval.acceptance import Criterion, Word, auroc, criteria, overall
 from eval.evidence import Evidence
 from eval.needed import needed
 from eval.page import Section
+from eval.paired import difference
 from eval.performance import AUROC, class_metric
 from eval.results import SOURCE_ONLY, Results
 
@@ -55,14 +56,22 @@ def verdict_section(evidence: Evidence) -> Section:
     """The verdict in plain words, what speaks against trusting it, and how it compares with the other methods."""
     verdict = judge(evidence)
     table = needed(evidence.performance, verdict.target, len(evidence.classes))
+    cases = next(row for row in table.to_dict("records") if row["method"] == verdict.method)
+    rivals, source = _rivals(evidence, verdict), _source_model(evidence, verdict)
+    beside = [row["method"] for row in (rivals[:1] + ([source] if source else []))]
+    paired = {other: difference(evidence, other) for other in beside}
     return Section("verdict.html.j2", "Verdict", {
         "verdict": verdict, "few": verdict.few, "classes": len(evidence.classes), "confidence": evidence.params.adapt.confidence,
-        "needed": next(row for row in table.to_dict("records") if row["method"] == verdict.method),
+        "needed": cases,
         "asked": evidence.params.report.shots, "gaps": [gap for gap in evidence.task["infeasible"]
                                                         if gap["k"] == evidence.params.report.shots],
-        "cautions": cautions(evidence, verdict), "rivals": _rivals(evidence, verdict), "source": _source_model(evidence, verdict),
+        "cautions": cautions(evidence, verdict), "rivals": rivals, "paired": paired, "source": source,
         "by_class": _by_class(evidence, verdict), "role": evidence.role, "site": evidence.site},
-        {"criteria.csv": pd.DataFrame([asdict(criterion) for criterion in verdict.criteria]), "at_verdict.csv": at_verdict(evidence)})
+        {"criteria.csv": pd.DataFrame([asdict(criterion) for criterion in verdict.criteria]), "at_verdict.csv": at_verdict(evidence),
+         "verdict.csv": pd.DataFrame([{**vars(verdict), "asked_k": evidence.params.report.shots, "labelled": verdict.k * len(evidence.classes),
+                                       "needed_k": cases["k"], "needed_cases": cases["cases"], "needed_up_to": cases["up_to"]}]).drop(columns="criteria"),
+         "beside_verdict.csv": pd.DataFrame([{"method": verdict.method, "other": other, **found} for other, found in paired.items()],
+                                            columns=["method", "other", "difference", "patient_low", "patient_high", "draws_low", "draws_high", "p", "draws"])})
 
 
 def at_verdict(results: Results) -> pd.DataFrame:

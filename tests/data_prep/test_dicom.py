@@ -203,6 +203,6 @@ def test_what_the_slices_of_a_series_have_in_common_is_held_once_and_zero_has_no
     first, second = volume(2)
     second.ImageOrientationPatient = [1, -0.0, 0, 0, 1, -0.0]
     one, other = header(as_bytes(first)), header(as_bytes(second))
-    assert one.facts is other.facts and one.place.meaning is other.place.meaning and one.place.orientation is other.place.orientation
+    assert one.facts is other.facts and one.shape is other.shape and one.place.meaning is other.place.meaning and one.place.orientation is other.place.orientation
     assert one.identifiers["SeriesInstanceUID"] is other.identifiers["SeriesInstanceUID"] and one.place.position != other.place.position
     assert repr(other.place.orientation) == repr((1.0, 0.0, 0.0, 0.0, 1.0, 0.0))

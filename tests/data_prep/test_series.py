@@ -1,5 +1,6 @@
 """Slices become a volume in the order of their positions, or are refused for what is wrong with them."""
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from data_prep import dicom
+from data_prep import decode, dicom
 from data_prep.image_file import ImageFile
 from data_prep.rejects import Reject, Rejected
 from data_prep.series import Volume, group_slices, make_volume, split_repeats
@@ -38,6 +39,13 @@ def heights(made: Volume) -> list[float]:
     return [image.place.position[2] for image in made.files]
 
 
+def large(data: Dataset, side: int) -> Dataset:
+    """A slice of one value, which is the height of its place times 50."""
+    data.Rows = data.Columns = side
+    data.PixelData = np.full((side, side), 50 * data.ImagePositionPatient[2], np.uint16).tobytes()
+    return data
+
+
 def moved(slices: list[Dataset], shift: np.ndarray) -> list[Dataset]:
     for data, step in zip(slices, shift, strict=True):
         data.ImagePositionPatient = [float(value) for value in np.add(data.ImagePositionPatient, step)]
@@ -48,6 +56,17 @@ def test_slices_are_ordered_by_position_whatever_their_names_and_numbers(tmp_pat
     made, rejects = make(tmp_path, volume(9)[::-1])
     assert heights(made) in ([2.0 * place for place in range(9)], [2.0 * place for place in range(9)][::-1])
     assert made.shape == (9, 12, 10) and made.spacing == pytest.approx((2.0, 0.7, 0.5)) and not rejects
+
+
+def test_a_volume_is_read_slice_by_slice_into_one_array(tmp_path: Path) -> None:
+    side = 128
+    made, _ = make(tmp_path, [large(data, side) for data in volume(24)])
+    tracemalloc.start()
+    pixels = decode.read(decode.Planned("", made.files, {}, made.affine), windowed=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pixels.values.shape == (24, side, side) and peak < 1.5 * pixels.values.nbytes
+    assert np.array_equal(pixels.values, [np.full((side, side), 100.0 * place) for place in range(24)])
 
 
 def test_the_affine_takes_each_slice_to_its_position(tmp_path: Path) -> None:

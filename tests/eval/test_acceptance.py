@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from eval.acceptance import Criterion, Measured, criteria, further_patients, judged, overall
+from eval.calibration import expected_error
+from eval.operating_point import operating_points
 from eval.results import read_results
+from eval.subgroups import largest_gap
+from workspace.paths import Workspace
 from workspace.settings import Accept, Params, load_params
 
 
@@ -73,3 +77,42 @@ def test_a_number_of_shots_below_all_that_were_tried_cannot_be_told(make_workspa
     workspace = make_workspace({"westside": hospital(patients=(40, 40), draws=2, shots=(2, 5), methods=("prototypical",))})
     found = criteria(read_results(workspace, accepting(load_params(workspace), auroc=0.999, shots=1), "westside", "target"))[1]
     assert found.word == "cannot tell" and "no k of at most 1 was tried: add one to tasks.shots" in found.reason
+
+
+@pytest.fixture(scope="module")
+def with_a_source(make_workspace, hospital) -> Workspace:
+    few = {"patients": (60, 60), "draws": 2, "methods": ("prototypical",)}
+    return make_workspace({"westside": hospital(**few), "northgate": hospital(role="source", seed=2, **few)})
+
+
+def answered(workspace: Workspace, **accept: float) -> dict[str, Criterion]:
+    results = read_results(workspace, accepting(load_params(workspace), **accept), "westside", "target")
+    return {criterion.name: criterion for criterion in criteria(results)}
+
+
+def test_every_criterion_that_is_given_is_held_against_what_its_section_shows(with_a_source):
+    results = read_results(with_a_source, load_params(with_a_source), "westside", "target")
+    found = answered(with_a_source, auroc=0.5, shots=10, sensitivity=0.01, calibration_error=0.99, subgroup_gap=0.99)
+    assert list(found) == ["auroc", "shots", "sensitivity", "calibration_error", "subgroup_gap"]
+    assert {criterion.word for criterion in found.values()} == {"met"}
+    assert found["sensitivity"].value == operating_points(results)[0].sensitivity.value
+    assert found["calibration_error"].value == expected_error(results, results.verdict_answers.probabilities).value
+    assert found["subgroup_gap"].value == largest_gap(results).value
+    strict = answered(with_a_source, sensitivity=0.999, calibration_error=0.001, subgroup_gap=0.001)
+    assert strict["sensitivity"].word == "not met" and strict["calibration_error"].word != "met" and strict["subgroup_gap"].word != "met"
+
+
+def test_the_worst_class_answers_for_the_sensitivity(make_workspace, hospital):
+    few = {"classes": ("a", "b", "c"), "patients": (40, 40, 40), "draws": 2, "methods": ("prototypical",)}
+    workspace = make_workspace({"westside": hospital(**few), "northgate": hospital(role="source", seed=2, **few)})
+    points = operating_points(read_results(workspace, load_params(workspace), "westside", "target"))
+    found = answered(workspace, sensitivity=0.5)["sensitivity"]
+    assert found.value == min(point.sensitivity.value for point in points) and found.low == min(point.sensitivity.patient_low for point in points)
+    assert found.low <= found.value <= found.high
+
+
+def test_without_a_source_or_subgroups_a_criterion_cannot_be_told_and_says_what_to_add(make_workspace, hospital):
+    workspace = make_workspace({"westside": hospital(patients=(12, 12), shots=(1, 2), draws=2, methods=("prototypical",))})
+    found = answered(workspace, sensitivity=0.5, subgroup_gap=0.1)
+    assert found["sensitivity"].word == "cannot tell" and "add a source site with this task" in found["sensitivity"].reason
+    assert found["subgroup_gap"].word == "cannot tell" and "labels.age, labels.sex" in found["subgroup_gap"].reason

@@ -1,6 +1,5 @@
 """Calibration is measured as its definitions say, and mended on labelled cases that no number is measured on."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -148,13 +147,3 @@ def test_more_than_two_classes_have_a_line_each_and_a_diagram_of_the_class_named
     expected = ((answers[["p_a", "p_b", "p_c"]].to_numpy(float) - truth)**2).sum(axis=1).mean()
     assert table.query("measure == 'brier' and state == @AS_IS")["value"].item() == pytest.approx(expected, abs=1e-6)
     assert "share of images for which it is right" in words(evidence)
-
-
-def test_a_thousand_patients_twenty_draws_and_a_thousand_resamples_take_seconds(make_workspace, hospital):
-    many = {"patients": (1000, 1000), "draws": 20, "methods": ("prototypical",), "shots": (5, 30), "space": (8, 8)}
-    evidence = read_evidence(make_workspace({"westside": hospital(**many)}), "westside", "target")
-    evidence = replace(evidence, params=evidence.params.model_copy(update={"adapt": evidence.params.adapt.model_copy(update={"bootstrap": 1000})}))
-    assert evidence.bootstrap.weights.shape[0] == 1000
-    started = time.process_time()
-    calibration_section(evidence)
-    assert time.process_time() - started < 6
