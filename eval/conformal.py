@@ -105,6 +105,8 @@ def conformal_section(evidence: Evidence) -> Section:
     tables = {"selective.csv": pd.DataFrame([
         *({"measure": "error_rate", "answered": row["answered"], "images": row["images"], **vars(row["risk"])} for row in curve),
         {"measure": "area_under_risk_coverage", "images": records, **vars(area)}])}
+    tables["conformal_cases.csv"] = pd.DataFrame([{"level": level, "cases_a_class": held_out.per_class, "needed_a_class": cases_needed(level),
+                                                  "needed_k": evidence.shots + cases_needed(level)} for level in LEVELS])
     if sets:
         tables["conformal.csv"] = pd.DataFrame([row for found in sets for row in _rows(found, counts, held_out.per_class)])
     return Section("conformal.html.j2", "Prediction sets and abstaining", shown, tables)
@@ -116,5 +118,5 @@ def _rows(sets: Sets, counts: list[dict[str, Any]], per_class: int) -> list[dict
     key = {"level": sets.level, "cases_a_class": per_class}
     among = {name: records * (sets.one_class.value if name == "wrong" else 1) for name in whole}
     return [*({**key, "measure": name, "class": "all", "images": among[name], **vars(found)} for name, found in whole.items() if found),
-            *({**key, "measure": "coverage", "class": of["name"], "images": of["records"], **vars(found)}
+            *({**key, "measure": "coverage", "class": of["name"], "images": of["records"], "patients": of["patients"], **vars(found)}
               for of, found in zip(counts, sets.by_class, strict=True))]

@@ -30,7 +30,8 @@ def curves_section(evidence: Evidence) -> Section:
         "classes": len(evidence.classes), "source_only": SOURCE_ONLY in evidence.methods, "draws": int(table["draws"].max()),
         "patients": int(table["patients"].iloc[0]), "records": int(table["records"].iloc[0])}
     return Section("curves.html.j2", "Performance against labelled patients", shown,
-                   {"performance.csv": table, "episode_accuracy.csv": episodes})
+                   {"performance.csv": table.assign(cases=table["k"] * len(evidence.classes)), "episode_accuracy.csv": episodes,
+                    "infeasible.csv": pd.DataFrame(evidence.task["infeasible"], columns=["k", "class", "patients"])})
 
 
 def _cells(table: pd.DataFrame, metric: str) -> dict[tuple[str, int], dict[str, Any]]:

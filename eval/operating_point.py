@@ -129,5 +129,7 @@ def _tables(points: list[OperatingPoint]) -> dict[str, pd.DataFrame]:
     return {
         "operating_point.csv": pd.DataFrame([{"class": point.name, "measure": name, **vars(getattr(point, name))}
                                              for point in points for name in MEASURES if getattr(point, name)]),
-        "operating_counts.csv": pd.DataFrame([{"class": point.name, **{name: getattr(point, name) for name in counts}} for point in points]),
+        "operating_counts.csv": pd.DataFrame([{
+            "class": point.name, **{name: getattr(point, name) for name in counts}, "called_positive": point.true_positives + point.false_positives,
+            "called_negative": point.true_negatives + point.false_negatives} for point in points]),
         "operating_sources.csv": pd.DataFrame([{"class": point.name, **vars(source)} for point in points for source in point.sources])}

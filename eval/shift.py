@@ -96,7 +96,7 @@ def measure(site: str, here: pd.DataFrame, sources: dict[str, pd.DataFrame], cla
     by_class = own.assign(null_high=np.quantile(nulls, FAR, axis=1), p=[chance(at, of) for at, of in zip(own["distance"], nulls, strict=True)])
     sites = pd.DataFrame([{
         "site": name, "distance": part["distance"].mean(), "patients": _patients(everybody, [name], part["label"]),
-        "other_patients": _patients(everybody, [other for other in sources if other != name], part["label"]), "classes": len(part),
+        "other_patients": _patients(everybody, [other for other in sources if other != name], part["label"]), "classes": len(part), "splits": len(null),
         "left_out": name != site, "null_high": np.quantile(null, FAR), "p": chance(part["distance"].mean(), null) if name == site else np.nan}
         for name, part in table.groupby("site", sort=False)])
     return Distances(sites.round(DIGITS), by_class.round(DIGITS), null.round(DIGITS))

@@ -70,7 +70,7 @@ def subgroups_section(evidence: Evidence) -> Section:
         "single": single, "many": [KINDS[kind].lower() for kind in MANY if described[kind].nunique() > VALUES], "fewest": FEWEST,
         "classes": evidence.classes, "method": evidence.method, "k": evidence.shots, "confidence": evidence.params.adapt.confidence,
         "unknown": how_to_give(evidence.cohort, evidence.site)}
-    tables = {"subgroups.csv": table}
+    tables = {"subgroups.csv": table, "subgroup_single.csv": pd.DataFrame({"the_same_for_all": single})}
     if groups:
         tables |= {"subgroup_classes.csv": _by_class(groups, evidence.classes)}
     if gaps:

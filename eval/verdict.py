@@ -57,6 +57,7 @@ def verdict_section(evidence: Evidence) -> Section:
     verdict = judge(evidence)
     table = needed(evidence.performance, verdict.target, len(evidence.classes))
     cases = next(row for row in table.to_dict("records") if row["method"] == verdict.method)
+    by_class = _by_class(evidence, verdict)
     rivals, source = _rivals(evidence, verdict), _source_model(evidence, verdict)
     beside = [row["method"] for row in (rivals[:1] + ([source] if source else []))]
     paired = {other: difference(evidence, other) for other in beside}
@@ -66,9 +67,12 @@ def verdict_section(evidence: Evidence) -> Section:
         "asked": evidence.params.report.shots, "gaps": [gap for gap in evidence.task["infeasible"]
                                                         if gap["k"] == evidence.params.report.shots],
         "cautions": cautions(evidence, verdict), "rivals": rivals, "paired": paired, "source": source,
-        "by_class": _by_class(evidence, verdict), "role": evidence.role, "site": evidence.site},
+        "by_class": by_class, "role": evidence.role, "site": evidence.site},
         {"criteria.csv": pd.DataFrame([asdict(criterion) for criterion in verdict.criteria]), "at_verdict.csv": at_verdict(evidence),
-         "verdict.csv": pd.DataFrame([{**vars(verdict), "asked_k": evidence.params.report.shots, "labelled": verdict.k * len(evidence.classes),
+         **({"by_class.csv": pd.DataFrame(by_class)} if by_class else {}),
+         "infeasible.csv": pd.DataFrame(evidence.task["infeasible"], columns=["k", "class", "patients"]),
+         "verdict.csv": pd.DataFrame([{**vars(verdict), "seeds": evidence.verdict_answers.probabilities.shape[0], "classes": len(evidence.classes),
+                                       "asked_k": evidence.params.report.shots, "labelled": verdict.k * len(evidence.classes),
                                        "needed_k": cases["k"], "needed_cases": cases["cases"], "needed_up_to": cases["up_to"]}]).drop(columns="criteria"),
          "beside_verdict.csv": pd.DataFrame([{"method": verdict.method, "other": other, **found} for other, found in paired.items()],
                                             columns=["method", "other", "difference", "patient_low", "patient_high", "draws_low", "draws_high", "p", "draws"])})

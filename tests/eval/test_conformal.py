@@ -86,7 +86,7 @@ def test_where_every_labelled_case_was_adapted_to_the_page_says_how_to_get_sets_
     most = replace(westside, params=westside.params.model_copy(update={"report": westside.params.report.model_copy(update={"shots": 15})}))
     text = words(most)
     assert "k = 15 is the largest k with results here" in text and "19 or more for sets at 80 %, 24 or more for sets at 90 %" in text
-    assert "What is gained by abstaining" in text and set(conformal_section(most).tables) == {"selective.csv"}
+    assert "What is gained by abstaining" in text and set(conformal_section(most).tables) == {"selective.csv", "conformal_cases.csv"}
 
 
 def test_the_source_model_as_it_stands_is_calibrated_on_each_draw(westside):
