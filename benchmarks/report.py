@@ -23,7 +23,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from made_hospitals import SHARPNESS, Hospital, build
 
-METHODS = (*sorted(SHARPNESS), "relation", "siamese", "matching")
+MORE = ("relation", "siamese", "matching")
+METHODS = (*sorted(SHARPNESS), *MORE)
 SHOTS = (1, 2, 5, 10, 20)  # and 0, of the source model
 PACKAGES = ("fewsite", "numpy", "pandas", "torch")
 
@@ -39,7 +40,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     asked.add_argument("--patients", type=int, default=1000, help="in the query set")
     asked.add_argument("--draws", type=int, default=20)
-    asked.add_argument("--bootstrap", type=int, default=2000)
+    asked.add_argument("--bootstrap", type=int, default=1000)
     asked.add_argument("--repeats", type=int, default=3)
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -53,13 +54,14 @@ def main() -> None:
 
 def build_study(root: Path, given: argparse.Namespace) -> None:
     """A target hospital of the asked size, and two small sources."""
+    SHARPNESS.update(dict.fromkeys(MORE, 1.5))
     few = {"shots": SHOTS, "asked": (0, *SHOTS), "draws": given.draws, "methods": METHODS}
     build(root, {"westside": Hospital(patients=(given.patients, given.patients), **few),
                  "northgate": Hospital(role="source", patients=(200, 200), seed=2, **few), "eastgate": Hospital(role="source", patients=(200, 200), seed=3, **few)})
     file = root / "params.yaml"
     params = json.loads(file.read_text())
     params["adapt"] |= {"bootstrap": given.bootstrap, "methods": list(METHODS)}
-    params["train"]["learners"] += ["relation", "siamese", "matching"]
+    params["train"]["learners"] += MORE
     params["tasks"] |= {"shots": [0, *SHOTS], "draws": given.draws}
     file.write_text(json.dumps(params))
 
