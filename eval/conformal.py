@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,10 @@ def abstaining(results: Results) -> list[Estimate]:
     pairs, once = list(np.ndindex(seeds, draws)), np.ones((1, records))
     values = np.reshape([selective_risk(confidence[pair], wrong[pair], once)[:, 0] for pair in pairs], (seeds, draws, -1))
     resampled = np.mean([selective_risk(confidence[pair], wrong[pair], results.bootstrap.weights) for pair in pairs], axis=0)
-    return [estimate(values[..., at], resampled[at], results.bootstrap.confidence, results.bootstrap.interval) for at in range(len(resampled))]
+    place = (-confidence).argsort(axis=-1, kind="stable").argsort(axis=-1)
+    among = [(place < np.ceil(part * records - ROUNDING)).any(axis=(0, 1)) for part in (*ANSWERED, 1.0)]
+    return [estimate(values[..., at], resampled[at], results.bootstrap.confidence, partial(results.bootstrap.interval, of=of))
+            for at, of in enumerate(among)]
 
 
 def conformal_section(evidence: Evidence) -> Section:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from eval.answers import HeldOut, read_held_out
 from eval.conformal import LEVELS, abstaining, cases_needed, conformal_section, cuts, selective_risk
@@ -122,3 +123,12 @@ def test_the_error_rate_of_all_images_is_one_minus_the_accuracy(westside):
     found = abstaining(westside)[0]
     assert found.value == pytest.approx(((table["p_PA"] > table["p_AP"]) != (table["label"] == "PA")).mean())
     assert found.patient_low < found.value < found.patient_high
+
+
+def test_an_error_rate_rests_on_the_patients_whose_images_are_answered(westside):
+    """Not on the classes by themselves: one class of few patients widens no interval of a share of all images."""
+    truth = {f"p_{name}": (westside.predictions["label"] == name).astype(np.float32) for name in westside.classes}
+    found, patients = abstaining(replace(westside, predictions=westside.predictions.assign(**truth))), len(set(westside.query.patients))
+    z2 = stats.norm.ppf(0.975) ** 2
+    assert (found[0].value, found[0].patient_high) == pytest.approx((0, z2 / (patients + z2)))
+    assert found[0].patient_high < found[-2].patient_high
