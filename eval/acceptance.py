@@ -21,18 +21,22 @@ MOST_TIMES = 100  # as many patients again, beyond which no study settles it
 
 @dataclass(frozen=True)
 class Measured:
-    """What a criterion is held against: a value and its interval over patients, or why there is none and how to get it."""
+    """What a criterion is held against: a value and its interval over patients, or why there is none and how to get it.
+
+    `share`: what `patients` are of all query patients, for a study grows by all of them (sensitivity: by few positives).
+    """
 
     value: float | None
     low: float | None
     high: float | None
     patients: int
     lacking: str = ""
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion with its answer. `further`: patients beyond those measured that would settle it; None where none do or it is settled."""
+    """One criterion with its answer. `further`: query patients beyond today's that would settle it; None where none do or it is settled."""
 
     name: str
     asks: str
@@ -64,7 +68,7 @@ def judged(name: str, bound: float, found: Measured, at_least: bool) -> Criterio
     if side * (bad - bound) < 0:
         return Criterion(*given, "not met", "the whole interval over patients is on the wrong side", None)
     nearer = good if side * (found.value - bound) >= 0 else bad
-    more = further_patients(found.value, nearer, bound, found.patients)
+    more = further_patients(found.value, nearer, bound, round(found.patients / found.share))
     reason = "the interval over patients holds the bound" + ("" if more else "; the value is so near to it that no study of a reasonable size settles it")
     return Criterion(*given, "cannot tell", reason, more)
 
@@ -131,7 +135,7 @@ def sensitivity(results: Results) -> Measured:
                         "operating point on: add a source site with this task")
     worst = min(points, key=lambda point: point.sensitivity.value)
     low, high = (min(getattr(point.sensitivity, end) for point in points) for end in ("patient_low", "patient_high"))
-    return Measured(worst.sensitivity.value, low, high, worst.positive_patients)
+    return Measured(worst.sensitivity.value, low, high, worst.positive_patients, share=worst.positive_patients / _patients(results))
 
 
 def calibration(results: Results) -> Measured:

@@ -34,7 +34,7 @@ class CriterionPart(Part):
     patients: int = Field(description="query patients that it is measured on")
     word: Word
     reason: str
-    further: int | None = Field(description="patients beyond those measured that would settle it, if the value stays as it is")
+    further: int | None = Field(description="query patients beyond today's that would settle it, if the value stays as it is")
 
 
 class Performance(Part):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.acceptance import Criterion, Measured, criteria, further_patients, judged, overall
+from eval.acceptance import Criterion, Measured, criteria, further_patients, judged, overall, sensitivity
 from eval.calibration import expected_error
 from eval.operating_point import operating_points
 from eval.results import read_results
@@ -50,6 +50,18 @@ def test_a_value_at_its_bound_is_settled_by_no_study():
     assert further_patients(0.85, 0.80, 0.85, 100) is None and further_patients(0.851, 0.80, 0.85, 100) is None
     unsettled = held(0.8501, 0.80, 0.90)
     assert unsettled.further is None and "no study of a reasonable size settles it" in unsettled.reason
+
+
+def test_a_share_of_the_patients_is_settled_by_as_many_times_more_of_all_of_them():
+    """Twenty positives among 200 patients: whoever needs 30 positives more has to measure 300 patients more."""
+    of_all, of_some = (judged("sensitivity", 0.85, Measured(0.9, 0.8, 0.96, 20, share=share), True).further for share in (1.0, 0.1))
+    assert of_some == pytest.approx(10 * of_all, abs=10)
+
+
+def test_the_sensitivity_is_measured_on_positives_and_settled_by_patients(with_a_source):
+    results = read_results(with_a_source, load_params(with_a_source), "westside", "target")
+    found = sensitivity(results)
+    assert found.patients == operating_points(results)[0].positive_patients == 30 and found.share == 0.5
 
 
 def test_what_was_not_measured_cannot_be_told_and_says_why():
