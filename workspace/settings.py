@@ -395,7 +395,7 @@ class Accept(Strict):
 
     auroc: Fraction = 0.85  # at least
     shots: Count | None = None  # labelled patients a class that may be needed for it, at most
-    sensitivity: Fraction | None = None  # at the operating point that the source sites fix, at least; of more than two classes the worst
+    sensitivity: Fraction | None = None  # at the operating point that the source sites fix, at least; of two classes that of the second in `classes`, of more the worst
     calibration_error: Fraction | None = None  # expected calibration error of the answers as they are, at most
     subgroup_gap: Fraction | None = None  # AUROC between the best and the worst subgroup of one kind, at most
 
