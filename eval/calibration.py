@@ -76,8 +76,7 @@ def expected_error(results: Results, probabilities: np.ndarray) -> Estimate:
     bootstrap = results.bootstrap
     found = calibration_error(said, so, bootstrap.weights, bootstrap.confidence)
     by_draw = [calibration_error(said[:, [draw]], so[:, [draw]], bootstrap.weights, bootstrap.confidence).value for draw in range(said.shape[1])]
-    spread = percentile_interval(np.array(by_draw), bootstrap.confidence) if len(by_draw) > 1 else (None, None)
-    return Estimate(found.value, found.low, found.high, *spread, len(by_draw), len(by_draw))
+    return Estimate(found.value, found.low, found.high, *percentile_interval(np.array(by_draw), bootstrap.confidence), len(by_draw), len(by_draw))
 
 
 def _said(results: Results, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +134,7 @@ def calibration_section(evidence: Evidence) -> Section:
     about = evidence.classes[1] if len(evidence.classes) == 2 else None
     bins = pd.concat([found.bins for found in states])
     shown = {"states": [found.state for found in states], "rows": _side_by_side(states), "fitted": fitted.to_dict("records"), "about": about,
-             "figure": reliability_figure(bins, about, _alt(evidence, about)), "classes": evidence.classes,
+             "figure": reliability_figure(bins, about, _alt(evidence, about)),
              "per_class": held_out.per_class, "method": evidence.method, "k": evidence.shots, "draws": answers.shape[1],
              "patients": len(set(evidence.query.patients)), "records": len(evidence.query.records), "confidence": evidence.params.adapt.confidence}
     rows = [{"state": found.state, "measure": row["measure"], "class": row["class"], **vars(value)}

@@ -13,7 +13,7 @@ Interval = Callable[[float, np.ndarray], tuple[float, float]]  # of a value and 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic's mean over draws and seeds, its interval over patients and its spread over draws (None where there is one draw).
+    """A statistic's mean over draws and seeds, its interval over patients and its spread over draws (NaN where there is one draw).
 
     `draws`: how many of `all_draws` have a value; it is the mean over these.
     """
@@ -21,8 +21,8 @@ class Estimate:
     value: float
     patient_low: float
     patient_high: float
-    draws_low: float | None
-    draws_high: float | None
+    draws_low: float
+    draws_high: float
     draws: int
     all_draws: int
 
@@ -37,8 +37,8 @@ def estimate(values: np.ndarray, resampled: np.ndarray, confidence: float, inter
     if not len(known):
         return None
     value = float(known.mean())
-    spread = percentile_interval(known, confidence) if len(known) > 1 else (None, None)
-    return Estimate(value, *interval(value, mean(resampled, tuple(range(resampled.ndim - 1)))), *spread, len(known), len(by_draw))
+    over_patients = interval(value, mean(resampled, tuple(range(resampled.ndim - 1))))
+    return Estimate(value, *over_patients, *percentile_interval(known, confidence), len(known), len(by_draw))
 
 
 def share(part: np.ndarray, whole: np.ndarray, bootstrap: Bootstrap, high: float = 1.0) -> Estimate | None:

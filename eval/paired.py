@@ -62,6 +62,6 @@ def difference(evidence: Evidence, other: str) -> dict[str, float]:
 def _difference(evidence: Evidence, one: Measured, other: Measured) -> dict[str, float]:
     value, resampled = float(one.by_draw.mean() - other.by_draw.mean()), one.resampled - other.resampled
     low, high = evidence.bootstrap.interval(value, resampled, -1.0, 1.0)
-    draws = percentile_interval(one.by_draw - other.by_draw, evidence.params.adapt.confidence) if len(one.by_draw) > 1 else (np.nan, np.nan)
-    return {"difference": value, "patient_low": low, "patient_high": high, "draws_low": draws[0], "draws_high": draws[1],
+    draws_low, draws_high = percentile_interval(one.by_draw - other.by_draw, evidence.params.adapt.confidence)
+    return {"difference": value, "patient_low": low, "patient_high": high, "draws_low": draws_low, "draws_high": draws_high,
             "p": evidence.bootstrap.p_value(value, resampled), "draws": len(one.by_draw)}

@@ -33,7 +33,7 @@ def performance(predictions: pd.DataFrame, classes: list[str], resamples: int, c
     for answers in every:
         for metric, by_draw, resampled in _measured(answers, query, classes, drawn.weights):
             patient_low, patient_high = drawn.interval(float(by_draw.mean()), resampled)
-            draws_low, draws_high = percentile_interval(by_draw, confidence) if len(by_draw) > 1 else (np.nan, np.nan)
+            draws_low, draws_high = percentile_interval(by_draw, confidence)
             rows.append({"method": answers.method, "k": answers.k, "metric": metric, "value": float(by_draw.mean()),
                          "patient_low": patient_low, "patient_high": patient_high,
                          "draws_low": draws_low, "draws_high": draws_high, "draws": len(by_draw), **counts})

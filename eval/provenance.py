@@ -15,7 +15,7 @@ def provenance_section(evidence: Evidence) -> Section:
     settings = evidence.params.model_dump(mode="json", include=set(SETTINGS))
     shown = {"learners": learners, "facts": flat({key: value for key, value in found.items() if key != "learners"}),
              "settings": flat({key: settings[key] for key in SETTINGS}), "bootstrap": evidence.params.adapt.bootstrap,
-             "confidence": evidence.params.adapt.confidence, "site": evidence.site, "classes": len(evidence.classes)}
+             "confidence": evidence.params.adapt.confidence, "site": evidence.site}
     return Section("provenance.html.j2", "Where the numbers come from", shown)
 
 

@@ -3,7 +3,6 @@
     python -m eval.report SITE ROLE
 """
 
-
 from eval.calibration import calibration_section
 from eval.checklist import checklist_section
 from eval.cohort import cohort_section

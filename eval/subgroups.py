@@ -180,8 +180,8 @@ def _row(group: Group, everybody: pd.Series, confidence: float) -> dict[str, Any
         return {**row, **dict.fromkeys(("auroc", "patient_low", "patient_high", "draws_low", "draws_high", "all_auroc"), np.nan)}
     value, by_draw = float(group.value[enough].mean()), group.by_draw[:, enough].mean(axis=1)
     low, high = group.bootstrap.interval(value, group.resampled[:, enough].mean(axis=1))
-    spread = percentile_interval(by_draw, confidence) if len(by_draw) > 1 else (np.nan, np.nan)
-    return {**row, "auroc": value, "patient_low": low, "patient_high": high, "draws_low": spread[0], "draws_high": spread[1],
+    draws_low, draws_high = percentile_interval(by_draw, confidence)
+    return {**row, "auroc": value, "patient_low": low, "patient_high": high, "draws_low": draws_low, "draws_high": draws_high,
             "all_auroc": everybody[enough].mean()}
 
 

@@ -115,7 +115,9 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """The central `confidence` share of `values`."""
+    """The central `confidence` share of `values`; (nan, nan) of a single one, which has no spread."""
+    if len(values) == 1:
+        return np.nan, np.nan
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 

@@ -15,6 +15,7 @@ from eval.results import SOURCE_ONLY, Results
 FEW_PATIENTS = 50  # query patients under which intervals are not known to hold: docs/statistics.md
 FEW_IN_CLASS = 10  # the same, of one class
 
+
 @dataclass(frozen=True)
 class Verdict:
     """What the criteria say together, and the AUROC of `method` with k labelled patients a class.
@@ -62,12 +63,11 @@ def verdict_section(evidence: Evidence) -> Section:
     beside = [row["method"] for row in (rivals[:1] + ([source] if source else []))]
     paired = {other: difference(evidence, other) for other in beside}
     return Section("verdict.html.j2", "Verdict", {
-        "verdict": verdict, "few": verdict.few, "classes": len(evidence.classes), "confidence": evidence.params.adapt.confidence,
-        "needed": cases,
+        "verdict": verdict, "few": verdict.few, "classes": len(evidence.classes), "confidence": evidence.params.adapt.confidence, "needed": cases,
         "asked": evidence.params.report.shots, "gaps": [gap for gap in evidence.task["infeasible"]
                                                         if gap["k"] == evidence.params.report.shots],
         "cautions": cautions(evidence, verdict), "rivals": rivals, "paired": paired, "source": source,
-        "by_class": by_class, "role": evidence.role, "site": evidence.site},
+        "by_class": by_class, "site": evidence.site},
         {"criteria.csv": pd.DataFrame([asdict(criterion) for criterion in verdict.criteria]), "at_verdict.csv": at_verdict(evidence),
          **({"by_class.csv": pd.DataFrame(by_class)} if by_class else {}),
          "infeasible.csv": pd.DataFrame(evidence.task["infeasible"], columns=["k", "class", "patients"]),

@@ -114,5 +114,5 @@ def test_a_threshold_that_nobody_reaches_has_no_ppv_and_says_so(westside):
 
 def test_one_draw_has_no_spread_and_says_so(westside):
     once = westside.predictions[westside.predictions["draw"] == 0]
-    assert operating_points(replace(westside, predictions=once))[0].sensitivity.draws_low is None
+    assert np.isnan(operating_points(replace(westside, predictions=once))[0].sensitivity.draws_low)
     assert "one draw only" in words(replace(westside, predictions=once))

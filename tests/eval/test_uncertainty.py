@@ -160,6 +160,7 @@ def test_holms_values_are_those_of_his_step_down_test():
 
 def test_the_percentile_interval_holds_the_central_share():
     assert percentile_interval(np.arange(101.0), 0.9) == pytest.approx((5, 95))
+    assert np.isnan(percentile_interval(np.array([0.7]), 0.9)).all()
 
 
 def test_the_interval_of_a_mean_over_draws_is_students():
