@@ -57,7 +57,8 @@ def build_study(root: Path, given: argparse.Namespace) -> None:
     SHARPNESS.update(dict.fromkeys(MORE, 1.5))
     few = {"shots": SHOTS, "asked": (0, *SHOTS), "draws": given.draws, "methods": METHODS}
     build(root, {"westside": Hospital(patients=(given.patients, given.patients), **few),
-                 "northgate": Hospital(role="source", patients=(200, 200), seed=2, **few), "eastgate": Hospital(role="source", patients=(200, 200), seed=3, **few)})
+                 "northgate": Hospital(role="source", patients=(200, 200), seed=2, **few),
+                 "eastgate": Hospital(role="source", patients=(200, 200), seed=3, **few)})
     file = root / "params.yaml"
     params = json.loads(file.read_text())
     params["adapt"] |= {"bootstrap": given.bootstrap, "methods": list(METHODS)}

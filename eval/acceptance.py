@@ -69,8 +69,8 @@ def judged(name: str, bound: float, found: Measured, at_least: bool) -> Criterio
         return Criterion(*given, "not met", "the whole interval over patients is on the wrong side", None)
     nearer = good if side * (found.value - bound) >= 0 else bad
     more = further_patients(found.value, nearer, bound, round(found.patients / found.share))
-    reason = "the interval over patients holds the bound" + ("" if more else "; the value is so near to it that no study of a reasonable size settles it")
-    return Criterion(*given, "cannot tell", reason, more)
+    near = "" if more else "; the value is so near to it that no study of a reasonable size settles it"
+    return Criterion(*given, "cannot tell", f"the interval over patients holds the bound{near}", more)
 
 
 def further_patients(value: float, end: float, bound: float, patients: int) -> int | None:
@@ -121,18 +121,20 @@ def shots(results: Results, most: int, target: float) -> Criterion:
         return Criterion("shots", asks, most, None, None, None, patients, "cannot tell",
                          f"no k of at most {most} was tried: add one to tasks.shots", None)
     if (within["patient_high"] < target).all():
-        return Criterion("shots", asks, most, None, None, None, patients, "not met", f"at every k up to {most} the whole interval is below the AUROC", None)
+        return Criterion("shots", asks, most, None, None, None, patients, "not met",
+                         f"at every k up to {most} the whole interval is below the AUROC", None)
     best = within.loc[within["value"].idxmax()]
     settled = judged("auroc", target, Measured(best["value"], best["patient_low"], best["patient_high"], patients), at_least=True)
-    return Criterion("shots", asks, most, None, None, None, patients, "cannot tell", f"up to k = {most} the intervals hold the AUROC", settled.further)
+    return Criterion("shots", asks, most, None, None, None, patients, "cannot tell",
+                     f"up to k = {most} the intervals hold the AUROC", settled.further)
 
 
 def sensitivity(results: Results) -> Measured:
     """At the operating point; of several classes the worst, since each is held to the bound."""
     points = operating_points(results)
     if not points:
-        return Measured(None, None, None, _patients(results), f"no other source site has answers of {results.method} at k = {results.shots} to fix an "
-                        "operating point on: add a source site with this task")
+        return Measured(None, None, None, _patients(results), f"no other source site has answers of {results.method} at k = {results.shots} "
+                        "to fix an operating point on: add a source site with this task")
     worst = min(points, key=lambda point: point.sensitivity.value)
     low, high = (min(getattr(point.sensitivity, end) for point in points) for end in ("patient_low", "patient_high"))
     return Measured(worst.sensitivity.value, low, high, worst.positive_patients, share=worst.positive_patients / _patients(results))
@@ -147,8 +149,8 @@ def calibration(results: Results) -> Measured:
 def subgroups(results: Results) -> Measured:
     gap = largest_gap(results)
     if gap is None:
-        return Measured(None, None, None, _patients(results), "no two subgroups of one kind have patients enough: measure more patients, or give their age "
-                        "and sex (labels.age, labels.sex)")
+        return Measured(None, None, None, _patients(results), "no two subgroups of one kind have patients enough: measure more patients, "
+                        "or give their age and sex (labels.age, labels.sex)")
     return Measured(gap.value, gap.low, gap.high, _patients(results))
 
 
@@ -158,6 +160,9 @@ def _patients(results: Results) -> int:
 
 def in_words(found: Criterion) -> str:
     """One criterion for a terminal."""
-    value = "not measured" if found.value is None else f"{found.value:.3g}" if found.low is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    if found.value is None:
+        value = "not measured"
+    else:
+        value = f"{found.value:.3g}" if found.low is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
     more = f"; about {found.further:,} further patients would settle it" if found.further else ""
     return f"{found.asks}: {found.word}; {value}, {found.patients:,} query patients; {found.reason}{more}"

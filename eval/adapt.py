@@ -104,7 +104,8 @@ def embed(method: Method, images: Float[Tensor, "record channel *space"]) -> Flo
         return torch.cat([method.embed(part) for part in images.split(CHUNK)])
 
 
-def predict(method: Method, inputs: Float[Tensor, "record *input"], protocol: SiteProtocol, draw: int, k: int, *asked: np.ndarray) -> list[np.ndarray]:
+def predict(method: Method, inputs: Float[Tensor, "record *input"], protocol: SiteProtocol, draw: int, k: int,
+            *asked: np.ndarray) -> list[np.ndarray]:
     """Class probabilities (record, class) of each list of records in `asked`: one task, so that nothing passes between draws."""
     way = len(protocol.classes)
     support = inputs[torch.from_numpy(protocol.support(draw, k)).to(inputs.device)]
@@ -129,7 +130,8 @@ def plan(candidate: Candidate, protocol: SiteProtocol) -> Iterator[tuple[int, in
             yield k, draw
 
 
-def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *space"], methods: Iterator[Candidate]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def predictions(protocol: SiteProtocol, images: Float[Tensor, "record channel *space"],
+                methods: Iterator[Candidate]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The answers for the query set, and those for the labelled cases that a support left over.
 
     One row a method, seed, k, draw and record, with a probability a class, sorted by these; the second table has the position in the draw
@@ -189,7 +191,8 @@ def provenance(workspace: Workspace, protocol: SiteProtocol, cards: list[ModelCa
             "encoder": card.settings["encoder"], "settings": card.settings["learner"], "parameters": card.parameters, "runs": {},
             "trained_on": {site: {"patients": len(seen.patients), "records": seen.records} for site, seen in card.trained_on.items()}})
         entry["runs"][str(card.seed)] = {"best_step": card.best_step, "validation_accuracy": card.best_validation}
-    return {"role": protocol.role, "task": protocol.task, "classes": protocol.classes, "fewsite": version("fewsite"), "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
+    return {"role": protocol.role, "task": protocol.task, "classes": protocol.classes, "fewsite": version("fewsite"),
+            "versions": {name: version(name) for name in ("torch", "monai", "pydicom", "scikit-learn")},
             "params_sha256": digest(to_json(params.model_dump(mode="json", include={"adapt", "seed"})).encode()),
             "code_sha256": code_digest(),
             "data_sha256": digest((workspace.studies(protocol.site) / "records.parquet").read_bytes()),  # holds each record's pixel hash

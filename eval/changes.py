@@ -13,7 +13,10 @@ from eval.verdict import judge
 
 @dataclass(frozen=True)
 class Change:
-    """Two verdicts about one site, and the paired difference of their AUROC (after minus before); None where no class is shared by both query sets."""
+    """Two verdicts about one site, and the paired difference of their AUROC (after minus before).
+
+    No AUROC where the query sets do not share patients of every class.
+    """
 
     before: str
     after: str

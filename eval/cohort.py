@@ -44,7 +44,8 @@ def _flow(evidence: Evidence, reasons: list[dict[str, Any]]) -> pd.DataFrame:
             ("all rejected", "", "", "files", sum(reason["files"] for reason in reasons if reason["image"])),
             *(("label table", name, "", "images" if name in ("matched", "unlabelled_images") else "rows", count)
               for name, count in summary.get("labels", {}).items()),
-            *(("pictures of two patients", name, "", "patients" if name == "patients" else "pairs", count) for name, count in summary["duplicates"].items()),
+            *(("pictures of two patients", name, "", "patients" if name == "patients" else "pairs", count)
+              for name, count in summary["duplicates"].items()),
             *(("all converted", "", "", unit, summary[unit]) for unit in ("patients", "records"))]
     for step, by_class in [("converted", summary["classes"]), *sorted(evidence.task["splits"].items())]:
         for name, counts in by_class.items():

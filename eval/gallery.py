@@ -41,7 +41,9 @@ def gallery_section(evidence: Evidence) -> Section:
              "k": evidence.shots, "method": evidence.method, "features": bool(len(evidence.embeddings)),
              "volumes": evidence.studies.pixels.ndim == 5}
     columns = ["shown_as", "record", "true", "predicted", "probability", "beside", "similarity"]
-    return Section("gallery.html.j2", "Pictures", shown, {"gallery.csv": table.reindex(columns=columns), "gallery_counts.csv": counts.assign(errors_shown=[int((errors["true"] == name).sum()) for name in evidence.classes] + [len(errors)])})
+    errors_shown = [*(int((errors["true"] == name).sum()) for name in evidence.classes), len(errors)]
+    return Section("gallery.html.j2", "Pictures", shown, {"gallery.csv": table.reindex(columns=columns),
+                                                          "gallery_counts.csv": counts.assign(errors_shown=errors_shown)})
 
 
 def _counts(answers: pd.DataFrame, classes: list[str]) -> pd.DataFrame:

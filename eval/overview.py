@@ -67,15 +67,17 @@ def headline(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | int]]:
 
 def curves(found: dict[str, Results]) -> pd.DataFrame:
     """auroc_by_shots.csv: every site, method and k."""
-    rows = [results.performance[results.performance["metric"] == AUROC].assign(site=site, role=results.role) for site, results in sorted(found.items())]
+    rows = [results.performance[results.performance["metric"] == AUROC].assign(site=site, role=results.role)
+            for site, results in sorted(found.items())]
     return pd.concat(rows)[CURVE_COLUMNS] if rows else pd.DataFrame(columns=CURVE_COLUMNS)
 
 
 def verdicts(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """verdicts.csv: one row a site and criterion."""
-    table = [{**{name: row.get(name) for name in VERDICT_COLUMNS}, "labelled_cases_needed": row["needed"]["cases"] if row["needed"]["reached"] else None,
-              "criterion": found.name, "criterion_word": found.word, "bound": found.bound, "found": found.value, "low": found.low, "high": found.high,
-              "further": found.further} for row in rows for found in row["criteria"]]
+    table = [{**{name: row.get(name) for name in VERDICT_COLUMNS},
+              "labelled_cases_needed": row["needed"]["cases"] if row["needed"]["reached"] else None,
+              "criterion": found.name, "criterion_word": found.word, "bound": found.bound, "found": found.value, "low": found.low,
+              "high": found.high, "further": found.further} for row in rows for found in row["criteria"]]
     return pd.DataFrame(table, columns=VERDICT_COLUMNS)
 
 
@@ -97,8 +99,8 @@ def page(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) ->
     """The page of all hospitals."""
     figure = forest_figure(pd.DataFrame(rows), params.report.accept.auroc, _alt(rows)) if rows else None
     return render("overview.html.j2", rows=rows, lacking=lacking, roles=params.sites, report=params.report, figure=figure,
-                  counts=_counts(rows, lacking, params), few_patients=FEW_PATIENTS, confidence=params.adapt.confidence, criteria=asked(params.report.accept),
-                  shots=sorted({k for row in rows for k in row["curve"]}))
+                  counts=_counts(rows, lacking, params), few_patients=FEW_PATIENTS, confidence=params.adapt.confidence,
+                  criteria=asked(params.report.accept), shots=sorted({k for row in rows for k in row["curve"]}))
 
 
 def _counts(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) -> dict[str, int]:

@@ -16,7 +16,7 @@ COLUMNS = ["method", "other", "k", "other_k", "difference", "patient_low", "pati
 
 
 @dataclass(frozen=True)
-class Measured:
+class Areas:
     """AUROC of one method at one k: in each draw, and in each resample of the patients."""
 
     by_draw: np.ndarray
@@ -27,7 +27,8 @@ def paired_section(evidence: Evidence) -> Section:
     """Differences of AUROC at every k; p values corrected over the values of k (Holm 1979), one family for each other method."""
     table = differences(evidence)
     others = [method for method in evidence.methods if method in set(table["other"])]
-    shown = {"method": evidence.method, "others": others, "shots": sorted({int(k) for k in table["k"]}), "confidence": evidence.params.adapt.confidence,
+    shown = {"method": evidence.method, "others": others, "shots": sorted({int(k) for k in table["k"]}),
+             "confidence": evidence.params.adapt.confidence,
              "cells": {(row["other"], row["k"]): row for row in table.to_dict("records")}, "source_only": SOURCE_ONLY,
              "patients": len(set(evidence.query.patients)), "records": len(evidence.query.records)}
     return Section("paired.html.j2", "Against the other methods", shown, {"paired.csv": table})
@@ -37,7 +38,7 @@ def differences(evidence: Evidence) -> pd.DataFrame:
     """One row another method and k: the verdict's method minus the other. The source model, which has k = 0 alone, is held against every k."""
     query, every = evidence.answers
     answers = {(found.method, found.k): found for found in every}
-    measured = {key: Measured(*auroc_of(found, query, evidence.bootstrap.weights)) for key, found in answers.items()}
+    measured = {key: Areas(*auroc_of(found, query, evidence.bootstrap.weights)) for key, found in answers.items()}
     counts = {"patients": len(np.unique(query.patients)), "records": len(query.records)}
     rows = []
     for other in evidence.methods:
@@ -55,11 +56,11 @@ def difference(evidence: Evidence, other: str) -> dict[str, float]:
     """The verdict's method at the verdict's k minus another one there; the source model is at k = 0."""
     query, every = evidence.answers
     asked = [(evidence.method, evidence.shots), (other, 0 if other == SOURCE_ONLY else evidence.shots)]
-    return _difference(evidence, *(Measured(*auroc_of(found, query, evidence.bootstrap.weights)) for key in asked for found in every
+    return _difference(evidence, *(Areas(*auroc_of(found, query, evidence.bootstrap.weights)) for key in asked for found in every
                                    if (found.method, found.k) == key))
 
 
-def _difference(evidence: Evidence, one: Measured, other: Measured) -> dict[str, float]:
+def _difference(evidence: Evidence, one: Areas, other: Areas) -> dict[str, float]:
     value, resampled = float(one.by_draw.mean() - other.by_draw.mean()), one.resampled - other.resampled
     low, high = evidence.bootstrap.interval(value, resampled, -1.0, 1.0)
     draws_low, draws_high = percentile_interval(one.by_draw - other.by_draw, evidence.params.adapt.confidence)

@@ -41,7 +41,8 @@ def main(site: str, role: Role) -> None:
     report = report_text(report_of(evidence, verdict, sections[0].shown["cautions"], sections))
     review = review_section(reviews, digest(report.encode()), site)
     with whole_folder(workspace.report(site)) as folder:
-        (folder / "index.html").write_text(render("report.html.j2", evidence=evidence, sections=[*sections[:1], review, *sections[1:]]), encoding="utf-8")
+        page = render("report.html.j2", evidence=evidence, sections=[*sections[:1], review, *sections[1:]])
+        (folder / "index.html").write_text(page, encoding="utf-8")
         (folder / REPORT).write_text(report)
         for section in sections:
             write_tables(section.tables, folder)

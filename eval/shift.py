@@ -41,7 +41,8 @@ def shift_section(evidence: Evidence) -> Section:
         distances = measure(evidence.site, patient_features(evidence.cohort, evidence.embeddings), found, evidence.classes, evidence.params.seed)
     if distances is not None:
         figure = distance_figure(distances.sites, distances.null, FAR, _alt(distances))
-        tables |= {"shift.csv": distances.sites, "shift_by_class.csv": distances.by_class, "shift_null.csv": pd.DataFrame({"distance": distances.null})}
+        tables |= {"shift.csv": distances.sites, "shift_by_class.csv": distances.by_class,
+                   "shift_null.csv": pd.DataFrame({"distance": distances.null})}
     elif missing is None:
         missing = (f"No class has {FEWEST} query patients here and {2 * FEWEST} at the source sites, so the distance of the images is not measured: "
                    "label more patients.")
@@ -96,8 +97,9 @@ def measure(site: str, here: pd.DataFrame, sources: dict[str, pd.DataFrame], cla
     by_class = own.assign(null_high=np.quantile(nulls, FAR, axis=1), p=[chance(at, of) for at, of in zip(own["distance"], nulls, strict=True)])
     sites = pd.DataFrame([{
         "site": name, "distance": part["distance"].mean(), "patients": _patients(everybody, [name], part["label"]),
-        "other_patients": _patients(everybody, [other for other in sources if other != name], part["label"]), "classes": len(part), "splits": len(null),
-        "left_out": name != site, "null_high": np.quantile(null, FAR), "p": chance(part["distance"].mean(), null) if name == site else np.nan}
+        "other_patients": _patients(everybody, [other for other in sources if other != name], part["label"]),
+        "classes": len(part), "splits": len(null), "left_out": name != site, "null_high": np.quantile(null, FAR),
+        "p": chance(part["distance"].mean(), null) if name == site else np.nan}
         for name, part in table.groupby("site", sort=False)])
     return Distances(sites.round(DIGITS), by_class.round(DIGITS), null.round(DIGITS))
 

@@ -26,9 +26,9 @@ class Bootstrap:
 
         Bounded ([0, 1] a share or AUROC, [-1, 1] a difference of two): Wilson's (1927) score interval with as many patients as the bootstrap's
         variance amounts to, so it has a width at a bound too. `of`: (record,) bool, the records that the statistic is a share of
-        (sensitivity: the positives; PPV: those called positive), else it rests on every class. Unbounded ([-inf, inf], a slope): normal, with the spread of the resamples' central 68 %, which a
-        few nearly separated ones cannot stretch. Resamples without a value (NaN) are left out; no value, or none in half of the resamples,
-        gives (nan, nan).
+        (sensitivity: the positives; PPV: those called positive), else it rests on every class. Unbounded ([-inf, inf], a slope): normal, with
+        the spread of the resamples' central 68 %, which a few nearly separated ones cannot stretch. Resamples without a value (NaN) are left
+        out; no value, or none in half of the resamples, gives (nan, nan).
         """
         z = stats.norm.ppf((1 + self.confidence) / 2)
         if not np.isinf([low, high]).any():

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
-from eval.acceptance import Criterion, Word, auroc, criteria, overall
+from eval.acceptance import Criterion, Word, criteria, overall
 from eval.evidence import Evidence
 from eval.needed import needed
 from eval.page import Section
@@ -14,6 +14,7 @@ from eval.results import SOURCE_ONLY, Results
 
 FEW_PATIENTS = 50  # query patients under which intervals are not known to hold: docs/statistics.md
 FEW_IN_CLASS = 10  # the same, of one class
+COMPARED = ["method", "other", "difference", "patient_low", "patient_high", "draws_low", "draws_high", "p", "draws"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,10 @@ class Verdict:
 def judge(results: Results) -> Verdict:
     """Hold the site's results against every criterion."""
     found = criteria(results)
-    table = results.performance
-    row = table.set_index(["method", "k", "metric"]).loc[(results.method, results.shots, AUROC)]
+    row = results.performance.set_index(["method", "k", "metric"]).loc[(results.method, results.shots, AUROC)]
     spread = [float(row[end]) if pd.notna(row[end]) else None for end in ("draws_low", "draws_high")]
-    measured = auroc(results)
-    return Verdict(overall(found), found, results.method, results.shots, results.params.report.accept.auroc, measured.value, measured.low,
-                   measured.high, *spread, int(row["draws"]), int(row["patients"]), int(row["records"]))
+    return Verdict(overall(found), found, results.method, results.shots, results.params.report.accept.auroc, float(row["value"]),
+                   float(row["patient_low"]), float(row["patient_high"]), *spread, int(row["draws"]), int(row["patients"]), int(row["records"]))
 
 
 def verdict_section(evidence: Evidence) -> Section:
@@ -62,6 +61,10 @@ def verdict_section(evidence: Evidence) -> Section:
     rivals, source = _rivals(evidence, verdict), _source_model(evidence, verdict)
     beside = [row["method"] for row in (rivals[:1] + ([source] if source else []))]
     paired = {other: difference(evidence, other) for other in beside}
+    numbers = {**vars(verdict), "seeds": evidence.verdict_answers.probabilities.shape[0], "classes": len(evidence.classes),
+               "asked_k": evidence.params.report.shots, "labelled": verdict.k * len(evidence.classes), "needed_k": cases["k"],
+               "needed_cases": cases["cases"], "needed_up_to": cases["up_to"]}
+    compared = pd.DataFrame([{"method": verdict.method, "other": other, **found} for other, found in paired.items()], columns=COMPARED)
     return Section("verdict.html.j2", "Verdict", {
         "verdict": verdict, "few": verdict.few, "classes": len(evidence.classes), "confidence": evidence.params.adapt.confidence, "needed": cases,
         "asked": evidence.params.report.shots, "gaps": [gap for gap in evidence.task["infeasible"]
@@ -71,11 +74,7 @@ def verdict_section(evidence: Evidence) -> Section:
         {"criteria.csv": pd.DataFrame([asdict(criterion) for criterion in verdict.criteria]), "at_verdict.csv": at_verdict(evidence),
          **({"by_class.csv": pd.DataFrame(by_class)} if by_class else {}),
          "infeasible.csv": pd.DataFrame(evidence.task["infeasible"], columns=["k", "class", "patients"]),
-         "verdict.csv": pd.DataFrame([{**vars(verdict), "seeds": evidence.verdict_answers.probabilities.shape[0], "classes": len(evidence.classes),
-                                       "asked_k": evidence.params.report.shots, "labelled": verdict.k * len(evidence.classes),
-                                       "needed_k": cases["k"], "needed_cases": cases["cases"], "needed_up_to": cases["up_to"]}]).drop(columns="criteria"),
-         "beside_verdict.csv": pd.DataFrame([{"method": verdict.method, "other": other, **found} for other, found in paired.items()],
-                                            columns=["method", "other", "difference", "patient_low", "patient_high", "draws_low", "draws_high", "p", "draws"])})
+         "verdict.csv": pd.DataFrame([numbers]).drop(columns="criteria"), "beside_verdict.csv": compared})
 
 
 def at_verdict(results: Results) -> pd.DataFrame:

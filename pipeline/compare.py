@@ -74,7 +74,8 @@ def _settings(earlier: Workspace, revision: str) -> Params:
     try:
         return load_params(earlier)
     except Refusal as refusal:
-        raise Refusal(*(Problem(f"params.yaml of {revision}", problem.found, problem.need, "compare with a revision whose settings this version reads")
+        raise Refusal(*(Problem(f"params.yaml of {revision}", problem.found, problem.need,
+                                "compare with a revision whose settings this version reads")
                         for problem in refusal.problems)) from None
 
 

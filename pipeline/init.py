@@ -24,7 +24,7 @@ def init_workspace(workspace: Workspace) -> None:
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise Refusal(Problem(str(root), "a place that is not empty", "a new or empty folder", "choose another name"))
     (root / "sites").mkdir(parents=True)
-    shutil.copytree(CODE / "reviews", workspace.reviews, ignore=shutil.ignore_patterns("*.yaml"))  # there from the start: stage `report` depends on it
+    shutil.copytree(CODE / "reviews", workspace.reviews, ignore=shutil.ignore_patterns("*.yaml"))  # stage `report` depends on it
     code = os.path.relpath(CODE, root.resolve())
     write_whole(workspace.params_file, (CODE / "params.yaml").read_text(encoding="utf-8"))
     with edited(workspace) as content:

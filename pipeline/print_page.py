@@ -68,7 +68,8 @@ def _no_page(name: str, page: Path) -> Problem:
 def _no_browser() -> Problem:
     chosen = os.environ.get(CHOSEN)
     return Problem(f"{CHOSEN}={chosen}" if chosen else "fewsite print", "no such command" if chosen else "no browser",
-                   f"Chromium, Chrome or Edge ({', '.join(BROWSERS)})", f"install one, or set {CHOSEN} to the path of one; or print the page from any browser")
+                   f"Chromium, Chrome or Edge ({', '.join(BROWSERS)})",
+                   f"install one, or set {CHOSEN} to the path of one; or print the page from any browser")
 
 
 def _print(browser: str, page: Path, pdf: Path) -> None:

@@ -18,8 +18,11 @@ def review_site(workspace: Workspace, site: str, role: ReviewerRole, decision: D
     """Write the decision into reviews/SITE.yaml in place of an earlier one of this role. Raises Refusal where there is no report to decide on."""
     params, report = load_params(workspace), workspace.report(site) / REPORT
     text = " ".join(comment.split())
-    problems = [] if site in params.sites else [Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(params.sites) or '(there is none)'}", "correct the name")]
-    if site in params.sites and not report.is_file():
+    problems = []
+    if site not in params.sites:
+        problems.append(Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(params.sites) or '(there is none)'}",
+                                "correct the name"))
+    elif not report.is_file():
         problems.append(Problem(str(report), "no such file", "a report to decide on", f"dvc repro report@{site}"))
     if not 1 <= len(text) <= MOST_TEXT or not text.isprintable():
         problems.append(Problem("--comment", f"{len(text)} characters" if text.isprintable() else "characters that do not print",
