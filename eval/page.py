@@ -13,6 +13,8 @@ from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+MINUS = "\N{MINUS SIGN}"
+
 
 @dataclass(frozen=True)
 class Section:
@@ -54,11 +56,11 @@ def table_bytes(table: pd.DataFrame) -> bytes:
 
 
 def decimals(value: float) -> str:
-    return f"{value:.3f}" if pd.notna(value) else "not measured"
+    return f"{value:.3f}".replace("-", MINUS) if pd.notna(value) else "not measured"
 
 
 def signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}") if pd.notna(value) else "not measured"
+    return f"{value:+.3f}".replace("-", MINUS) if pd.notna(value) else "not measured"
 
 
 def p_value(value: float) -> str:
@@ -66,7 +68,7 @@ def p_value(value: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    return f"{low:.3f} to {high:.3f}" if pd.notna(low) and pd.notna(high) else "not measured"
+    return f"{decimals(low)} to {decimals(high)}" if pd.notna(low) and pd.notna(high) else "not measured"
 
 
 def percent(share: float) -> str:

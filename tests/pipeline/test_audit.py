@@ -213,6 +213,12 @@ def test_what_looks_like_an_identifier_is_found_though_no_export_holds_it(worksp
     assert f"results/target/west/notes.txt: looks like {kind}, 1" in said and text.split()[-1] not in said
 
 
+def test_a_reviewers_comment_is_searched_too(workspace, capsys):
+    workspace.reviews.mkdir()
+    workspace.review("west").write_text("reviews:\n- {comment: wrong for DOE^JANE}\n")
+    assert "reviews/west.yaml: looks like names with a caret, 1" in findings(workspace, capsys)
+
+
 def test_values_that_say_nothing_raise_no_alarm(workspace, capsys):
     """Class and site names, makers, digits of measurements, hashes, short numbers and fewsite's own words."""
     export = workspace.incoming("west")
