@@ -7,7 +7,7 @@ import pandas as pd
 
 from eval.answers import Answers, Query, read_answers
 from eval.metrics import auroc, balanced_accuracy, class_scores, scored_classes, weighted_auroc
-from eval.uncertainty import bootstrap, mean_half_width, percentile_interval
+from eval.uncertainty import against_rest, bootstrap, mean_half_width, percentile_interval
 
 AUROC = "auroc"  # two classes: binary; more: mean over classes of one against the rest
 BALANCED_ACCURACY = "balanced_accuracy"
@@ -31,8 +31,8 @@ def performance(predictions: pd.DataFrame, classes: list[str], resamples: int, c
     counts = {"patients": len(np.unique(query.patients)), "records": len(query.records)}
     rows = []
     for answers in every:
-        for metric, by_draw, resampled in _measured(answers, query, classes, drawn.weights):
-            patient_low, patient_high = drawn.interval(float(by_draw.mean()), resampled)
+        for metric, of, by_draw, resampled in _measured(answers, query, classes, drawn.weights):
+            patient_low, patient_high = drawn.interval(float(by_draw.mean()), resampled, of=of)
             draws_low, draws_high = percentile_interval(by_draw, confidence)
             rows.append({"method": answers.method, "k": answers.k, "metric": metric, "value": float(by_draw.mean()),
                          "patient_low": patient_low, "patient_high": patient_high,
@@ -41,17 +41,17 @@ def performance(predictions: pd.DataFrame, classes: list[str], resamples: int, c
 
 
 def _measured(answers: Answers, query: Query, classes: list[str],
-              weights: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Each metric's name, its value in each draw (mean over seeds), and in each resample (mean over draws and seeds)."""
+              weights: np.ndarray) -> Iterator[tuple[str, np.ndarray | None, np.ndarray, np.ndarray]]:
+    """Each metric's name, what it rests on, its value in each draw (mean over seeds), and in each resample (mean over draws and seeds)."""
     by_draw, resampled = _by_class(answers, query, weights)
-    yield AUROC, np.mean(by_draw, axis=0), np.mean(resampled, axis=0)
+    yield AUROC, None, np.mean(by_draw, axis=0), np.mean(resampled, axis=0)
     if len(classes) > 2:
-        for name, draws, resamples in zip(classes, by_draw, resampled, strict=True):
-            yield class_metric(name), draws, resamples
+        for label, name in enumerate(classes):
+            yield class_metric(name), against_rest(query.labels, [label]), by_draw[label], resampled[label]
 
     accuracy = accuracy_by_draw(answers, query)
     correct = _correct(answers, query).mean(axis=(0, 1))
-    yield BALANCED_ACCURACY, accuracy, balanced_accuracy(correct, query.labels, weights)
+    yield BALANCED_ACCURACY, None, accuracy, balanced_accuracy(correct, query.labels, weights)
 
 
 def auroc_of(answers: Answers, query: Query, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

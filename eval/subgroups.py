@@ -13,7 +13,7 @@ from eval.metrics import auroc, class_scores, scored_classes, weighted_auroc
 from eval.page import Section
 from eval.performance import AUROC, class_metric
 from eval.results import Results
-from eval.uncertainty import Bootstrap, bootstrap, percentile_interval
+from eval.uncertainty import Bootstrap, against_rest, bootstrap, percentile_interval
 
 ALL = "all"
 FEWEST = 10  # patients with a class and without it, for its AUROC to be measured
@@ -38,6 +38,7 @@ class Group:
     by_draw: np.ndarray  # (draw, class) mean over seeds
     resampled: np.ndarray  # (resample, class)
     bootstrap: Bootstrap
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,13 @@ def _gap(one: Group, other: Group) -> Gap | None:
     better, worse = (one, other) if value >= 0 else (other, one)
     resampled = (better.resampled - worse.resampled)[:, shared].mean(axis=1)
     fewer = min(one, other, key=lambda group: group.patients)
-    low, high = fewer.bootstrap.interval(abs(value), resampled, -1, 1)
+    low, high = fewer.bootstrap.interval(abs(value), resampled, -1, 1, _rests_on(fewer, shared))
     return Gap(one.kind, better.name, worse.name, abs(value), low, high, 1)
+
+
+def _rests_on(group: Group, measured: np.ndarray) -> np.ndarray:
+    """The images of each measured class and those of the others: a rare class that is not measured says nothing."""
+    return against_rest(group.bootstrap.labels, np.asarray(scored_classes(group.classes))[measured])
 
 
 def measure(results: Results) -> list[Group]:
@@ -135,7 +141,7 @@ def _group(kind: str, name: str, scores: np.ndarray, labels: np.ndarray, patient
         resampled.append(weighted_auroc(column.reshape(-1, len(labels)), positive, resamples.weights))
     draws = np.stack(by_draw, axis=1)
     return Group(kind, name, len(np.unique(patients)), len(labels), np.array(positives), np.array(negatives), draws.mean(axis=0), draws,
-                 np.stack(resampled, axis=1), resamples)
+                 np.stack(resampled, axis=1), resamples, classes)
 
 
 def _described(results: Results) -> pd.DataFrame:
@@ -179,7 +185,7 @@ def _row(group: Group, everybody: pd.Series, confidence: float) -> dict[str, Any
     if not enough.any():
         return {**row, **dict.fromkeys(("auroc", "patient_low", "patient_high", "draws_low", "draws_high", "all_auroc"), np.nan)}
     value, by_draw = float(group.value[enough].mean()), group.by_draw[:, enough].mean(axis=1)
-    low, high = group.bootstrap.interval(value, group.resampled[:, enough].mean(axis=1))
+    low, high = group.bootstrap.interval(value, group.resampled[:, enough].mean(axis=1), of=_rests_on(group, enough))
     draws_low, draws_high = percentile_interval(by_draw, confidence)
     return {**row, "auroc": value, "patient_low": low, "patient_high": high, "draws_low": draws_low, "draws_high": draws_high,
             "all_auroc": everybody[enough].mean()}

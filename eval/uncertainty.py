@@ -1,5 +1,6 @@
 """Two uncertainties, never merged: over patients (had others been tested), over draws (had other cases been labelled)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,8 @@ class Bootstrap:
 
         Bounded ([0, 1] a share or AUROC, [-1, 1] a difference of two): Wilson's (1927) score interval with as many patients as the bootstrap's
         variance amounts to, so it has a width at a bound too. `of`: (record,) bool, the records that the statistic is a share of
-        (sensitivity: the positives; PPV: those called positive), else it rests on every class. Unbounded ([-inf, inf], a slope): normal, with
+        (sensitivity: the positives; PPV: those called positive), or (group, record), those that it is a mean over shares of (AUROC of one
+        class: its images, and the others); else it rests on every class. Unbounded ([-inf, inf], a slope): normal, with
         the spread of the resamples' central 68 %, which a few nearly separated ones cannot stretch. Resamples without a value (NaN) are left
         out; no value, or none in half of the resamples, gives (nan, nan).
         """
@@ -75,9 +77,9 @@ class Bootstrap:
         return _wilson(value, tested, critical, low, high)
 
     def _tested(self, of: np.ndarray | None) -> np.ndarray:
-        """How many patients a statistic rests on: of each class, or together where it is a share `of` some records."""
+        """How many patients a statistic rests on: of each class, or of each group where it is a share `of` some records."""
         if of is not None:
-            return np.array([float(len(np.unique(self.patients[of])))])
+            return np.array([float(len(np.unique(self.patients[group]))) for group in np.atleast_2d(of)])
         pairs = np.unique(self.labels.astype(np.int64) * len(self.patients) + self.patients)
         return np.unique(pairs // len(self.patients), return_counts=True)[1].astype(float)
 
@@ -103,6 +105,12 @@ def bootstrap(patients: np.ndarray, labels: np.ndarray, resamples: int, confiden
         if len(members) > 1:
             drawn[:, members] = _bootknife(len(members), resamples, generator)
     return Bootstrap(drawn[:, patient_of], patient_of, labels, confidence)
+
+
+def against_rest(labels: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """What a mean AUROC of each of `classes` against the rest rests on: their images and the others, (group, record)."""
+    own = labels == np.asarray(classes)[:, None]
+    return np.concatenate([own, ~own])
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

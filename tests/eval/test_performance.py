@@ -129,3 +129,17 @@ def test_the_accuracy_of_few_shot_papers_is_the_mean_over_draws_with_students_in
     row = episode_accuracy(*read_answers(predictions, ["AP", "PA"]), 0.95).iloc[0]
     assert row["accuracy"] == pytest.approx(accuracy.mean()) and row["way"] == 2
     assert row["half_width"] == pytest.approx(3.182446 * accuracy.std(ddof=1) / 2, rel=1e-5)  # Student's t, 3 degrees of freedom
+
+
+def test_a_rare_class_does_not_widen_the_interval_of_another_one():
+    """One against the rest rests on its own patients and the others, however these are called."""
+    labels, generator = np.repeat(["a", "b", "c"], [60, 58, 2]), np.random.default_rng(0)
+    p = generator.dirichlet(np.ones(3), 120) + 0.7 * (labels[:, None] == np.array(["a", "b", "c"]))
+    rows = {"method": "m", "seed": 0, "k": 1, "draw": 0, "record": [f"{at:03}" for at in range(120)], "patient": [f"{at:03}" for at in range(120)]}
+    answers = pd.DataFrame({**rows, "label": labels, **dict(zip(("p_a", "p_b", "p_c"), (p / p.sum(axis=1, keepdims=True)).T, strict=True))})
+    two = answers.assign(label=np.where(labels == "a", "a", "rest"), p_rest=answers["p_b"] + answers["p_c"])
+    of_three = performance(answers, ["a", "b", "c"], 300, 0.95, 0).set_index("metric").loc["auroc:a"]
+    of_two = performance(two, ["a", "rest"], 300, 0.95, 0).set_index("metric").loc["auroc"]
+    assert of_three["value"] == pytest.approx(of_two["value"])
+    widths = [row["patient_high"] - row["patient_low"] for row in (of_three, of_two)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.15)
