@@ -164,5 +164,5 @@ def in_words(found: Criterion) -> str:
         value = "not measured"
     else:
         value = f"{found.value:.3g}" if found.low is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
-    more = f"; about {found.further:,} further patients would settle it" if found.further else ""
+    more = f"; about {found.further:,} further query patients would settle it" if found.further else ""
     return f"{found.asks}: {found.word}; {value}, {found.patients:,} query patients; {found.reason}{more}"

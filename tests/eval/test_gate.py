@@ -32,7 +32,7 @@ def test_the_exit_status_is_the_verdict(workspace, away, status, word):
     code, said, _ = gate(workspace, auroc=auroc)
     assert code == status and said.startswith(f"westside: {word} (prototypical with 5 labelled patients a class)")
     assert f"- AUROC of at least {auroc:g}: {word}; 0." in said
-    assert ("further patients would settle it" in said) == (word == "cannot tell")
+    assert ("further query patients would settle it" in said) == (word == "cannot tell")
 
 
 def test_every_criterion_is_listed_with_its_own_word(workspace):
