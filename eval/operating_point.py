@@ -16,6 +16,7 @@ from eval.page import Section
 from eval.results import Results
 
 ROUNDING = 1e-9  # a share of exactly the sensitivity asked for counts as reaching it
+DIGITS = 9  # of a Youden index: sums in another order make no other choice
 MEASURES = ("sensitivity", "specificity", "ppv", "npv")
 
 
@@ -80,17 +81,24 @@ def source_answers(results: Results) -> dict[str, tuple[Query, Answers]]:
     return found
 
 
-def threshold(scores: Sequence[np.ndarray], sensitivity: float) -> float:
-    """The highest score at or above which lies at least this share of the positives' scores, where each array, a site's, weighs the same."""
-    order = np.argsort(-np.concatenate(scores), kind="stable")
-    weights = np.concatenate([np.full(len(of_site), 1 / len(of_site) / len(scores)) for of_site in scores])[order]
-    return float(np.concatenate(scores)[order][np.argmax(weights.cumsum() >= sensitivity - ROUNDING)])
+def threshold(positives: Sequence[np.ndarray], negatives: Sequence[np.ndarray], sensitivity: float) -> float:
+    """Of the scores that find at least this share of the positives that with the highest Youden index (1950), of equals the lowest.
+
+    Each array is a site's, and each site weighs the same. Where the sources' classes lie far apart many scores find enough; the highest of them
+    would give sensitivity away for nothing.
+    """
+    candidates = np.unique(np.concatenate(positives))
+    found, alarms = (np.mean([1 - np.searchsorted(np.sort(of_site), candidates) / len(of_site) for of_site in sites], axis=0)
+                     for sites in (positives, negatives))
+    enough = found >= sensitivity - ROUNDING
+    return float(candidates[enough][np.argmax((found - alarms)[enough].round(DIGITS))])
 
 
 def _point(results: Results, sources: dict[str, tuple[Query, Answers]], score: int, label: int) -> OperatingPoint:
     asked = {site: (class_scores(answers.probabilities)[..., score], query.labels == label, query.patients)
              for site, (query, answers) in sources.items()}
-    least = threshold([scores[..., positive].ravel() for scores, positive, _ in asked.values()], results.params.report.operating_sensitivity)
+    least = threshold([scores[..., positive].ravel() for scores, positive, _ in asked.values()],
+                      [scores[..., ~positive].ravel() for scores, positive, _ in asked.values()], results.params.report.operating_sensitivity)
     called = class_scores(results.verdict_answers.probabilities)[..., score] >= least  # (seed, draw, record)
     positive, patients = results.query.labels == label, results.query.patients
     right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()

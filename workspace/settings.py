@@ -404,7 +404,7 @@ class Report(Strict):
     method: str  # what the verdict speaks of: named before the run, never chosen on a target's query set
     shots: Count = 5  # k of the verdict, the confusion matrix and the gallery
     accept: Accept = Accept()
-    operating_sensitivity: Fraction = 0.9  # the share of positive images that the threshold found on the source sites; it is then kept at every site
+    operating_sensitivity: Fraction = 0.9  # the share of positive images that a threshold must find on the source sites; of these the one that parts them best is kept at every site
 
 
 class PhantomHospital(Strict):
