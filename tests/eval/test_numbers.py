@@ -168,15 +168,16 @@ def test_the_verdicts_interval_is_that_of_resamples_counted_one_by_one(westside)
 def test_the_operating_point_is_found_again_by_trying_every_score_of_the_sources(westside, workspace):
     sources = {name: pd.read_parquet(workspace.results("source", name) / "predictions.parquet").query("method == 'prototypical' and k == 5")
                for name in ("northgate", "eastgate")}
+
     def share(label: str, score: float) -> float:
         return np.mean([(rows.loc[rows["label"] == label, "p_PA"] >= score).mean() for rows in sources.values()])
 
     scores = [score for score in sorted(set(np.concatenate([rows["p_PA"] for rows in sources.values()]))) if share("PA", score) >= 0.9 - 1e-9]
-    reached = [max(scores, key=lambda score: round(share("PA", score) - share("AP", score), 9))]
+    least = max(scores, key=lambda score: round(share("PA", score) - share("AP", score), 9))
     truth = (westside.query["label"] == "PA").to_numpy()
     counts = westside.table("operating_counts.csv").iloc[0]
-    assert counts["threshold"] == pytest.approx(max(reached), abs=1e-6)
-    called = [run >= max(reached) for run in runs(westside)]
+    assert counts["threshold"] == pytest.approx(least, abs=1e-6)
+    called = [run >= least for run in runs(westside)]
     expected = {"sensitivity": [(of & truth).sum() / truth.sum() for of in called], "specificity": [(~of & ~truth).sum() / (~truth).sum() for of in called],
                 "ppv": [(of & truth).sum() / of.sum() for of in called], "npv": [(~of & ~truth).sum() / (~of).sum() for of in called]}
     table = westside.table("operating_point.csv").set_index("measure")["value"]
