@@ -126,7 +126,7 @@ def shots(results: Results, most: int, target: float) -> Criterion:
     best = within.loc[within["value"].idxmax()]
     settled = judged("auroc", target, Measured(best["value"], best["patient_low"], best["patient_high"], patients), at_least=True)
     return Criterion("shots", asks, most, None, None, None, patients, "cannot tell",
-                     f"up to k = {most} the intervals hold the AUROC", settled.further)
+                     f"no k up to {most} reaches the AUROC for good, nor do all intervals there lie below it", settled.further)
 
 
 def sensitivity(results: Results) -> Measured:

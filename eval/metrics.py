@@ -219,6 +219,8 @@ def calibration_error(probability: np.ndarray, positive: np.ndarray, weights: np
     small, median, large = np.maximum.accumulate(found).T
     observed = float(_mean_error(gaps)[0])
     value, low, high = (observed * float(np.interp(observed, errors, MULTIPLES)) for errors in (median, large, small))
+    if observed < small[0]:  # smaller than chance alone gives: no multiple fits, and an error as large as chance's could not have been seen
+        high = float(median[0])
     return CalibrationError(observed, value, low, high)
 
 

@@ -72,8 +72,8 @@ def test_what_was_not_measured_cannot_be_told_and_says_why():
 @pytest.mark.parametrize(("most", "patient_low", "patient_high", "word", "says"), [
     (5, [0.5, 0.6, 0.9, 0.9], [0.7, 0.8, 0.99, 0.99], "met", "reached from k = 5 on"),
     (2, [0.5, 0.6, 0.9, 0.9], [0.7, 0.8, 0.99, 0.99], "not met", "at every k up to 2 the whole interval is below"),
-    (2, [0.5, 0.6, 0.9, 0.9], [0.7, 0.88, 0.99, 0.99], "cannot tell", "up to k = 2 the intervals hold the AUROC"),
-    (5, [0.5, 0.6, 0.9, 0.7], [0.7, 0.88, 0.99, 0.99], "cannot tell", "up to k = 5 the intervals hold the AUROC")])
+    (2, [0.5, 0.6, 0.9, 0.9], [0.7, 0.88, 0.99, 0.99], "cannot tell", "no k up to 2 reaches the AUROC for good, nor do all intervals there lie below it"),
+    (5, [0.5, 0.6, 0.9, 0.7], [0.7, 0.88, 0.99, 0.99], "cannot tell", "no k up to 5 reaches the AUROC for good")])
 def test_labelled_patients_are_counted_up_to_the_smallest_k_that_reaches_the_auroc_for_good(make_workspace, hospital, most, patient_low, patient_high, word, says):
     workspace = make_workspace({"westside": hospital(patients=(20, 20), draws=2, methods=("prototypical",))})
     results = read_results(workspace, accepting(load_params(workspace), auroc=0.85, shots=most), "westside", "target")

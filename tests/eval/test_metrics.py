@@ -219,3 +219,12 @@ def test_a_calibration_error_of_chance_alone_is_near_nought_and_one_that_is_real
     assert all(error.low <= error.value <= error.high for error in by_chance + real)
     assert np.mean([error.low == 0 for error in by_chance]) >= 0.9
     assert np.mean([error.low <= 0.2 <= error.high for error in real]) >= 0.9
+
+
+def test_an_error_that_is_smaller_than_chance_gives_is_not_called_none():
+    """Shares that agree with the answers bin by bin, better than right answers would by luck."""
+    probability = np.repeat([0.25, 0.75], 40)
+    positive = np.concatenate([np.tile([1, 0, 0, 0], 10), np.tile([1, 1, 1, 0], 10)]).astype(bool)
+    drawn = bootstrap(np.arange(80), positive.astype(int), 400, 0.95, seed=0).weights
+    found = calibration_error(probability[None], positive, drawn, 0.95)
+    assert found.observed < 1e-9 and (found.value, found.low) == (0, 0) and 0.02 < found.high < 0.2
