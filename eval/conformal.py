@@ -66,16 +66,25 @@ def prediction_sets(results: Results, held_out: HeldOut, level: float) -> Sets:
 def selective_risk(confidence: np.ndarray, wrong: np.ndarray, weights: np.ndarray, answered: Sequence[float] = ANSWERED) -> np.ndarray:
     """Error rates among the most confident shares, and last the area under the risk-coverage curve (El-Yaniv and Wiener 2010).
 
-    (record,), (record,), (resample, record) -> (share and 1, resample). Equally confident images are answered in the order given.
-    Whole weights in float32 sum to whole numbers under 2**24, so nothing but the quotients is rounded.
+    (record,), (record,), (resample, record) -> (share and 1, resample). Equally confident images share their errors, as in random order.
+    Whole weights in float32 sum to whole numbers under 2**24, so nothing but the quotients and such shares is rounded.
     """
     order = np.argsort(-confidence, kind="stable")
     drawn = weights[:, order]
-    images, errors = drawn.cumsum(axis=1), (drawn * wrong[order]).cumsum(axis=1)
+    images, errors = drawn.cumsum(axis=1), _shared(confidence[order], drawn, drawn * wrong[order]).cumsum(axis=1)
     risk = errors / np.maximum(images, 1)  # where nothing is drawn yet, nothing is wrong yet
     asked = [np.ceil(part * images[:, -1:].astype(np.float64) - ROUNDING).astype(images.dtype) for part in answered]
     last = [(images < number).sum(axis=1, keepdims=True) for number in asked]
     return np.stack([*(np.take_along_axis(risk, at, axis=1)[:, 0] for at in last), np.einsum("rn,rn->r", drawn, risk) / images[:, -1]])
+
+
+def _shared(confidence: np.ndarray, drawn: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """(resample, record) errors with those of equally confident neighbours spread evenly over what is drawn of them."""
+    first = np.flatnonzero(np.diff(confidence, prepend=np.inf))
+    if len(first) == len(confidence):
+        return errors
+    share = np.add.reduceat(errors, first, axis=1) / np.maximum(np.add.reduceat(drawn, first, axis=1), 1)
+    return drawn * np.repeat(share, np.diff(first, append=len(confidence)), axis=1)
 
 
 def abstaining(results: Results) -> list[Estimate]:

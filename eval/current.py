@@ -19,5 +19,8 @@ def is_current(workspace: Workspace, site: str, role: Role) -> bool:
     needed = [made, workspace.studies(site) / "summary.json", workspace.tasks(role, site) / "task.json"]
     if not all(file.is_file() for file in needed):
         return False
-    provenance = json.loads(made.read_text())
+    try:
+        provenance = json.loads(made.read_text())
+    except ValueError:  # cut short
+        return False
     return provenance["role"] == role and provenance["tasks_sha256"] == tasks_digest(workspace, site, role)

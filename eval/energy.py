@@ -16,6 +16,7 @@ def coefficient(distances: np.ndarray, first: np.ndarray) -> np.ndarray:
 
     distances: (patient, patient); first: (split, patient), true for one group and false for the other -> (split,). 0: alike; 1: apart.
     A patient is not paired with itself, so that E is unbiased and small groups look no farther apart than large ones: alike ones may fall below 0.
+    Where all are the same it is 0.
     """
     one = first.astype(distances.dtype)
     other = 1 - one
@@ -23,7 +24,7 @@ def coefficient(distances: np.ndarray, first: np.ndarray) -> np.ndarray:
     n, m = one.sum(axis=1), other.sum(axis=1)
     across = (to_one * other).sum(axis=1) / (n * m)
     within = (to_one * one).sum(axis=1) / (n * (n - 1)) + (to_other * other).sum(axis=1) / (m * (m - 1))
-    return (2 * across - within) / (2 * across)
+    return np.divide(2 * across - within, 2 * across, out=np.zeros_like(across), where=across > 0)
 
 
 def random_splits(patients: int, first: int, splits: int, generator: np.random.Generator) -> np.ndarray:

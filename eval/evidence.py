@@ -1,13 +1,13 @@
 """Everything that a site's page is drawn from, read once: its results, and the studies and tasks behind them."""
 
-import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from data_prep.records import Studies, read_studies
-from eval.results import Results, missing, read_results
+from eval.results import Results, missing, read_json, read_results, whole
 from workspace.errors import refuse_if, together
 from workspace.paths import Workspace
 from workspace.settings import Role, load_params
@@ -30,7 +30,11 @@ def read_evidence(workspace: Workspace, site: str, role: Role) -> Evidence:
     needed = {f"convert@{site}": [studies / name for name in ("pixels.npy", "records.parquet", "rejects.csv", "summary.json")],
               f"tasks@{site}": [tasks / name for name in ("task.json", "draws.parquet")]}
     results, _ = together(lambda: read_results(workspace, load_params(workspace), site, role), lambda: refuse_if(missing(needed)))
-    return Evidence(**vars(results), task=json.loads((tasks / "task.json").read_text()),
-                    summary=json.loads((studies / "summary.json").read_text()),
-                    rejects=pd.read_csv(studies / "rejects.csv", dtype=str, keep_default_na=False), studies=read_studies(studies),
-                    draws=pd.read_parquet(tasks / "draws.parquet"))
+    convert, split = f"convert@{site}", f"tasks@{site}"
+    return Evidence(**vars(results), task=whole(tasks / "task.json", read_json, split), summary=whole(studies / "summary.json", read_json, convert),
+                    rejects=whole(studies / "rejects.csv", _read_rejects, convert), studies=whole(studies, read_studies, convert),
+                    draws=whole(tasks / "draws.parquet", pd.read_parquet, split))
+
+
+def _read_rejects(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -197,7 +197,7 @@ def _inline(figure: Figure, alt: str) -> Markup:
     drawn = stream.getvalue()
     drawn = drawn[drawn.index("<svg"):]
     drawn = re.sub(rf"""<g id=(["']){MARK}(.*?)\1>""", r"<g><title>\2</title>", drawn)
-    drawn = re.sub(r'<g id="[^"]*">', "<g>", drawn)  # several figures on a page would repeat these ids
+    drawn = re.sub(r'<g id="[^"]*"(/?)>', r"<g\1>", drawn)  # several figures on a page would repeat these ids
     opening, rest = drawn.split(">", 1)
     opening = re.sub(r' (width|height|xmlns|xmlns:xlink)="[^"]*"', "", opening)  # HTML knows the names; CSS sets the size
     return Markup(f'{opening} role="img" aria-label="{escape(alt)}">{rest}')

@@ -28,8 +28,8 @@ VERDICT_COLUMNS = ["site", "role", "word", "method", "k", "value", "patient_low"
 WORDS = ("met", "not met", "cannot tell")
 
 
-def read_sites(workspace: Workspace, params: Params) -> tuple[dict[str, Results], dict[str, str]]:
-    """The results of the sites in params.yaml, and what to do about each site that has none.
+def read_sites(workspace: Workspace, params: Params) -> tuple[dict[str, tuple[Results, dict[str, Any]]], dict[str, str]]:
+    """The results of the sites in params.yaml with their summary, and what to do about each site that has none.
 
     Only those names are read: DVC leaves the results of a site that was taken out on disk.
     """
@@ -37,7 +37,8 @@ def read_sites(workspace: Workspace, params: Params) -> tuple[dict[str, Results]
     for site, role in sorted(params.sites.items()):
         try:
             if is_current(workspace, site, role):
-                found[site] = read_results(workspace, params, site, role)
+                results = read_results(workspace, params, site, role)
+                found[site] = (results, summarise(results))
             else:
                 lacking[site] = f"run dvc repro adapt@{site} and mend what it names"
         except Refusal as refusal:
@@ -85,12 +86,12 @@ def main() -> None:
     workspace = Workspace()
     params = load_params(workspace)
     found, lacking = read_sites(workspace, params)
-    rows = [summarise(results) for results in found.values()]
+    rows = [row for _, row in found.values()]
     rows.sort(key=lambda row: (row["role"] != "target", row["value"], row["site"]))  # targets first, worst first
     write_whole(workspace.reports / "index.html", page(rows, lacking, params))
     write_whole(workspace.reports / "summary.json", to_json(headline(rows)))
     write_whole(workspace.reports / "auroc_by_shots.csv",
-                curves(found).to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+                curves({site: results for site, (results, _) in found.items()}).to_csv(index=False, lineterminator="\n", float_format="%.6f"))
     write_whole(workspace.reports / "verdicts.csv", table_bytes(verdicts(rows)))
     say(f"overview: {len(rows)} sites, {len(lacking)} without a result; see {workspace.reports}/index.html")
 

@@ -1,6 +1,7 @@
 """What was measured at one site, and the source sites it is compared with: all that a verdict needs, and nothing of data/."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,14 +91,17 @@ def read_results(workspace: Workspace, params: Params, site: str, role: Role) ->
     """Read what stage `adapt` wrote for `site` and for its sources. Raises Refusal naming every file that is missing."""
     folder = workspace.results(role, site)
     refuse_if(missing({f"adapt@{site}": [folder / name for name in RESULTS]}))
-    provenance = json.loads((folder / "provenance.json").read_text())
+    stage = f"adapt@{site}"
+    provenance = whole(folder / "provenance.json", read_json, stage)
+    predictions, held_out, cohort = (whole(folder / f"{name}.parquet", pd.read_parquet, stage) for name in ("predictions", "held_out", "cohort"))
     results = Results(
-        site, role, params, provenance, pd.read_parquet(folder / "predictions.parquet"), pd.read_parquet(folder / "held_out.parquet"),
-        pd.read_parquet(folder / "cohort.parquet"), _embeddings(folder), read_performance(folder / "performance.csv"),
+        site, role, params, provenance, predictions, held_out, cohort, _embeddings(folder, site), whole(folder / "performance.csv", read_performance, stage),
         read_sources(workspace, site, provenance["task"], provenance["classes"]))
     if results.method not in set(results.performance["method"]):
-        raise Refusal(Problem("params.yaml report.method", results.method, f"one of {', '.join(results.methods)}",
-                              "add it to adapt.methods, or name another before looking at any target"))
+        raise Refusal(Problem(f"results of {site}", f"no answers of {results.method}, which params.yaml report.method names",
+                              f"its answers; there are those of {', '.join(results.methods) or 'no method'}",
+                              f"dvc repro {stage}; where it cannot run here (no source site with the task, or too few patients to draw from) name another "
+                              "before looking at any target"))
     return results
 
 
@@ -109,12 +113,33 @@ def read_sources(workspace: Workspace, site: str, task: str, classes: list[str])
     split = json.loads((workspace.meta_split / SITES).read_text())["sites"] if (workspace.meta_split / SITES).is_file() else {}
     names = [name for name, known in sorted(split.items()) if name != site and known["task"] == task and set(known["classes"]) == set(classes)]
     refuse_if(missing({f"adapt@{name}": [workspace.results("source", name) / file for file in RESULTS] for name in names}))
-    return {name: SourceSite(pd.read_parquet(folder / "cohort.parquet"), _embeddings(folder), pd.read_parquet(folder / "predictions.parquet"))
+    return {name: SourceSite(whole(folder / "cohort.parquet", pd.read_parquet, f"adapt@{name}"), _embeddings(folder, name),
+                             whole(folder / "predictions.parquet", pd.read_parquet, f"adapt@{name}"))
             for name in names for folder in [workspace.results("source", name)]}
 
 
-def _embeddings(results: Path) -> np.ndarray:
-    return np.load(results / "embeddings.npy", allow_pickle=False)
+def _embeddings(results: Path, site: str) -> np.ndarray:
+    found = whole(results / "embeddings.npy", read_features, f"adapt@{site}")
+    if not np.isfinite(found).all():
+        raise Refusal(Problem(str(results / "embeddings.npy"), "a feature that is no number", "finite features of the supervised source model",
+                              f"look for a diverged learner in runs/supervised, then dvc repro adapt@{site}"))
+    return found
+
+
+def read_features(path: Path) -> np.ndarray:
+    return np.load(path, allow_pickle=False)
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def whole(path: Path, read: Callable[[Path], Any], stage: str) -> Any:
+    """What `read` makes of a file. Raises Refusal where the file is cut short, as a full disk or a broken copy leaves it."""
+    try:
+        return read(path)
+    except (ValueError, EOFError) as error:  # of JSON, CSV, Parquet and NumPy alike
+        raise Refusal(Problem(str(path), "a file that is cut short or broken", f"what stage {stage} writes", f"dvc repro -f {stage}")) from error
 
 
 def read_performance(path: Path) -> pd.DataFrame:

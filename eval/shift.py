@@ -59,9 +59,15 @@ def _missing(evidence: Evidence) -> str | None:
     if not evidence.sources:
         return (f"No other source site has the task {plain(evidence.task['task'])} with these classes, so there is nothing to compare with. "
                 "Add one with fewsite add sites/NAME.yaml --source.")
-    if not len(evidence.embeddings) or not all(len(source.embeddings) for source in evidence.sources.values()):
+    theirs = [source.embeddings for source in evidence.sources.values()]
+    if not all(map(len, [evidence.embeddings, *theirs])):
         return ("The distance of the images is not measured, since it needs the features of the supervised source model: add supervised to "
                 "train.learners in params.yaml, then dvc repro.")
+    if any(features.shape[1:] != evidence.embeddings.shape[1:] for features in theirs):
+        return "The distance of the images is not measured, since the features here and at the source sites come from different source models: run dvc repro."
+    if not np.ptp(np.concatenate(theirs), axis=0).any():
+        return ("The distance of the images is not measured, since the supervised source model gives all images of the source sites the same features: "
+                "look at its training in runs/supervised, then dvc repro.")
     return None
 
 

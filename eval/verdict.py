@@ -7,7 +7,7 @@ import pandas as pd
 from eval.acceptance import Criterion, Word, criteria, overall
 from eval.evidence import Evidence
 from eval.needed import needed
-from eval.page import Section
+from eval.page import Section, count
 from eval.paired import difference
 from eval.performance import AUROC, class_metric
 from eval.results import SOURCE_ONLY, Results
@@ -87,12 +87,12 @@ def cautions(evidence: Evidence, verdict: Verdict) -> list[str]:
     """Why the numbers may say less than they seem to."""
     found = []
     if verdict.few:
-        found.append(f"Only {verdict.patients} query patients (fewer than {FEW_PATIENTS}): the intervals may be too narrow. "
+        found.append(f"Only {count(verdict.patients, 'query patient')} (fewer than {FEW_PATIENTS}): the intervals may be too narrow. "
                      "Label more patients before relying on this page.")
     for label, name in enumerate(evidence.classes):
         patients = evidence.query.patients_of(label)
         if patients < FEW_IN_CLASS:
-            found.append(f"Class {name} has {patients} query patients (fewer than {FEW_IN_CLASS}): the intervals may be too narrow, "
+            found.append(f"Class {name} has {count(patients, 'query patient')} (fewer than {FEW_IN_CLASS}): the intervals may be too narrow, "
                          "for so few of a class say little of the others.")
     if verdict.draws_low is None and verdict.k:
         found.append("One support draw only, so how much the result hangs on which cases were labelled is not known. "

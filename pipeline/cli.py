@@ -105,9 +105,9 @@ def gate(site: Annotated[str, typer.Argument(help="a target's name in params.yam
 
     Example: fewsite gate phantom_west
     """
-    from pipeline.gate import gate_site
+    from pipeline.gate import EXIT, gate_site
 
-    run_stage("fewsite gate", lambda: gate_site(Workspace(), site))
+    run_stage("fewsite gate", lambda: gate_site(Workspace(), site), broken=EXIT["cannot tell"])
 
 
 @app.command()

@@ -1,10 +1,13 @@
 """What changed in the results between an earlier revision and now, site by site."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
-from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
+from dvc.fs import DVCFileSystem
+from dvc.repo import Repo
+from dvc.repo.brancher import switch
 from dvc.scm import SCMError
 from dvc_data.index import DataIndexDirError
 
@@ -34,20 +37,22 @@ def compare(workspace: Workspace, revision: str) -> None:
 
 def bring(workspace: Workspace, revision: str, earlier: Workspace) -> Params:
     """Copy the settings, the split's list of sites and all results of a revision into `earlier`, from Git and from DVC's cache."""
-    try:
-        files = DVCFileSystem(workspace.root, rev=revision)
-        _copy(files, workspace.params_file, workspace, earlier)
-    except (SCMError, DvcException, OSError):
-        raise Refusal(Problem(revision, "no revision of this workspace", "a commit, branch or tag of a Git repository with params.yaml in it",
-                              "name one that git log shows")) from None
-    then = _settings(earlier, revision)
-    needed = [(f"adapt@{site}", workspace.results(role, site) / name) for site, role in sorted(then.sites.items()) for name in RESULTS]
     lost = set()
-    for stage, file in [("split", workspace.meta_split / SITES), *needed]:
+    with ExitStack() as opened:
         try:
-            _copy(files, file, workspace, earlier)
-        except (DvcException, DataIndexDirError, OSError):
-            lost.add(stage)
+            repository = opened.enter_context(Repo(workspace.root))
+            opened.enter_context(switch(repository, revision or "an empty name"))  # nothing at all would be the files of now
+            _copy(repository.dvcfs, workspace.params_file, workspace, earlier)
+        except (SCMError, DvcException, OSError, AttributeError, ValueError):  # the last two where it names a file, or nothing that can be a name
+            raise Refusal(Problem(revision or "an empty name", "no revision of this workspace",
+                                  "a commit, branch or tag of a Git repository with params.yaml and DVC's files in it", "name one that git log shows")) from None
+        then = _settings(earlier, revision)
+        needed = [(f"adapt@{site}", workspace.results(role, site) / name) for site, role in sorted(then.sites.items()) for name in RESULTS]
+        for stage, file in [("split", workspace.meta_split / SITES), *needed]:
+            try:
+                _copy(repository.dvcfs, file, workspace, earlier)
+            except (DvcException, DataIndexDirError, OSError):
+                lost.add(stage)
     refuse_if(Problem(f"{stage} of {revision}", "no such result in dvc.lock, or none in DVC's cache", "the results of that commit",
                       "dvc fetch --all-commits, or check that commit out and dvc repro") for stage in sorted(lost))
     return then
@@ -74,7 +79,7 @@ def _settings(earlier: Workspace, revision: str) -> Params:
     try:
         return load_params(earlier)
     except Refusal as refusal:
-        raise Refusal(*(Problem(f"params.yaml of {revision}", problem.found, problem.need,
+        raise Refusal(*(Problem(f"params.yaml of {revision}{problem.where.removeprefix(str(earlier.params_file))}", problem.found, problem.need,
                                 "compare with a revision whose settings this version reads")
                         for problem in refusal.problems)) from None
 

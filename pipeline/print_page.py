@@ -75,6 +75,7 @@ def _no_browser() -> Problem:
 def _print(browser: str, page: Path, pdf: Path) -> None:
     """Print one page, whole or not at all."""
     aside = pdf.with_name(f".{pdf.name}.partial")  # beside the PDF, since a browser may have a temporary folder of its own
+    aside.unlink(missing_ok=True)  # of a run that was killed, which this browser may leave as it is
     root = () if sandboxed() else ("--no-sandbox",)
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -5,6 +5,7 @@ import io
 from ruamel.yaml import YAML
 
 from eval.report_file import REPORT
+from eval.results import read_json, whole
 from eval.reviews import MOST_TEXT, Decision, Review, ReviewerRole, read_reviews
 from workspace.errors import Problem, refuse_if
 from workspace.outputs import digest, write_whole
@@ -28,6 +29,7 @@ def review_site(workspace: Workspace, site: str, role: ReviewerRole, decision: D
         problems.append(Problem("--comment", f"{len(text)} characters" if text.isprintable() else "characters that do not print",
                                 f"1 to {MOST_TEXT:,} printable characters, and nothing of a patient", "write why"))
     refuse_if(problems)
+    whole(report, read_json, f"report@{site}")
     made = Review(role=role, decision=decision, comment=text, report=digest(report.read_bytes()))
     others = [review for review in read_reviews(workspace, site) if review.role != role]
     yaml, stream = YAML(), io.StringIO()

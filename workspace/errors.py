@@ -54,8 +54,8 @@ def together(*reads: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def run_stage(name: str, main: Callable[[], None]) -> None:
-    """Run a stage's `main` and exit as fewsite promises: 0 done, 2 refused, 1 broken.
+def run_stage(name: str, main: Callable[[], None], broken: int = BROKEN) -> None:
+    """Run a stage's `main` and exit as fewsite promises: 0 done, 2 refused, `broken` for an error that nobody foresaw.
 
     A message of an unexpected exception may quote a patient's value (a DICOM element, a file name), so only its type and
     place are printed. FEWSITE_TRACEBACK=1 shows the whole of it to someone who may see the data.
@@ -72,7 +72,7 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
         if os.environ.get("FEWSITE_TRACEBACK") == "1":
             raise
         print(_unexpected(name, error), file=sys.stderr)
-        sys.exit(REFUSED if isinstance(error, OSError) else BROKEN)
+        sys.exit(REFUSED if isinstance(error, OSError) else broken)
 
 
 def run_module(module: str, main: Callable[..., None], *names: str) -> None:

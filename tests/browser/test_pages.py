@@ -210,6 +210,13 @@ def test_headings_are_reached_by_tab_and_one_column_at_a_time_is_sorted(browser,
         assert page.locator("th[aria-sort]").all_inner_texts() == ["AUROC"]
 
 
+def test_a_long_name_in_one_word_leaves_the_numbers_in_sight(browser, tmp_path):
+    row = f"<div class='wide'><table><tbody><tr><th scope='row'>{'x' * 200}</th><td>0.812</td></tr></tbody></table></div>"
+    (tmp_path / "page.html").write_text(render("page.html.j2").replace("<body>", f"<body>{row}"))
+    with opened(browser, tmp_path / "page.html") as (page, _):
+        assert page.evaluate("(element => element.scrollWidth <= element.clientWidth)(document.querySelector('.wide'))")
+
+
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
 def test_hostile_words_stay_words(browser, reports, script):
     with opened(browser, reports / "hostile/index.html", script) as (page, seen):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,17 +65,24 @@ def run(*command: str, folder) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"})
 
 
+AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+
+
+def commit_with_dvc(folder: Path, *options: str) -> None:
+    dvc = [sys.executable, "-m", "dvc"]
+    run(*dvc, "init", "-q", *options, folder=folder)
+    run(*dvc, "add", "-q", "results", "data/meta_split", folder=folder)
+    run("git", "add", "-A", folder=folder)
+    run("git", *AUTHOR, "commit", "-qm", "one", folder=folder)
+
+
 @pytest.fixture(scope="module")
 def committed(workspace, tmp_path_factory) -> Workspace:
     """The workspace under Git and DVC, with one commit; its results changed since."""
     folder = tmp_path_factory.mktemp("committed") / "study"
     shutil.copytree(workspace.root, folder)
-    dvc = [sys.executable, "-m", "dvc"]
     run("git", "init", "-q", folder=folder)
-    run(*dvc, "init", "-q", folder=folder)
-    run(*dvc, "add", "-q", "results", "data/meta_split", folder=folder)
-    run("git", "add", "-A", folder=folder)
-    run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one", folder=folder)
+    commit_with_dvc(folder)
     changed = Workspace(folder)
     file = changed.results("target", "westside") / "predictions.parquet"
     results = read_results(changed, load_params(changed), "westside", "target")
@@ -114,6 +122,33 @@ def test_an_unknown_revision_and_a_folder_without_git_are_refused(committed, wor
     assert "nowhere: found no revision of this workspace; need a commit, branch or tag" in compare(committed, "nowhere")[2]
     code, _, errors = compare(workspace, "HEAD")
     assert code == 2 and "HEAD: found no revision of this workspace" in errors
+
+
+@pytest.mark.parametrize("revision", ["", "HEAD^{tree}", "HEAD:params.yaml", "a" * 5000])
+def test_a_name_of_no_commit_is_refused(committed, revision):
+    code, _, errors = compare(committed, revision)
+    assert code == 2 and "found no revision of this workspace" in errors
+
+
+def test_a_workspace_in_a_subfolder_of_its_repository_is_compared(workspace, tmp_path):
+    inside = Workspace(tmp_path / "study")
+    shutil.copytree(workspace.root, inside.root)
+    run("git", "init", "-q", folder=tmp_path)
+    commit_with_dvc(inside.root, "--subdir")
+    code, said, _ = compare(inside, "HEAD")
+    assert code == 0 and "westside: " in said and said.count("difference +0.000") == 2
+
+
+def test_settings_that_this_version_does_not_read_are_named(committed):
+    kept = committed.params_file.read_text()
+    try:
+        committed.params_file.write_text(json.dumps({**json.loads(kept), "old": 1}))
+        run("git", *AUTHOR, "commit", "-qam", "two", folder=committed.root)
+        committed.params_file.write_text(kept)
+        code, _, errors = compare(committed, "HEAD")
+        assert code == 2 and "params.yaml of HEAD old: found an unknown setting" in errors
+    finally:
+        run("git", "reset", "-q", "--hard", "HEAD~1", folder=committed.root)
 
 
 def test_results_that_the_cache_no_longer_holds_are_refused_at_once(committed, tmp_path):

@@ -50,6 +50,12 @@ def test_what_cannot_be_judged_is_refused(workspace, site, says):
     assert code == 2 and says in errors
 
 
+def test_an_error_that_nobody_foresaw_is_never_not_met(workspace, monkeypatch):
+    monkeypatch.setattr("pipeline.gate.judge", lambda results: 1 / 0)
+    code, _, errors = gate(workspace, auroc=0.8)
+    assert code == 2 and "found ZeroDivisionError in " in errors
+
+
 def test_results_of_another_split_are_refused(workspace):
     draws = workspace.tasks("target", "westside") / "draws.parquet"
     kept = draws.read_bytes()

@@ -53,6 +53,21 @@ def test_a_hospital_without_results_is_listed_with_what_to_do(workspace):
     assert "no result at 1" in page and order(page) == ["westside", "eastside"]
 
 
+def test_a_hospital_with_broken_results_stops_no_other(workspace):
+    params = json.loads(workspace.params_file.read_text())
+    workspace.params_file.write_text(json.dumps({**params, "report": {**params["report"], "accept": {"calibration_error": 0.1}}}))  # read from the answers
+    file = workspace.results("target", "westside") / "predictions.parquet"
+    table = pd.read_parquet(file)
+    table[table["label"] == "AP"].to_parquet(file)
+    page = write_overview(workspace)
+    assert order(page) == ["eastside", "northgate"] and "query set of westside, class PA: add patients of class PA" in page
+    file.write_bytes(file.read_bytes()[:100])
+    page = write_overview(workspace)
+    assert order(page) == ["eastside", "northgate"] and "predictions.parquet: dvc repro -f adapt@westside" in page
+    (workspace.results("target", "eastside") / "provenance.json").write_text('{"role"')
+    assert order(write_overview(workspace)) == ["northgate"]
+
+
 def test_results_left_on_disk_by_a_hospital_that_was_taken_out_are_not_read(workspace):
     set_sites(workspace, {"westside": "target"})
     assert "eastside" not in write_overview(workspace)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -194,9 +195,37 @@ def test_missing_inputs_are_refused_all_at_once(make_workspace, hospital):
     assert not workspace.report("westside").exists()
 
 
+@pytest.mark.parametrize("where", ["results/target/westside/provenance.json", "results/target/westside/held_out.parquet", "results/target/westside/embeddings.npy",
+                                   "data/tasks/target/westside/task.json", "data/studies/westside/rejects.csv"])
+def test_a_file_that_is_cut_short_is_refused_by_name(make_workspace, hospital, where):
+    workspace = make_workspace({"westside": hospital(patients=(20, 20), draws=2, methods=("prototypical",))})
+    file = workspace.root / where
+    file.write_bytes(b"" if file.suffix == ".csv" else file.read_bytes()[:-9])
+    with pytest.raises(Refusal, match=f"{where}: found a file that is cut short or broken; need what stage .*@westside writes; do dvc repro -f"):
+        write_page(workspace)
+    assert not workspace.report("westside").exists()
+
+
+def test_features_that_are_no_numbers_are_refused(make_workspace, hospital):
+    workspace = make_workspace({"westside": hospital(patients=(20, 20), draws=2, methods=("prototypical",))})
+    file = workspace.results("target", "westside") / "embeddings.npy"
+    np.save(file, np.full_like(np.load(file), np.inf))
+    with pytest.raises(Refusal, match="embeddings.npy: found a feature that is no number; need finite features"):
+        write_page(workspace)
+
+
+def test_a_method_that_is_as_good_as_the_next_is_not_called_worse(westside):
+    evidence = read_evidence(westside, "westside", "target")
+    table = evidence.performance.copy()
+    at = (table["k"] == 5) & (table["metric"] == "auroc")
+    table.loc[at, "value"] = 0.9
+    assert "No other method does better at the same k" in words(render("verdict.html.j2", shown=verdict_section(replace(evidence, performance=table)).shown))
+
+
 def test_a_verdict_method_without_results_is_refused(westside, make_workspace, hospital):
     workspace = make_workspace({"westside": hospital(patients=(20, 20), draws=2, methods=("majority",))})
-    with pytest.raises(Refusal, match="params.yaml report.method: found prototypical; need one of majority"):
+    with pytest.raises(Refusal, match="results of westside: found no answers of prototypical, which params.yaml report.method names; need its answers; there are those of majority; "
+                                      "do dvc repro adapt@westside"):
         write_page(workspace)
 
 

@@ -55,6 +55,15 @@ def test_a_decision_is_void_once_a_number_of_the_report_changes(workspace):
     assert "No decision yet about this report." in page
 
 
+def test_a_report_that_is_cut_short_is_not_decided_on(workspace):
+    write_page(workspace)
+    report_file = workspace.report("westside") / REPORT
+    report_file.write_text(report_file.read_text()[:-20])
+    with pytest.raises(Refusal, match=r"report.json: found a file that is cut short or broken; need what stage report@westside writes"):
+        decide(workspace)
+    assert not workspace.review("westside").exists()
+
+
 def test_a_role_decides_once_and_the_last_decision_counts(workspace):
     write_page(workspace)
     decide(workspace)

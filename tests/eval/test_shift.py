@@ -121,6 +121,21 @@ def test_a_moved_site_is_said_to_lie_farther_than_any_source(evidence, words_of)
     assert f"westside {row['distance']:.3f}" in str(section.shown["figure"])  # in words, for who cannot see it
 
 
+def test_features_that_tell_no_image_from_another_give_no_distance(evidence, words_of):
+    same = {name: replace(source, embeddings=np.ones_like(source.embeddings)) for name, source in evidence.sources.items()}
+    assert "gives all images of the source sites the same features: look at its training" in words_of(shift_section(replace(evidence, sources=same)))
+
+
+def test_a_class_whose_features_are_all_alike_lies_nowhere():
+    found = between(features({"AP": 30}, 1) * 0, features({"AP": 30}, 2) * 0)
+    assert found.sites["distance"].tolist() == [0] and not found.null.any()
+
+
+def test_features_of_two_models_are_not_compared(evidence, words_of):
+    other = {name: replace(source, embeddings=source.embeddings[:, :4]) for name, source in evidence.sources.items()}
+    assert "come from different source models: run dvc repro" in words_of(shift_section(replace(evidence, sources=other)))
+
+
 def test_an_unmoved_site_is_not_called_far(evidence, words_of):
     near = {**evidence.sources}
     alike = replace(evidence, cohort=near["northgate"].cohort, embeddings=near.pop("northgate").embeddings, sources=near)

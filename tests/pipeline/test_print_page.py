@@ -40,6 +40,14 @@ def pdfs(workspace: Workspace) -> list[str]:
     return sorted(path.name for path in workspace.reports.iterdir() if path.is_file() and path.name != "index.html")
 
 
+def test_what_a_killed_run_left_is_never_taken_for_a_page(workspace, tmp_path, monkeypatch):
+    fake(tmp_path, "exit 0", monkeypatch)
+    (workspace.reports / ".westside.pdf.partial").write_bytes(b"%PDF-1.4\n%%EOF\n")
+    with pytest.raises(Refusal, match="no whole PDF"):
+        print_pages(workspace, "westside")
+    assert pdfs(workspace) == []
+
+
 @pytest.mark.skipif(find_browser() is None, reason=f"no browser: install one of {', '.join(BROWSERS)}, or set {CHOSEN}")
 def test_a_page_is_printed_on_a4_and_no_other_computer_is_asked(workspace):
     with socket.create_server(("localhost", 0)) as server:
