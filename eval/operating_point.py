@@ -125,7 +125,7 @@ def _counts(positive: np.ndarray, patients: np.ndarray) -> dict[str, int]:
 def operating_point_section(evidence: Evidence) -> Section:
     """The threshold's shares, counts and origin; then what is taken for what at the most probable class."""
     points, (confusion, tables) = operating_points(evidence), confusion_matrix(evidence)
-    shown = {"points": points, "measures": MEASURES, "asked": evidence.params.report.operating_sensitivity, "confusion": confusion,
+    shown = {"other_classes": evidence.other_classes, "points": points, "measures": MEASURES, "asked": evidence.params.report.operating_sensitivity, "confusion": confusion,
              "patients": len(set(evidence.query.patients)), "records": len(evidence.query.records), "sources": sorted(evidence.sources),
              "task": evidence.task["task"], "method": evidence.method, "k": evidence.shots, "confidence": evidence.params.adapt.confidence}
     return Section("operating_point.html.j2", "Operating point and errors", shown, tables | (_tables(points) if points else {}))

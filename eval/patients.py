@@ -32,7 +32,7 @@ def patients_section(evidence: Evidence) -> Section:
     sides = [group for group in groups if group.startswith(f"{evidence.site}: ")]
     singly = [names[start:start + SITES_IN_TABLE] for start in range(0, len(names), SITES_IN_TABLE)] if len(names) > 1 else []
     shown = {
-        "tables": [[evidence.site, *([pooled] if pooled else []), *sides], *singly], "site": evidence.site, "pooled": pooled,
+        "other_classes": evidence.other_classes, "tables": [[evidence.site, *([pooled] if pooled else []), *sides], *singly], "site": evidence.site, "pooled": pooled,
         "sizes": {group: (cohort["patient"].nunique(), len(cohort)) for group, cohort in groups.items()},
         "fields": {"label": "Class", **NAMED}, "values": values, "measured": MEASURED, "capped": CAPPED,
         "counts": {(row["group"], row["field"], row["value"]): row for row in counts.to_dict("records")},

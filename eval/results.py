@@ -29,6 +29,7 @@ class SourceSite:
     cohort: pd.DataFrame
     embeddings: np.ndarray
     predictions: pd.DataFrame
+    other_classes: tuple[str, ...] = ()  # of that site alone: their patients are left out here
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Results:
     cohort: pd.DataFrame
     embeddings: np.ndarray  # (row, feature) of the source model, rows as cohort.embedding says; no rows where there is no such model
     performance: pd.DataFrame
-    sources: dict[str, SourceSite]  # the other source sites with this task and these classes
+    sources: dict[str, SourceSite]  # the other source sites with this task and all of these classes
 
     @property
     def classes(self) -> list[str]:
@@ -59,6 +60,11 @@ class Results:
     def shots(self) -> int:
         """The k that the verdict speaks of."""
         return chosen_shots(self.performance, self.method, self.params.report.shots)
+
+    @property
+    def other_classes(self) -> dict[str, str]:
+        """The classes that a source site has and this one has not, by source site."""
+        return {site: ", ".join(source.other_classes) for site, source in self.sources.items() if source.other_classes}
 
     @property
     def methods(self) -> list[str]:
@@ -106,16 +112,25 @@ def read_results(workspace: Workspace, params: Params, site: str, role: Role) ->
 
 
 def read_sources(workspace: Workspace, site: str, task: str, classes: list[str]) -> dict[str, SourceSite]:
-    """The source sites but `site` with this task and these classes. Their names are the split's: DVC leaves results of other sites on disk.
+    """The source sites but `site` with this task and all of these classes. Their names are the split's: DVC leaves results of other sites on disk.
 
     Raises Refusal naming every result that is missing.
     """
     split = json.loads((workspace.meta_split / SITES).read_text())["sites"] if (workspace.meta_split / SITES).is_file() else {}
-    names = [name for name, known in sorted(split.items()) if name != site and known["task"] == task and set(known["classes"]) == set(classes)]
+    names = [name for name, known in sorted(split.items()) if name != site and known["task"] == task and set(classes) <= set(known["classes"])]
     refuse_if(missing({f"adapt@{name}": [workspace.results("source", name) / file for file in RESULTS] for name in names}))
-    return {name: SourceSite(whole(folder / "cohort.parquet", pd.read_parquet, f"adapt@{name}"), _embeddings(folder, name),
-                             whole(folder / "predictions.parquet", pd.read_parquet, f"adapt@{name}"))
-            for name in names for folder in [workspace.results("source", name)]}
+    return {name: _source(workspace.results("source", name), name, classes, set(split[name]["classes"]) - set(classes)) for name in names}
+
+
+def _source(folder: Path, site: str, classes: list[str], others: set[str]) -> SourceSite:
+    """A source site's patients of `classes`, and what was answered for them given that the class is one of these."""
+    cohort, predictions = (whole(folder / name, pd.read_parquet, f"adapt@{site}") for name in ("cohort.parquet", "predictions.parquet"))
+    columns = [f"p_{name}" for name in classes]
+    own = predictions[predictions["label"].isin(classes)].drop(columns=[f"p_{name}" for name in others])
+    if others:
+        total = own[columns].sum(axis=1)
+        own[columns] = own[columns].div(total.where(total > 0), axis=0).fillna(1 / len(classes))
+    return SourceSite(cohort[cohort["label"].isin(classes)], _embeddings(folder, site), own, tuple(sorted(others)))
 
 
 def _embeddings(results: Path, site: str) -> np.ndarray:

@@ -47,7 +47,7 @@ def shift_section(evidence: Evidence) -> Section:
         missing = (f"No class has {FEWEST} query patients here and {2 * FEWEST} at the source sites, so the distance of the images is not measured: "
                    "label more patients.")
     shown = {
-        "site": evidence.site, "missing": missing, "distances": distances, "figure": figure, "reading": distances and reading(distances),
+        "other_classes": evidence.other_classes, "site": evidence.site, "missing": missing, "distances": distances, "figure": figure, "reading": distances and reading(distances),
         "fields": None if fields is None else [_in_words(row) for row in fields.to_dict("records")],
         "left_out": [name for name in evidence.classes if distances is not None and name not in set(distances.by_class["label"])],
         "splits": SPLITS, "far": FAR, "fewest": FEWEST}
@@ -57,7 +57,7 @@ def shift_section(evidence: Evidence) -> Section:
 def _missing(evidence: Evidence) -> str | None:
     """Why no distance can be measured, and what to do; None if nothing is missing."""
     if not evidence.sources:
-        return (f"No other source site has the task {plain(evidence.task['task'])} with these classes, so there is nothing to compare with. "
+        return (f"No other source site has the task {plain(evidence.task['task'])} with all of these classes, so there is nothing to compare with. "
                 "Add one with fewsite add sites/NAME.yaml --source.")
     theirs = [source.embeddings for source in evidence.sources.values()]
     if not all(map(len, [evidence.embeddings, *theirs])):

@@ -89,7 +89,7 @@ def test_no_ages_and_no_sexes_are_said_with_what_to_do(make_workspace, hospital,
     text = words_of(patients_section(read_evidence(workspace, "westside", "target")))
     assert "The files do not say age and sex here. To give them, set labels.age and labels.sex" in text
     assert "The files do not say model here" in text and "0 known 40 unknown" in text
-    assert "No other source site has the task chest view with these classes" in text and "nan" not in text and "<NA>" not in text
+    assert "No other source site has the task chest view with all of these classes" in text and "nan" not in text and "<NA>" not in text
 
 
 def test_the_cap_on_ages_is_said(evidence, words_of):
