@@ -64,7 +64,7 @@ def signed(value: float) -> str:
 
 
 def p_value(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def interval(low: float, high: float) -> str:

@@ -12,7 +12,7 @@ from eval.described import MEASURED, NAMED, UNKNOWN, by_frequency, measured, nam
 from eval.energy import coefficient, patient_features, random_splits
 from eval.evidence import Evidence
 from eval.figures import distance_figure
-from eval.page import Section, count, percent, plain
+from eval.page import Section, count, p_value, percent, plain
 
 SPLITS = 500  # of the source patients at random, for what chance gives
 FAR = 0.95  # the share of them that a distance lies above to count as more than chance
@@ -186,7 +186,7 @@ def _in_words(row: dict[str, Any]) -> dict[str, Any]:
     if pd.isna(row["difference"]) and not row["ks"]:
         return {**words, "says": "the same for everybody"}
     apart = f"{row['difference']:+.2f} standard deviations" if pd.notna(row["difference"]) else "no spread to measure the difference in"
-    return {**words, "says": f"{apart}; Kolmogorov-Smirnov {row['ks']:.2f} (p = {row['ks_p']:.3f})"}
+    return {**words, "says": f"{apart}; Kolmogorov-Smirnov {row['ks']:.2f} (p {p_value(row['ks_p'])})"}
 
 
 def _alt(distances: Distances) -> str:
