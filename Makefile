@@ -11,7 +11,7 @@ repro: .venv/ready
 > @echo "Open: $(CURDIR)/reports/index.html"
 
 test: .venv/ready
-> python -m pytest -q -n 2 --dist loadfile -m "not slow" tests
+> python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 # Checks that take minutes: not part of CI.
 slow: .venv/ready

@@ -42,3 +42,8 @@ def words_of() -> Callable[[Any], str]:
         return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)).replace("\N{NO-BREAK SPACE}", " "))
 
     return words
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: else one process runs it at the end while the other waits."""
+    items.sort(key=lambda item: item.path.name != "test_end_to_end.py")
