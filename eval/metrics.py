@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logit
 from scipy.stats import rankdata
 
 POSITIVES_AT_ONCE = 512  # bounds the memory of weighted_auroc: this times the negatives, twice
@@ -115,8 +116,7 @@ def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
 
 def log_odds(probabilities: np.ndarray, label: int) -> np.ndarray:
     """log(p / (1 - p)) of one class: (..., record, class) -> (..., record); p is held to [1e-6, 1 - 1e-6]."""
-    p = probabilities[..., label].astype(np.float64).clip(SURE, 1 - SURE)
-    return np.log(p / (1 - p))
+    return logit(probabilities[..., label].astype(np.float64).clip(SURE, 1 - SURE))
 
 
 def calibration_line(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
