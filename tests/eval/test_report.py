@@ -19,6 +19,7 @@ from eval.page import render
 from eval.verdict import verdict_section
 from workspace.errors import Refusal
 from workspace.paths import Workspace
+from workspace.settings import Accept
 
 HOSTILE = ('<script>alert(1)</script>', '"><img src=x onerror=alert(1)>')
 
@@ -122,6 +123,15 @@ def test_the_verdict_compares_the_whole_patient_interval_with_the_target(westsid
     assert says in text
     assert f"has an AUROC of 0.840 at westside (95 % interval over patients {low:.3f} to {high:.3f};" in text
     assert re.search(r"spread over which cases were labelled 0.500 to 1.000\), measured on 110 patients \(\d+ images\)", text)
+
+
+def test_the_verdict_names_the_criteria_that_decide_it(westside):
+    evidence = read_evidence(westside, "westside", "target")
+    accept = Accept(auroc=0.5, shots=10, subgroup_gap=0.001)
+    asked = replace(evidence, params=evidence.params.model_copy(update={"report": evidence.params.report.model_copy(update={"accept": accept})}))
+    text = words(render("verdict.html.j2", shown=verdict_section(asked).shown))
+    assert "AUROC of subgroups at most 0.001 apart. Met : AUROC of at least 0.5; at most 10 labelled patients a class for it." in text
+    assert "Met :" not in words(render("verdict.html.j2", shown=verdict_section(evidence).shown))
 
 
 def test_a_better_baseline_is_named(westside):
