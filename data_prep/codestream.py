@@ -3,6 +3,8 @@
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import BinaryIO
 
 from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
@@ -49,14 +51,36 @@ def check_picture(stream: BinaryIO, kind: str, rows: int, columns: int) -> None:
 
 def _jpeg_size(stream: bytes) -> tuple[int, int]:
     """Rows and columns. Raises IndexError or struct.error where no marker says them."""
+    return next(struct.unpack_from(">HH", segment, 1) for marker, segment in jpeg_segments(stream) if marker in JPEG_SIZES)
+
+
+def jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and content of each segment before the pixels. Raises IndexError or struct.error where there is none (any more)."""
     place = 2
     while True:
         if stream[place] != 0xFF:
             raise IndexError
         marker = stream[place + 1]
-        if marker in JPEG_SIZES:
-            return struct.unpack_from(">HH", stream, place + 5)
-        place += 1 if marker == 0xFF else 2 if marker in JPEG_ALONE else 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        if marker == 0xFF or marker in JPEG_ALONE:
+            place += 1 if marker == 0xFF else 2
+            continue
+        length = struct.unpack_from(">H", stream, place + 2)[0]
+        yield marker, stream[place + 4 : place + 2 + length]
+        place += 2 + length
+
+
+def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:
+    """Whether what follows the `length` bytes that each segment of an RLE frame stands for is filling alone (PS3.5 G.3.1 and G.5)."""
+    count, *starts = struct.unpack_from("<16I", frame)
+    for start, end in pairwise([*starts[:count], len(frame)]):
+        segment, place, made = frame[start:end], 0, 0
+        while made < length:
+            head = segment[place]
+            made += head + 1 if head < 128 else 257 - head if head > 128 else 0
+            place += head + 2 if head < 128 else 2 if head > 128 else 1
+        if made > length or segment[place:].strip(filling):
+            return False
+    return True
 
 
 def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
