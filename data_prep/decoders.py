@@ -110,7 +110,7 @@ def bits_below(data: Dataset) -> int:
     Raises Rejected where the stored bits do not fit.
     """
     high, stored, allocated = (whole(data, keyword) for keyword in ("HighBit", "BitsStored", "BitsAllocated"))
-    if high is None or stored is None or allocated is None or high == stored - 1 or "PixelData" not in data:
+    if high is None or stored is None or allocated is None or high == stored - 1:
         return 0
     if not 0 < stored <= high < allocated:
         raise Rejected("bad_bits", f"High Bit {high} with {stored} of {allocated} bits stored")

@@ -31,6 +31,7 @@ from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, sha
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
+from data_prep.units import units
 from data_prep.values import COLOUR, GREY, PALETTE, padding, scaling, values_of
 
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
@@ -49,8 +50,9 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
-          "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "ModalityLUTSequence")
+          "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
+          "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence", "Units", "SUVType",
+          "MultienergyCTAcquisition")
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
@@ -79,8 +81,9 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         except Rejected as rejected:
             raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""),
                            identifiers.get("SOPInstanceUID", "")) from None
-        places = [(_place(header), _spacing(header)) for header in headers]
-        facts = _facts(data, syntax, places[0][1])
+        grey = _text(data, "PhotometricInterpretation") in GREY
+        places = [(_place(header, units(data, header) if grey else None), _spacing(header)) for header in headers]
+        facts = _facts(data, syntax, places[0][1], places[0][0].units)
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
         if len(headers) == 1:
@@ -203,7 +206,7 @@ def _native(stream: BinaryIO, data: Dataset, syntax: str, start: int | None) -> 
     if start is None or _text(data, "PhotometricInterpretation") not in GREY:
         return None
     try:
-        if data.get("ModalityLUTSequence"):
+        if data.get("ModalityLUTSequence") or bits_below(data):
             return None
         return native.locate(stream, data, syntax, start, scaling(data), padding(data))
     except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
@@ -242,7 +245,7 @@ def _transfer_syntax(data: Dataset) -> str:
     return str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
 
 
-def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Facts:
+def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None, its_units: str | None) -> Facts:
     identifying = [_text(data, keyword) for keyword in IDENTIFYING]
     study_date = _text(data, "StudyDate")
     return shared(Facts(
@@ -255,6 +258,7 @@ def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Fac
         sex=sex(_text(data, "PatientSex")),
         study_year=study_year(study_date),
         spacing=spacing,
+        units=its_units,
     ))
 
 
@@ -279,7 +283,7 @@ def _regions(data: Dataset) -> Rectangle | None:
     return min(tops), min(lefts), max(bottoms) - min(tops), max(rights) - min(lefts)
 
 
-def _place(data: Dataset) -> Place:
+def _place(data: Dataset, its_units: str | None) -> Place:
     image_type = _text(data, "ImageType").upper()
     echo = _numbers(data, "EchoTime", 1) or (0.0,)  # 0 in enhanced objects where there is none
     weighting = _numbers(data, "DiffusionBValue", 1) or (0.0,)
@@ -288,8 +292,10 @@ def _place(data: Dataset) -> Place:
         _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6), "LOCALIZER" in image_type,
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper())),
+        meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper(),
+                        its_units or "")),
         moments=(_whole(data, "TemporalPositionIdentifier"), _text(data, "DimensionIndexValues") or None,
                  _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
         number=number,
-        times=_whole(data, "NumberOfTemporalPositions"))
+        times=_whole(data, "NumberOfTemporalPositions"),
+        units=its_units)

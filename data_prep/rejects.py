@@ -61,6 +61,8 @@ REASONS = {
     "not_finite": Reason("values that are not finite", "check the export"),
     "bad_rescale": Reason("a rescale slope or intercept that cannot be right", "check the export"),
     "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
+    "other_units": Reason("values in other units than convert.intensity's window, such as a map of iodine",
+                          "leave them out of the labels, set units beside the window, or percentiles in its place"),
     # identity
     "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
                                    "clean it and set Burned In Annotation to NO"),
