@@ -13,6 +13,8 @@ from data_prep.rejects import Rejected
 
 RLE_RATIO = 64  # PS3.5 G.3: two bytes stand for 128 at most
 J2K_SIZE = b"\xff\x4f\xff\x51"  # T.800 A.4.1 and A.5.1: start of codestream, then the size of image and tiles
+J2K_DEPTH = 42  # from there to the first component's bits - 1, and 128 if it is signed
+J2K_CODING = 0x52  # T.800 A.6.1: coding style default
 TILE_BYTES = 14  # T.800 A.4.2 and A.4.3: each tile has a header of at least that
 JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS
 JPEG_PIXELS = 512  # T.81 F.1.2 and G.1.2: a byte holds 8 blocks of 8 x 8 pixels at most, each with one bit for its mean
@@ -67,6 +69,19 @@ def jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
         length = struct.unpack_from(">H", stream, place + 2)[0]
         yield marker, stream[place + 4 : place + 2 + length]
         place += 2 + length
+
+
+def unsigned_bits(frame: bytes, syntax: str) -> int | None:
+    """Bits a sample of a stream that does not say their sign, or says that there is none; None of one that is signed."""
+    if syntax in JPEG2000TransferSyntaxes:
+        depth = frame[frame.index(J2K_SIZE) + J2K_DEPTH]
+        return None if depth & 0x80 else depth + 1
+    return next(segment[0] for marker, segment in jpeg_segments(frame) if marker in JPEG_SIZES)
+
+
+def has_colour_transform(frame: bytes) -> bool:
+    """Whether a JPEG 2000 decoder gives RGB, by undoing the multiple component transform (T.800 A.6.1 and G)."""
+    return next(bool(segment[4]) for marker, segment in jpeg_segments(frame[frame.index(J2K_SIZE) :]) if marker == J2K_CODING)
 
 
 def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:

@@ -9,11 +9,16 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder, iter_pixels
 from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEG2000TransferSyntaxes,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -24,7 +29,7 @@ from pydicom.uid import (
 )
 
 from data_prep import jpeg
-from data_prep.codestream import check_frame, rle_is_padded
+from data_prep.codestream import check_frame, has_colour_transform, rle_is_padded, unsigned_bits
 from data_prep.header import whole
 from data_prep.rejects import Rejected
 
@@ -35,7 +40,7 @@ DECODERS = {
     RLELossless: "pydicom",
     **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1), OURS),
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
-    **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
+    **dict.fromkeys((JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K), "pylibjpeg"),
 }
 ENCAPSULATED = frozenset(syntax for syntax, decoder in DECODERS.items() if decoder)
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
@@ -72,8 +77,8 @@ def check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
             if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
                 raise Rejected("truncated", "a compressed image without its end marker")
             check_frame(frame, syntax, *shape, samples * sample_bytes)
-            if syntax in jpeg.LOSSY and samples > 1:
-                jpeg.check_colour(frame, str(data.PhotometricInterpretation))
+            if samples > 1:
+                _check_colour(frame, syntax, str(data.PhotometricInterpretation))
     except Rejected:
         raise
     except Exception as error:  # the fragments themselves may be damaged
@@ -97,10 +102,15 @@ def stored_frames(data: Dataset, syntax: str, indices: Sequence[int]) -> Iterato
     below = bits_below(data)
     if below and syntax in ENCAPSULATED and syntax != RLELossless:  # PS3.5 8.2: a codestream's samples have no place in a word
         raise Rejected("bad_bits", "a High Bit that a compressed image cannot have")
-    stored_bits = {"bits_stored": data.BitsStored + below} if below else {}
-    for frame in iter_pixels(data, indices=indices, decoding_plugin=DECODERS[UID(syntax)], **stored_bits):
+    options = {"bits_stored": data.BitsStored + below} if below else {}
+    if syntax in JPEG2000TransferSyntaxes:
+        options["planar_configuration"] = 0  # the order of what the decoder gives, whatever the header says
+    sign = _doubtful_sign(data, syntax)
+    for frame in iter_pixels(data, indices=indices, decoding_plugin=DECODERS[UID(syntax)], **options):
         if below and (frame & ((1 << below) - 1)).any() and not _has_overlay_in_pixels(data):
             raise Rejected("bad_bits", "values below the bits that High Bit says are stored")
+        if sign and (frame & sign).any():
+            raise Rejected("bad_bits", "signed values in a compressed image of fewer bits than Bits Stored")
         yield frame >> below if below else frame
 
 
@@ -117,6 +127,26 @@ def bits_below(data: Dataset) -> int:
     return high - (stored - 1)
 
 
+def _doubtful_sign(data: Dataset, syntax: str) -> int:
+    """The highest bit of a stream without signs that has fewer bits than a signed image's Bits Stored, else 0.
+
+    A sample that has it may be large or negative: GDCM and pydicom, which both guess, disagree.
+    """
+    if syntax not in ENCAPSULATED or syntax == RLELossless or not whole(data, "PixelRepresentation"):
+        return 0
+    bits = {unsigned_bits(frame, syntax) for frame in generate_frames(data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1)}
+    fewest = min((number for number in bits if number), default=None)
+    return 1 << (fewest - 1) if fewest and fewest < data.BitsStored else 0
+
+
+def _check_colour(frame: bytes, syntax: str, photometric: str) -> None:
+    """Raise Rejected where a stream and its header disagree on what its colours are."""
+    if syntax in jpeg.LOSSY:
+        jpeg.check_colour(frame, photometric)
+    if syntax in JPEG2000TransferSyntaxes and photometric.startswith("YBR_FULL") and has_colour_transform(frame):
+        raise Rejected("unclear_colours", "a compressed image that decodes to RGB, while its header says YCbCr")
+
+
 def _has_overlay_in_pixels(data: Dataset) -> bool:
-    """Whether an overlay lies in unused bits (PS3.3 C.9.2, until 2004): Overlay Bits Allocated is then that of the pixels."""
-    return any(whole(data, f"{group:04x}0100") not in (None, 1) for group in range(0x6000, 0x6020, 2))
+    """Whether an overlay lies in unused bits, as it may until 2004: Overlay Bits Allocated is then that of the pixels (PS3.5 8.1.2)."""
+    return any((group, 0x0100) in data and data[group, 0x0100].value != 1 for group in range(0x6000, 0x6020, 2))

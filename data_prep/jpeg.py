@@ -35,6 +35,8 @@ def is_available(uid: str) -> bool:
 def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     """One frame's samples, colour by pixel. Raises ValueError where they do not fit in Bits Allocated."""
     colour = runner.samples_per_pixel == 3
+    if colour:
+        runner.set_option("planar_configuration", 0)  # PS3.5 8.2.1 asks a header for that, but a stream's order is its own
     stated = colour_space(src) if colour and runner.transfer_syntax in LOSSY else ""
     if stated == "RGB":
         runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)

@@ -54,7 +54,7 @@ REASONS = {
     "unknown_sop_class": Reason("a DICOM object of unknown or missing SOP class", "send it as a standard image"),
     "bad_bits": Reason("stored bits that cannot lie where High Bit, Bits Stored and Bits Allocated say",
                        "send the original, or one whose High Bit is one less than Bits Stored"),
-    "unclear_colours": Reason("a JPEG whose header and markers disagree on whether it is RGB or YCbCr", "send it uncompressed, as RGB"),
+    "unclear_colours": Reason("a compressed image that is RGB by one of its markers or its header and YCbCr by another", "send it uncompressed, as RGB"),
     "unsupported_pixels": Reason("a kind of pixels that fewsite does not read", "send it as grey or RGB"),
     "multi_frame": Reason("several frames in one file that have no place in space, such as a film", "send the one frame that counts"),
     "constant_image": Reason("one value everywhere", "check the export"),
