@@ -73,6 +73,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
                 start = _check_pixels_are_whole(stream, data)
             shape = shared(_check_image(data, syntax))
+            bits_below(data)
             headers = frames.frame_headers(data)
             if math.prod(shape) * len(headers) > MAX_VOXELS:
                 raise Rejected("too_large")
