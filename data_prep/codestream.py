@@ -89,11 +89,11 @@ def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:
     count, *starts = struct.unpack_from("<16I", frame)
     for start, end in pairwise([*starts[:count], len(frame)]):
         segment, place, made = frame[start:end], 0, 0
-        while made < length:
+        while made < length and place < len(segment):
             head = segment[place]
             made += head + 1 if head < 128 else 257 - head if head > 128 else 0
             place += head + 2 if head < 128 else 2 if head > 128 else 1
-        if made > length or segment[place:].strip(filling):
+        if made != length or segment[place:].strip(filling):
             return False
     return True
 

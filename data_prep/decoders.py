@@ -25,6 +25,7 @@ from pydicom.uid import (
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
     RLELossless,
 )
 
@@ -134,16 +135,18 @@ def _doubtful_sign(data: Dataset, syntax: str) -> int:
     """
     if syntax not in ENCAPSULATED or syntax == RLELossless or not whole(data, "PixelRepresentation"):
         return 0
-    bits = {unsigned_bits(frame, syntax) for frame in generate_frames(data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1)}
-    fewest = min((number for number in bits if number), default=None)
-    return 1 << (fewest - 1) if fewest and fewest < data.BitsStored else 0
+    bits = unsigned_bits(next(generate_frames(data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1)), syntax)
+    return 1 << (bits - 1) if bits and bits < data.BitsStored else 0
 
 
 def _check_colour(frame: bytes, syntax: str, photometric: str) -> None:
     """Raise Rejected where a stream and its header disagree on what its colours are."""
     if syntax in jpeg.LOSSY:
         jpeg.check_colour(frame, photometric)
-    if syntax in JPEG2000TransferSyntaxes and photometric.startswith("YBR_FULL") and has_colour_transform(frame):
+    elif syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
+        if "YBR" in jpeg.what_it_says(frame)[0] and "YBR" not in photometric:  # T.871 speaks of lossy streams, pydicom takes it of all
+            raise Rejected("unclear_colours")
+    elif syntax in JPEG2000TransferSyntaxes and photometric.startswith("YBR_FULL") and has_colour_transform(frame):
         raise Rejected("unclear_colours", "a compressed image that decodes to RGB, while its header says YCbCr")
 
 

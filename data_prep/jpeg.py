@@ -57,7 +57,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
 
 def colour_space(stream: bytes) -> str:
     """What a lossy stream of three components says that it is: YBR, RGB, or empty where it says nothing. Raises Rejected."""
-    said, subsampled = _said(stream)
+    said, subsampled = what_it_says(stream)
     if len(said) > 1 or (subsampled and said == {"RGB"}):
         raise Rejected("unclear_colours")
     return said.pop() if said else "YBR" if subsampled else ""
@@ -65,12 +65,12 @@ def colour_space(stream: bytes) -> str:
 
 def check_colour(stream: bytes, photometric: str) -> None:
     """Raise Rejected where a stream cannot be what it and its header say that it is."""
-    if _said(stream) == (set(), True) and photometric == "RGB":
+    if what_it_says(stream) == (set(), True) and photometric == "RGB":
         raise Rejected("unclear_colours", "a compressed image whose colours are thinned out, as only YCbCr is, while its header says RGB")
     colour_space(stream)
 
 
-def _said(stream: bytes) -> tuple[set[str], bool]:
+def what_it_says(stream: bytes) -> tuple[set[str], bool]:
     """What a stream says of its colours, as libjpeg takes it, and whether some are subsampled.
 
     JFIF is YCbCr (T.871 6.1), Adobe's transform 0 none and 1 YCbCr (T.872 6.5.3), components named R, G and B are those.

@@ -220,6 +220,21 @@ def test_a_stream_that_contradicts_itself_is_refused(markers: bytes) -> None:
     assert refused(data) == "unclear_colours"
 
 
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+@pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLSLossless], ids=lambda syntax: syntax.name)
+def test_jfif_in_a_lossless_stream_is_ycbcr_only_where_the_header_agrees(syntax: str, photometric: str) -> None:
+    """T.871 is about lossy streams; pydicom 3.0.2 takes any for YCbCr."""
+    stored = convert_color_space(PICTURE, "RGB", "YBR_FULL") if photometric == "YBR_FULL" else PICTURE
+    stream = lossless(stored) if syntax == JPEGLossless else bytes(jpeg_ls.encode_array(stored, interleave_mode=2))
+    plain, marked = (encapsulated(colour(stored, PhotometricInterpretation=photometric), syntax, content)
+                     for content in (stream, stream[:2] + JFIF + stream[2:]))
+    assert np.abs(read(plain).astype(int) - PICTURE).max() <= 1
+    if photometric == "RGB":
+        assert refused(marked) == "unclear_colours"
+    else:
+        assert np.array_equal(read(marked), read(plain))
+
+
 @pytest.mark.parametrize("interleave", [0, 1, 2])
 @pytest.mark.parametrize("planar", [0, 1])
 def test_jpeg_ls_in_every_interleave_mode(interleave: int, planar: int) -> None:
@@ -353,3 +368,17 @@ def test_rle_with_more_than_padding_is_refused(tail: bytes) -> None:
 
 def test_rle_of_more_rows_than_the_header_has_is_refused() -> None:
     assert refused(encapsulated(grey(pattern(8)[:-1]), RLELossless, rle(pattern(8), b""))) == "decode_warning"
+
+
+def test_a_compressed_length_that_is_by_chance_that_of_plain_pixels_is_sound() -> None:
+    stored = np.where(COLUMN < 9, 5, 200).astype(np.uint8)
+    stream = bytes(jpeg_ls.encode_array(stored))
+    items = 2 * 8  # an empty offset table and the fragment's own head
+    assert np.array_equal(read(encapsulated(grey(stored), JPEGLSLossless, stream + bytes(stored.size - items - len(stream)))), stored)
+
+
+@pytest.mark.parametrize(("syntax", "stream"), [(JPEGBaseline8Bit, baseline(PICTURE)), (JPEGLosslessSV1, lossless(PICTURE[..., 0]))])
+def test_a_stream_that_ends_early_is_refused(syntax: str, stream: bytes) -> None:
+    data = encapsulated((colour if syntax == JPEGBaseline8Bit else grey)(PICTURE if syntax == JPEGBaseline8Bit else PICTURE[..., 0]), syntax,
+                        stream[: len(stream) * 2 // 3])
+    assert refused(data) in ("truncated", "unclear_colours")
