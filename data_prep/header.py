@@ -5,6 +5,7 @@ from functools import cache
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from data_prep.image_file import shared
@@ -34,6 +35,15 @@ def identifier(data: Dataset, keyword: str) -> str:
     except Exception:  # as in text
         return ""
     return "\\".join(map(str, found)).strip(" \0") if isinstance(found, MultiValue) else text(data, keyword)
+
+
+def items(data: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none where it is missing, empty or malformed."""
+    try:
+        found = value(data, keyword)
+    except Exception:  # as in text
+        return []
+    return list(found) if isinstance(found, Sequence) else []
 
 
 def whole(data: Dataset, keyword: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from pydicom.dataset import Dataset
 
-from data_prep.header import identifier, numbers, text
+from data_prep.header import identifier, items, numbers, tag_of, text
 
 HU, UNSPECIFIED = "HU", "unspecified"
 NAMES = {
@@ -60,19 +60,18 @@ def wrong_for_window(found: str | None, wanted: str | None, modality: str) -> st
 
 
 def _stated(data: Dataset, header: Dataset) -> str:
-    table = header.get("ModalityLUTSequence")
-    if table:
-        return NAMES.get(text(table[0], "ModalityLUTType").upper(), UNSPECIFIED)
-    if "RescaleSlope" not in header:
-        return _mapped(header, 1.0, 0.0)
-    stated = text(data, "Units").upper() or text(header, "RescaleType").upper()
+    if tag_of("ModalityLUTSequence") in header:
+        tables = items(header, "ModalityLUTSequence")
+        return NAMES.get(text(tables[0], "ModalityLUTType").upper(), UNSPECIFIED) if tables else UNSPECIFIED
+    rescaled = tag_of("RescaleSlope") in header
+    stated = (text(data, "Units").upper() or text(header, "RescaleType").upper()) if rescaled else ""
     if stated == "GML":
         return SUV_KINDS.get(text(data, "SUVType").upper(), UNSPECIFIED)
     if NAMES.get(stated, UNSPECIFIED) != UNSPECIFIED:
         return NAMES[stated]
-    slope, intercept = numbers(header, "RescaleSlope", 1) or (1.0,), numbers(header, "RescaleIntercept", 1) or (0.0,)
-    mapped = _mapped(header, slope[0], intercept[0])
-    return HU if mapped == UNSPECIFIED and not stated and _is_plain_ct(data, header) else mapped
+    if tag_of("RealWorldValueMappingSequence") in header and (mapped := _mapped(header, rescaled)) != UNSPECIFIED:
+        return mapped
+    return HU if rescaled and not stated and _is_plain_ct(data, header) else UNSPECIFIED
 
 
 def _is_plain_ct(data: Dataset, header: Dataset) -> bool:
@@ -84,12 +83,13 @@ def _image_type(header: Dataset) -> list[str]:
     return [kind.strip() for kind in identifier(header, "ImageType").upper().split("\\")]
 
 
-def _mapped(header: Dataset, slope: float, intercept: float) -> str:
-    """What a Real World Value Mapping (PS3.3 C.7.6.16.2.11) says of values that are slope * stored + intercept."""
+def _mapped(header: Dataset, rescaled: bool) -> str:
+    """What a Real World Value Mapping (PS3.3 C.7.6.16.2.11) says of the values after the rescale, if it maps as that does."""
+    line = (numbers(header, "RescaleSlope", 1), numbers(header, "RescaleIntercept", 1)) if rescaled else ((1.0,), (0.0,))
     found = set()
-    for item in header.get("RealWorldValueMappingSequence") or ():
-        same = numbers(item, "RealWorldValueSlope", 1) == (slope,) and numbers(item, "RealWorldValueIntercept", 1) == (intercept,)
-        codes = item.get("MeasurementUnitsCodeSequence") if same else None
-        if codes and text(codes[0], "CodingSchemeDesignator") == "UCUM":
+    for item in items(header, "RealWorldValueMappingSequence"):
+        same = (numbers(item, "RealWorldValueSlope", 1), numbers(item, "RealWorldValueIntercept", 1)) == line
+        codes = items(item, "MeasurementUnitsCodeSequence")
+        if same and codes and text(codes[0], "CodingSchemeDesignator") == "UCUM":
             found.add(CODES.get(text(codes[0], "CodeValue"), UNSPECIFIED))
     return found.pop() if len(found) == 1 else UNSPECIFIED
