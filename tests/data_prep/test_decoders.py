@@ -177,6 +177,11 @@ def test_colour_whatever_the_header_says_of_planes(syntax: str, planar: int) -> 
     assert np.array_equal(read(data), stored) and np.array_equal(by_gdcm(data), stored)
 
 
+def test_a_photograph_whatever_the_header_says_of_planes() -> None:
+    data = encapsulated(colour(PICTURE, PhotometricInterpretation="YBR_FULL_422", PlanarConfiguration=1), JPEGBaseline8Bit, baseline(PICTURE))
+    assert np.abs(read(data).astype(int) - PICTURE).max() <= CLOSE
+
+
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian], ids=lambda syntax: syntax.name)
 def test_plain_colour_in_planes(syntax: str) -> None:
     stored = pattern(8, samples=3)
