@@ -24,7 +24,7 @@ DECODER_DEPENDENCIES = {
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit)
 APP0, APP14 = 0xE0, 0xEE
 ADOBE_TRANSFORM = 11  # its place in the marker, which libjpeg does not look at where that is shorter
-RGB_IDS = (b"RGB", b"rgb")
+NAMES_ALONE = {b"RGB": {"RGB"}, b"rgb": {"RGB", "YBR"}}  # to libjpeg small letters are no names, to pydicom they are
 
 
 def is_available(uid: str) -> bool:
@@ -82,5 +82,7 @@ def what_it_says(stream: bytes) -> tuple[set[str], bool]:
         elif marker == APP14 and segment.startswith(b"Adobe") and len(segment) > ADOBE_TRANSFORM:
             said.add("YBR" if segment[ADOBE_TRANSFORM] else "RGB")
         elif marker in JPEG_SIZES:
-            return said | ({"RGB"} if segment[6::3] in RGB_IDS else set()), len(set(segment[7::3])) > 1
+            names = segment[6::3]
+            said |= NAMES_ALONE.get(names, set()) if names.isupper() or not said else set()
+            return said, len(set(segment[7::3])) > 1
     return said, False

@@ -215,13 +215,14 @@ def test_a_photograph_is_in_the_colours_that_its_stream_says(syntax: str, photom
 
 @pytest.mark.parametrize(("photometric", "rgb"), [("RGB", True), ("YBR_FULL", False)])
 def test_a_stream_that_says_nothing_is_what_the_header_says(photometric: str, rgb: bool) -> None:
-    stream = renamed(baseline(PICTURE, rgb=True), bytes([1, 2, 3])) if rgb else baseline(PICTURE, subsampling=0)
+    stream = renamed(baseline(PICTURE, rgb=True), b"\1\2\3") if rgb else baseline(PICTURE, subsampling=0)
     assert np.abs(read(encapsulated(colour(PICTURE, PhotometricInterpretation=photometric), JPEGBaseline8Bit, stream)).astype(int) - PICTURE).max() <= CLOSE
 
 
-@pytest.mark.parametrize("markers", [JFIF, JFIF + adobe(0)])
-def test_a_stream_that_contradicts_itself_is_refused(markers: bytes) -> None:
-    data = encapsulated(colour(PICTURE, PhotometricInterpretation="YBR_FULL"), JPEGBaseline8Bit, baseline(PICTURE, markers, rgb=True))
+@pytest.mark.parametrize(("markers", "names"), [(JFIF, b"RGB"), (JFIF + adobe(0), b"RGB"), (JFIF + adobe(0), b"\1\2\3"), (b"", b"rgb")])
+def test_a_stream_that_contradicts_itself_is_refused(markers: bytes, names: bytes) -> None:
+    stream = renamed(baseline(PICTURE, markers, rgb=True), names)
+    data = encapsulated(colour(PICTURE, PhotometricInterpretation="YBR_FULL"), JPEGBaseline8Bit, stream)
     assert refused(data) == "unclear_colours"
 
 
