@@ -13,6 +13,7 @@ from data_prep.image_file import Pixels
 from data_prep.orientation import LPS_TO_RAS, from_common
 from data_prep.rejects import Reject
 from data_prep.series import slice_affine
+from data_prep.units import HU
 from workspace.outputs import to_json
 
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])  # NIfTI's RGB24
@@ -22,12 +23,13 @@ SCANNER, ALIGNED = 1, 2  # NIfTI's form codes: the scanner's coordinates, or any
 
 # What of a header gets into the JSON beside an image. Identifiers are keyed hashes.
 TOLD = ("record", "patient", "study", "series", "age", "sex", "study_year", "modality", "manufacturer", "model",
-        "transfer_syntax", "photometric", "slices",  # as in records.parquet
+        "transfer_syntax", "photometric", "units", "slices",  # as in records.parquet
         "number")  # of the record in its series, from 1: stacks, and in each its echoes, image types and time points in their order
 FLAGS = {
     "inverted": "the lowest value is white (MONOCHROME1); values are as they are in the file",
     "padding": "voxels that the file calls padding; their values are as they are in the file, padding_voxels counts them",
     "no_rescale": "CT without a rescale: values are as stored, and perhaps not HU",
+    "not_hu": "CT whose values are not in HU: units says what they are in",
     "no_spacing": "no pixel size: 1 mm is made up",
     "no_place": "no usable position and orientation: columns are taken to run to the left, rows to the back",
     "no_stated_count": "no header says how many slices there are: a slice lost at an end cannot be noticed",
@@ -94,6 +96,7 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "inverted": pixels.inverted,
         "padding": pixels.valid is not None,
         "no_rescale": modality == "CT" and not pixels.rescaled,
+        "not_hu": modality == "CT" and pixels.rescaled and plan.row["units"] not in (None, HU),
         "no_spacing": plan.row["spacing"] is None,
         "no_place": not placed,
         "no_stated_count": plan.affine is not None and not any(image.place.stated or image.frame is not None for image in plan.files),

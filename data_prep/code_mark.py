@@ -7,8 +7,8 @@ from pathlib import Path
 
 from workspace.outputs import digest, to_json
 
-LIBRARIES = ("highdicom", "nibabel", "numpy", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg",
-             "scipy", "SimpleITK")
+LIBRARIES = ("highdicom", "imagecodecs", "nibabel", "numpy", "pillow", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-openjpeg", "scipy",
+             "SimpleITK")
 
 
 @cache

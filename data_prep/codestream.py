@@ -3,6 +3,8 @@
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import BinaryIO
 
 from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
@@ -11,6 +13,8 @@ from data_prep.rejects import Rejected
 
 RLE_RATIO = 64  # PS3.5 G.3: two bytes stand for 128 at most
 J2K_SIZE = b"\xff\x4f\xff\x51"  # T.800 A.4.1 and A.5.1: start of codestream, then the size of image and tiles
+J2K_DEPTH = 42  # from there to the first component's bits - 1, and 128 if it is signed
+J2K_CODING = 0x52  # T.800 A.6.1: coding style default
 TILE_BYTES = 14  # T.800 A.4.2 and A.4.3: each tile has a header of at least that
 JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS
 JPEG_PIXELS = 512  # T.81 F.1.2 and G.1.2: a byte holds 8 blocks of 8 x 8 pixels at most, each with one bit for its mean
@@ -49,14 +53,49 @@ def check_picture(stream: BinaryIO, kind: str, rows: int, columns: int) -> None:
 
 def _jpeg_size(stream: bytes) -> tuple[int, int]:
     """Rows and columns. Raises IndexError or struct.error where no marker says them."""
+    return next(struct.unpack_from(">HH", segment, 1) for marker, segment in jpeg_segments(stream) if marker in JPEG_SIZES)
+
+
+def jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and content of each segment before the pixels. Raises IndexError or struct.error where there is none (any more)."""
     place = 2
     while True:
         if stream[place] != 0xFF:
             raise IndexError
         marker = stream[place + 1]
-        if marker in JPEG_SIZES:
-            return struct.unpack_from(">HH", stream, place + 5)
-        place += 1 if marker == 0xFF else 2 if marker in JPEG_ALONE else 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        if marker == 0xFF or marker in JPEG_ALONE:
+            place += 1 if marker == 0xFF else 2
+            continue
+        length = struct.unpack_from(">H", stream, place + 2)[0]
+        yield marker, stream[place + 4 : place + 2 + length]
+        place += 2 + length
+
+
+def unsigned_bits(frame: bytes, syntax: str) -> int | None:
+    """Bits a sample of a stream that does not say their sign, or says that there is none; None of one that is signed."""
+    if syntax in JPEG2000TransferSyntaxes:
+        depth = frame[frame.index(J2K_SIZE) + J2K_DEPTH]
+        return None if depth & 0x80 else depth + 1
+    return next(segment[0] for marker, segment in jpeg_segments(frame) if marker in JPEG_SIZES)
+
+
+def has_colour_transform(frame: bytes) -> bool:
+    """Whether a JPEG 2000 decoder gives RGB, by undoing the multiple component transform (T.800 A.6.1 and G)."""
+    return next(bool(segment[4]) for marker, segment in jpeg_segments(frame[frame.index(J2K_SIZE) :]) if marker == J2K_CODING)
+
+
+def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:
+    """Whether what follows the `length` bytes that each segment of an RLE frame stands for is filling alone (PS3.5 G.3.1 and G.5)."""
+    count, *starts = struct.unpack_from("<16I", frame)
+    for start, end in pairwise([*starts[:count], len(frame)]):
+        segment, place, made = frame[start:end], 0, 0
+        while made < length and place < len(segment):
+            head = segment[place]
+            made += head + 1 if head < 128 else 257 - head if head > 128 else 0
+            place += head + 2 if head < 128 else 2 if head > 128 else 1
+        if made != length or segment[place:].strip(filling):
+            return False
+    return True
 
 
 def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:

@@ -124,6 +124,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
         "inverted": photometric.get("MONOCHROME1", 0),
         "doubtful": [row["record"] for row in rows if row.get("doubtful")],
         "modalities": count(row["modality"] for row in rows),
+        "units": count(row["units"] or "not stated" for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
         "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
         "secret": found.keys.fingerprint,

@@ -18,6 +18,7 @@ from data_prep.rejects import Reject, Rejected
 from data_prep.series import reject_all
 from data_prep.sources import opened
 from data_prep.standardise import standardise
+from data_prep.units import wrong_for_window
 from workspace.settings import Convert
 
 
@@ -66,9 +67,12 @@ def decoder(convert: Convert) -> Callable[[list[Planned]], list[Decoded | list[R
 def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
     """Read, check and standardise one record's pixels."""
     modality = str(plan.row["modality"])
-    pixels = read(plan, windowed=convert.intensity_of(modality).window is not None)
+    how = convert.intensity_of(modality)
+    pixels = read(plan, windowed=how.window is not None)
     if not isinstance(pixels, Pixels):
         return pixels
+    if how.window and not pixels.photograph and (why := wrong_for_window(plan.row["units"], how.units, modality)):
+        return reject_all(plan.files, "other_units", why)
     try:
         array = standardise(pixels, convert, modality, plan.spacing)
         if np.ptp(array) == 0:

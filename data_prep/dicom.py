@@ -3,64 +3,37 @@
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
-from pydicom.multival import MultiValue
-from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
-from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEG2000TransferSyntaxes,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSTransferSyntaxes,
-    RLELossless,
     UID_dictionary,
 )
 
 from data_prep import frames, native
-from data_prep.codestream import check_frame
+from data_prep.decoders import DECODERS, bits_below, check_frames, check_warnings, stored_frames
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
+from data_prep.header import identifier as _identifier
+from data_prep.header import numbers as _numbers
+from data_prep.header import tag_of as _tag
+from data_prep.header import text as _text
+from data_prep.header import whole as _whole
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
+from data_prep.units import units
+from data_prep.values import COLOUR, GREY, PALETTE, padding, scaling, values_of
 
-# One named decoder a syntax: pydicom would try another after a failure, and a lenient one may accept what a strict one refused.
-DECODERS = {
-    ImplicitVRLittleEndian: "", ExplicitVRLittleEndian: "", ExplicitVRBigEndian: "", DeflatedExplicitVRLittleEndian: "",
-    RLELossless: "pydicom",
-    JPEGBaseline8Bit: "pillow",  # notices a stream that ends early, which libjpeg does not
-    JPEGExtended12Bit: "pylibjpeg", JPEGLossless: "pylibjpeg", JPEGLosslessSV1: "pylibjpeg",
-    **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
-    **dict.fromkeys(JPEG2000TransferSyntaxes, "pylibjpeg"),
-}
-ENCAPSULATED = frozenset(syntax for syntax, decoder in DECODERS.items() if decoder)
-END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
-FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
-HARMLESS = "excess padding"  # pydicom's words for bytes after the last pixel, which PS3.5 8.1.1 lets a reader ignore
-
-LOSSLESS = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
-GREY = ("MONOCHROME1", "MONOCHROME2")
-PALETTE = "PALETTE COLOR"
-COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
@@ -77,9 +50,9 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
-          "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "ModalityLUTSequence")
-_tag = cache(Tag)
+          "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
+          "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence", "Units", "SUVType",
+          "MultienergyCTAcquisition")
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
@@ -100,6 +73,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
                 start = _check_pixels_are_whole(stream, data)
             shape = shared(_check_image(data, syntax))
+            bits_below(data)
             headers = frames.frame_headers(data)
             if math.prod(shape) * len(headers) > MAX_VOXELS:
                 raise Rejected("too_large")
@@ -108,8 +82,9 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         except Rejected as rejected:
             raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""),
                            identifiers.get("SOPInstanceUID", "")) from None
-        places = [(_place(header), _spacing(header)) for header in headers]
-        facts = _facts(data, syntax, places[0][1])
+        grey = _text(data, "PhotometricInterpretation") in GREY
+        places = [(_place(header, units(data, header) if grey else None), _spacing(header)) for header in headers]
+        facts = _facts(data, syntax, places[0][1], places[0][0].units)
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
         if len(headers) == 1:
@@ -138,7 +113,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
         if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
             raise Rejected("file_changed")
-        _check_frames(data, syntax, shape)
+        check_frames(data, syntax, shape)
         caught.clear()
         try:
             pixels = _decode(data, syntax, headers, indices)
@@ -146,8 +121,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
             raise
         except Exception as error:  # decoders raise whatever they like on damaged streams, and their texts may quote values
             raise Rejected("not_decodable", type(error).__name__) from None
-        if any(HARMLESS not in str(warning.message) for warning in caught):
-            raise Rejected("decode_warning")
+        check_warnings(caught, data, shape)
         return pixels
 
 
@@ -233,9 +207,9 @@ def _native(stream: BinaryIO, data: Dataset, syntax: str, start: int | None) -> 
     if start is None or _text(data, "PhotometricInterpretation") not in GREY:
         return None
     try:
-        if data.get("ModalityLUTSequence"):
+        if data.get("ModalityLUTSequence") or bits_below(data):
             return None
-        return native.locate(stream, data, syntax, start, _scaling(data), _padding(data))
+        return native.locate(stream, data, syntax, start, scaling(data), padding(data))
     except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
         return None
 
@@ -255,91 +229,13 @@ def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
     return Pixels(values, native.valid(stored, known.padding), inverted, rescaled=known.scaling is not None)
 
 
-def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
-    """Raise Rejected where compressed frames end early or are of another size than the header's."""
-    if "PixelData" not in data and not any(tag in data for tag in PIXEL_TAGS):
-        raise Rejected("truncated", "no pixel data")
-    if syntax not in ENCAPSULATED:
-        return
-    pixel_bytes = (_whole(data, "SamplesPerPixel") or 1) * max((_whole(data, "BitsAllocated") or 8) // 8, 1)
-    try:
-        for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1):
-            if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
-                raise Rejected("truncated", "a compressed image without its end marker")
-            check_frame(frame, syntax, *shape, pixel_bytes)
-    except Rejected:
-        raise
-    except Exception as error:  # the fragments themselves may be damaged
-        raise Rejected("not_decodable", type(error).__name__) from None
-
-
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int]) -> list[Pixels]:
-    data.file_meta.TransferSyntaxUID = UID(syntax)  # a file without meta header has none, and the decoder asks for it
-    plugin = DECODERS[UID(syntax)]
-    stored: Iterable[np.ndarray]
     if frames.is_mosaic(data):
-        mosaic = pixel_array(data, decoding_plugin=plugin)
+        mosaic = next(stored_frames(data, syntax, [0]))
         stored = [frames.tile(mosaic, len(headers), index) for index in indices]
     else:
-        stored = iter_pixels(data, indices=indices, decoding_plugin=plugin)
-    return [_pixels(data, headers[index], values) for index, values in zip(indices, stored, strict=True)]
-
-
-def _pixels(data: Dataset, header: Dataset, stored: np.ndarray) -> Pixels:
-    photometric = _text(data, "PhotometricInterpretation")
-    if photometric == PALETTE:
-        return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
-    if photometric not in GREY:
-        return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
-    rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
-    return Pixels(_rescaled(header, stored), native.valid(stored, _padding(data)), photometric == "MONOCHROME1", rescaled,
-                  _outside_stated_range(data, stored))
-
-
-def _rescaled(data: Dataset, stored: np.ndarray) -> np.ndarray:
-    """Stored values after the modality LUT (PS3.3 C.11.1), float32. Raises Rejected."""
-    if data.get("ModalityLUTSequence"):
-        values = apply_modality_lut(stored, data).astype(np.float32)
-    else:
-        values = native.rescaled(stored, _scaling(data))
-    if not np.isfinite(values).all():
-        raise Rejected("not_finite")
-    return values
-
-
-def _scaling(data: Dataset) -> tuple[float, float] | None:
-    """Rescale Slope and Intercept; None where there is no slope. Raises Rejected."""
-    if "RescaleSlope" not in data:
-        return None
-    slope, intercept = _numbers(data, "RescaleSlope", 1), _numbers(data, "RescaleIntercept", 1)
-    if not slope or slope[0] == 0 or not intercept:
-        raise Rejected("bad_rescale")
-    return shared((slope[0], intercept[0]))
-
-
-def _padding(data: Dataset) -> tuple[int, int] | None:
-    """Pixel Padding Value, and the other end of its range."""
-    value, limit = _whole(data, "PixelPaddingValue"), _whole(data, "PixelPaddingRangeLimit")
-    return None if value is None else (value, value if limit is None else limit)
-
-
-def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
-    """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel Value (PS3.3 C.7.6.3)."""
-    low, high = _whole(data, "SmallestImagePixelValue"), _whole(data, "LargestImagePixelValue")
-    if data.file_meta.TransferSyntaxUID not in LOSSLESS or low is None or high is None:
-        return False
-    low, high = np.array([low, high], np.int64).astype(stored.dtype)  # as with padding
-    return bool(low < high and (stored.min() < low or stored.max() > high))
-
-
-def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:
-    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits go."""
-    return (colour >> max(bits - 8, 0)).astype(np.uint8)
-
-
-def _palette_bits(data: Dataset) -> int:
-    """Bits of apply_color_lut's output: 8 or 16, by the descriptor's third value (PS3.3 C.7.6.3.1.5)."""
-    return 16 if data.RedPaletteColorLookupTableDescriptor[2] > 8 else 8
+        stored = stored_frames(data, syntax, indices)
+    return [values_of(data, headers[index], frame) for index, frame in zip(indices, stored, strict=True)]
 
 
 def _transfer_syntax(data: Dataset) -> str:
@@ -350,7 +246,7 @@ def _transfer_syntax(data: Dataset) -> str:
     return str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
 
 
-def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Facts:
+def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None, its_units: str | None) -> Facts:
     identifying = [_text(data, keyword) for keyword in IDENTIFYING]
     study_date = _text(data, "StudyDate")
     return shared(Facts(
@@ -363,6 +259,7 @@ def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Fac
         sex=sex(_text(data, "PatientSex")),
         study_year=study_year(study_date),
         spacing=spacing,
+        units=its_units,
     ))
 
 
@@ -387,7 +284,7 @@ def _regions(data: Dataset) -> Rectangle | None:
     return min(tops), min(lefts), max(bottoms) - min(tops), max(rights) - min(lefts)
 
 
-def _place(data: Dataset) -> Place:
+def _place(data: Dataset, its_units: str | None) -> Place:
     image_type = _text(data, "ImageType").upper()
     echo = _numbers(data, "EchoTime", 1) or (0.0,)  # 0 in enhanced objects where there is none
     weighting = _numbers(data, "DiffusionBValue", 1) or (0.0,)
@@ -396,49 +293,10 @@ def _place(data: Dataset) -> Place:
         _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6), "LOCALIZER" in image_type,
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper())),
+        meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper(),
+                        its_units or "")),
         moments=(_whole(data, "TemporalPositionIdentifier"), _text(data, "DimensionIndexValues") or None,
                  _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
         number=number,
-        times=_whole(data, "NumberOfTemporalPositions"))
-
-
-def _value(data: Dataset, keyword: str) -> object:
-    """An element's value, asked for by tag: by keyword, each one that is missing would cost pydicom two exceptions."""
-    element = data.get(_tag(keyword))
-    return None if element is None else element.value
-
-
-def _text(data: Dataset, keyword: str) -> str:
-    """An element's value as text; empty where it is missing or cannot be read."""
-    try:
-        value = _value(data, keyword)
-    except Exception:  # converting a malformed value may raise anything; to us it is missing
-        return ""
-    return "" if value is None else str(value).strip(" \0")
-
-
-def _identifier(data: Dataset, keyword: str) -> str:
-    """As _text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
-    try:
-        value = _value(data, keyword)
-    except Exception:  # as in _text
-        return ""
-    return "\\".join(map(str, value)).strip(" \0") if isinstance(value, MultiValue) else _text(data, keyword)
-
-
-def _whole(data: Dataset, keyword: str) -> int | None:
-    try:
-        return int(_value(data, keyword))  # type: ignore[arg-type]
-    except Exception:  # as in _text
-        return None
-
-
-def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """`count` finite numbers, or None. Zero has no sign, so that equal tuples are the same to the bit, and shared."""
-    try:
-        value = _value(data, keyword)
-        numbers = tuple(float(number) + 0.0 for number in ([value] if count == 1 else value))  # type: ignore[arg-type, union-attr]
-    except Exception:  # as in _text
-        return None
-    return shared(numbers) if len(numbers) == count and all(map(math.isfinite, numbers)) else None
+        times=_whole(data, "NumberOfTemporalPositions"),
+        units=its_units)

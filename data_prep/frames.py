@@ -18,6 +18,7 @@ SAME_AS = {
     ("PixelMeasuresSequence", "PixelSpacing"): "PixelSpacing",
     ("PixelValueTransformationSequence", "RescaleSlope"): "RescaleSlope",
     ("PixelValueTransformationSequence", "RescaleIntercept"): "RescaleIntercept",
+    ("PixelValueTransformationSequence", "RescaleType"): "RescaleType",
     ("MRImageFrameTypeSequence", "FrameType"): "ImageType",
     ("MRImageFrameTypeSequence", "ComplexImageComponent"): "ComplexImageComponent",
     ("CTImageFrameTypeSequence", "FrameType"): "ImageType",
@@ -30,7 +31,7 @@ SAME_AS = {
     ("FrameContentSequence", "FrameAcquisitionNumber"): "AcquisitionNumber",
     ("FrameContentSequence", "DimensionIndexValues"): "DimensionIndexValues",
 }
-INHERITED = ("ImageType", "InstanceNumber", "AcquisitionNumber", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence",
+INHERITED = ("ImageType", "InstanceNumber", "AcquisitionNumber", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence",
              "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")  # of the whole file, where a frame says nothing
 # Dimensions that tell where in a volume a frame lies; what is left tells volumes apart.
 WITHIN_A_VOLUME = frozenset(map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient")))
@@ -92,6 +93,9 @@ def _functional_groups(data: Dataset) -> list[Dataset]:
             items = group.get(sequence) or shared.get(sequence)
             if items and keyword in items[0]:
                 setattr(header, same, items[0][keyword].value)
+        mapping = group.get("RealWorldValueMappingSequence") or shared.get("RealWorldValueMappingSequence")
+        if mapping:
+            header.RealWorldValueMappingSequence = mapping
         indices = header.get("DimensionIndexValues")
         if indices is not None:
             header.DimensionIndexValues = [indices[place] for place in between] if len(indices) == len(pointers) > 1 else None

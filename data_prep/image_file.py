@@ -32,6 +32,7 @@ class Facts:
     sex: str | None = None
     study_year: int | None = None
     spacing: tuple[float, ...] | None = None  # mm, one a spatial axis
+    units: str | None = None  # of grey values, by data_prep/units.py; None where the format says nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Place:
     moments: tuple[object, ...] = ()  # what may tell one time point from the next, in the order in which it is trusted
     number: int | None = None  # Instance Number
     times: int | None = None  # time points that the header says there are
+    units: str | None = None  # of its values, as in Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class ImageFile:
             return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:
             return [self]
-        return [replace(self, shape=self.shape[1:], facts=replace(self.facts, spacing=spacing), place=place, frames=(), frame=frame)
+        return [replace(self, shape=self.shape[1:], facts=replace(self.facts, spacing=spacing, units=place.units), place=place, frames=(), frame=frame)
                 for frame, (place, spacing) in enumerate(self.frames)]
 
 

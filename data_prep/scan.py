@@ -23,6 +23,7 @@ from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
+from data_prep.units import KNOWN
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -154,6 +155,8 @@ def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
                   **{f"params.yaml convert.intensity.{key}": key for key in convert.intensity if key != OTHERS}}
     problems = [Problem(setting, value, f"one of {', '.join(sorted(MODALITIES))}", "correct the setting")
                 for setting, value in modalities.items() if value is not None and value not in MODALITIES]
+    problems += [Problem(f"params.yaml convert.intensity.{key}.units", how.units, f"one of {', '.join(KNOWN)}", "correct the setting")
+                 for key, how in convert.intensity.items() if how.units not in (None, *KNOWN)]
     if match not in (BY_FILE, BY_FOLDER, BY_ARRAY):
         try:
             keyword_of(match)
@@ -309,7 +312,7 @@ def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Vol
         "age": facts.age, "sex": facts.sex, "study_year": facts.study_year,
         "modality": facts.modality, "manufacturer": facts.manufacturer, "model": facts.model,
         "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
-        "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
+        "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric, "units": facts.units,
         "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
     }
 

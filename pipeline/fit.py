@@ -11,6 +11,7 @@ from data_prep.deidentify import SECRET_BYTES
 from data_prep.image_file import Pixels
 from data_prep.scan import export_root, scan
 from data_prep.series import Volume
+from data_prep.units import HU, wrong_for_window
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track
@@ -78,7 +79,7 @@ def suggestion(counts: dict[str, int], volumes: list[Planned], body: Sampled) ->
 
 def sample(plans: dict[str, list[Planned]]) -> Sampled:
     """The body in the first CT volumes of each site that can be decoded."""
-    chosen = [plan for found in plans.values() for plan in [plan for plan in found if plan.row["modality"] == CT][:SAMPLE]]
+    chosen = [plan for found in plans.values() for plan in [plan for plan in found if _in_hu(plan)][:SAMPLE]]
     parts = []
     for plan in track(chosen, "reading CT volumes", total=len(chosen)):
         pixels = read(plan, windowed=True)
@@ -110,3 +111,7 @@ def _plans(workspace: Workspace, name: str, params: Params) -> list[Planned]:
 def _shape(plan: Planned) -> tuple[int, ...]:
     """Slices, rows and columns, as `spacing` has them."""
     return plan.files[0].kept_shape if plan.affine is None else Volume(plan.files, plan.affine).shape
+
+
+def _in_hu(plan: Planned) -> bool:
+    return plan.row["modality"] == CT and not wrong_for_window(plan.row["units"], HU, CT)

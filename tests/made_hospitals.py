@@ -72,7 +72,7 @@ def records_of(site: str, hospital: Hospital) -> pd.DataFrame:
     table[["age", "sex"]] = table.groupby("patient")[["age", "sex"]].transform("first")
     for column, value in {"site": site, "task": "chest_view", "modality": "DX", "manufacturer": hospital.manufacturer,
                           "model": "M1", "spacing": "0.2x0.2", "transfer_syntax": "1.2.840.10008.1.2.1",
-                          "photometric": "MONOCHROME2"}.items():
+                          "photometric": "MONOCHROME2", "units": "unspecified"}.items():
         table[column] = value
     return table.assign(study=table["record"], series=table["record"], study_year=2020, slices=1, pixel_hash=table["record"], perceptual_hash="",
                         **dict.fromkeys(hospital.unknown, pd.NA)).sort_values("record").reset_index(drop=True)

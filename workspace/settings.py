@@ -147,11 +147,14 @@ class Intensity(Strict):
     percentiles: Annotated[tuple[Percent, Percent], AfterValidator(_rising)] | None = None  # of the image
     zscore: Annotated[float, Field(gt=0, le=10)] | None = None  # robust standard deviations that are kept either side of the tissue's median
     n4: bool = False  # take the bias field of an MR coil out first; seconds a volume
+    units: str | None = None  # that the window is in, as inspect and records.parquet name them; none: HU for CT, Bq/ml for PT, unspecified for others
 
     @model_validator(mode="after")
     def _is_one_way(self) -> "Intensity":
         if sum(way is not None for way in (self.window, self.percentiles, self.zscore)) != 1:
             raise ValueError("one of window, percentiles and zscore")
+        if self.units and not self.window:
+            raise ValueError("units beside a window alone")
         if self.n4 and self.window:
             raise ValueError("n4 with percentiles or zscore, since it changes the units that a window is in")
         return self

@@ -28,6 +28,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
@@ -35,6 +36,7 @@ from pydicom.uid import (
 from data_prep.quiet import quiet
 from tests.data_prep.made_dicom import as_bytes, colour, encapsulated, enhanced, grey
 from tests.data_prep.made_exports import make_tar, make_zip
+from tests.data_prep.made_jpeg import lossless
 
 NAME = "ZZPHI^Doe"  # in every file that has a place for it, as made_dicom's patients are named
 SIDE, SLICES = 64, 6
@@ -139,6 +141,7 @@ def sound_files() -> dict[str, Sound]:
              for syntax in (ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless)}
     made["dicom JPEG"] = dicom(encapsulated(colour(photograph, PhotometricInterpretation="YBR_FULL_422"), JPEGBaseline8Bit,
                                             picture("JPEG", photograph)), photograph.size)
+    made["dicom lossless JPEG"] = dicom(encapsulated(grey(flat), JPEGLosslessSV1, lossless(flat, bits=16)), flat.size * 4)
     made["dicom photograph"] = dicom(colour(photograph), photograph.size)
     made["dicom RLE photograph"] = dicom(colour(photograph, RLELossless), photograph.size)
     made["dicom palette"] = dicom(palette(), photograph.size)
