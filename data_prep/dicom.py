@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 import pydicom
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.multival import MultiValue
@@ -36,11 +37,13 @@ from pydicom.uid import (
 )
 
 from data_prep import frames, native
+from data_prep.age_and_sex import age_from_dicom, sex, understood
 from data_prep.codestream import check_frame
-from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
+from data_prep.deidentify import equipment, modality, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
+from data_prep.same_value import one_form
 from data_prep.sources import Found
 
 # One named decoder a syntax: pydicom would try another after a failure, and a lenient one may accept what a strict one refused.
@@ -135,7 +138,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         shape = _check_image(data, syntax)
         headers = frames.frame_headers(data)
         indices = [image.frame or 0 for image in wanted]
-        read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
+        read = (_identifier(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
         if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
             raise Rejected("file_changed")
         _check_frames(data, syntax, shape)
@@ -353,16 +356,19 @@ def _transfer_syntax(data: Dataset) -> str:
 def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None) -> Facts:
     identifying = [_text(data, keyword) for keyword in IDENTIFYING]
     study_date = _text(data, "StudyDate")
+    age, age_read = understood(age_from_dicom, _text(data, "PatientAge"), _text(data, "PatientBirthDate"), study_date)
+    patient_sex, sex_read = understood(sex, _text(data, "PatientSex"))
     return shared(Facts(
         transfer_syntax=syntax,
         photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
         modality=modality(_text(data, "Modality")),
         manufacturer=equipment(_text(data, "Manufacturer"), identifying),
         model=equipment(_text(data, "ManufacturerModelName"), identifying),
-        age=age_from_dicom(_text(data, "PatientAge"), _text(data, "PatientBirthDate"), study_date),
-        sex=sex(_text(data, "PatientSex")),
+        age=age,
+        sex=patient_sex,
         study_year=study_year(study_date),
         spacing=spacing,
+        unread=("age",) * (not age_read) + ("sex",) * (not sex_read),
     ))
 
 
@@ -419,12 +425,13 @@ def _text(data: Dataset, keyword: str) -> str:
 
 
 def _identifier(data: Dataset, keyword: str) -> str:
-    """As _text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
+    """As _text, in the form that all ways to write it share; several values with the backslash that parts them (PS3.5 6.4)."""
     try:
         value = _value(data, keyword)
     except Exception:  # as in _text
         return ""
-    return "\\".join(map(str, value)).strip(" \0") if isinstance(value, MultiValue) else _text(data, keyword)
+    text = "\\".join(map(str, value)) if isinstance(value, MultiValue) else _text(data, keyword)
+    return one_form(text, dictionary_VR(_tag(keyword)))
 
 
 def _whole(data: Dataset, keyword: str) -> int | None:

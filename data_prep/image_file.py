@@ -32,6 +32,7 @@ class Facts:
     sex: str | None = None
     study_year: int | None = None
     spacing: tuple[float, ...] | None = None  # mm, one a spatial axis
+    unread: tuple[str, ...] = ()  # of age and sex: what stands in the header and is not understood
 
 
 @dataclass(frozen=True, slots=True)

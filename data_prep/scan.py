@@ -21,6 +21,7 @@ from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
+from data_prep.same_value import one_text
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.walk import walk
@@ -50,6 +51,7 @@ class ScanResult:
     idle_rules: list[int]  # numbers of the crop rules that apply to no image
     left_out: tuple[Reject, ...]  # frames of files that are used in part
     seen: tuple[Seen, ...]
+    unread: dict[str, list[int]]  # age or sex -> lines of the table whose cell is not understood
 
 
 def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: Path | None = None,
@@ -82,7 +84,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     unlabelled = len({image.found.name for image in images} - matched.rows.keys())
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
                       tuple(one_a_file(rejects, used)), matched, unlabelled, idle_rules, tuple(left_out(rejects, used)),
-                      tuple(look_up(examined, keys, lambda image: make.patient(image, matched.rows))))
+                      tuple(look_up(examined, keys, lambda image: make.patient(image, matched.rows))), table.unread)
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
@@ -180,7 +182,7 @@ def table_content(root: Path, name: str, site: Site) -> bytes:
     path = root / site.labels.file
     if path.is_file() and path.resolve().is_relative_to(root):
         return path.read_bytes()
-    inside = [found for found in walk(root) if found.name == site.labels.file]
+    inside = [found for found in walk(root) if one_text(found.name) == site.labels.file]
     if not inside:
         raise Refusal(Problem(where, "no such file in the export", "a CSV file under the site's root",
                               "correct labels.file, or make root a folder that holds the images and the table"))
