@@ -41,6 +41,7 @@ from data_prep.age_and_sex import age_from_dicom, sex, understood
 from data_prep.codestream import check_frame
 from data_prep.deidentify import equipment, modality, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
+from data_prep.objects import Object, object_of
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.same_value import one_form
@@ -98,8 +99,9 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         syntax = shared(_transfer_syntax(data))
         start = None
         identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
+        identifiers["SOPClassUID"] = shared(_sop_class(data))
         try:
-            _check_object(data)
+            _check_object(data, _has_pixels(stream, data, syntax))
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
                 start = _check_pixels_are_whole(stream, data)
             shape = shared(_check_image(data, syntax))
@@ -109,8 +111,8 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
             if not identifiers.get("SOPInstanceUID"):
                 raise Rejected("no_instance_uid")
         except Rejected as rejected:
-            raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""),
-                           identifiers.get("SOPInstanceUID", "")) from None
+            raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""), identifiers.get("SOPInstanceUID", ""),
+                           sop_class=identifiers["SOPClassUID"]) from None
         places = [(_place(header), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1])
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
@@ -163,19 +165,26 @@ def _parse(stream: BinaryIO, **options: object) -> Dataset:
         raise Rejected("not_decodable", type(error).__name__) from None
 
 
-def _check_object(data: Dataset) -> None:
+def _check_object(data: Dataset, has_pixels: bool) -> None:
     """Tell images from reports, plans and derived objects by SOP class (PS3.4 B.5). Raises Rejected."""
-    sop_class = UID(_text(data, "SOPClassUID") or _text(data.file_meta, "MediaStorageSOPClassUID"))
-    name = sop_class.name if sop_class in UID_dictionary else ""
-    if not name:
-        raise Rejected("unknown_sop_class")
-    if "Image Storage" not in name:
+    sop_class = _sop_class(data)
+    kind = object_of(sop_class, _text(data, "Modality"))
+    if kind is Object.UNSAID:
+        raise Rejected("no_sop_class")
+    if kind is Object.UNKNOWN:
+        raise Rejected("unknown_sop_class" if has_pixels else "no_pixels")
+    if kind is Object.NO_IMAGE:
         raise Rejected("derived_object" if "Rows" in data else "no_pixels")
+    name = UID(sop_class).name
     if not _whole(data, "Rows") or not _whole(data, "Columns"):
         raise Rejected("truncated", "a header without rows and columns")
     burned_in = _text(data, "BurnedInAnnotation").upper()
     if burned_in == "YES" or ("Secondary Capture" in name and burned_in != "NO"):
         raise Rejected("burned_in_annotation")
+
+
+def _sop_class(data: Dataset) -> str:
+    return _text(data, "SOPClassUID") or _text(data.file_meta, "MediaStorageSOPClassUID")
 
 
 def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
@@ -189,6 +198,19 @@ def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
     if not 0 < math.prod(shape) <= MAX_PIXELS:
         raise Rejected("too_large" if math.prod(shape) else "unsupported_pixels")
     return shape
+
+
+def _has_pixels(stream: BinaryIO, data: Dataset, syntax: str) -> bool:
+    """Whether `stream`, which is left where it stands, goes on with pixel data; of a deflated file whether its header speaks of them."""
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return "Rows" in data
+    place = stream.tell()
+    tag = stream.read(4)
+    stream.seek(place)
+    if len(tag) < 4:
+        return False
+    group, element = struct.unpack(("<" if data.original_encoding[1] else ">") + "HH", tag)
+    return group << 16 | element in PIXEL_TAGS
 
 
 def _frame_shape(data: Dataset, shape: tuple[int, int], count: int) -> tuple[int, int]:

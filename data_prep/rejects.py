@@ -29,9 +29,11 @@ REASONS = {
     "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory)",
                         NOTHING, image=False),
     "derived_object": Reason("a DICOM object derived from images (segmentation, dose, parametric map)", NOTHING, image=False),
+    "left_by_a_system": Reason("a file that an operating system or a storage leaves beside others", NOTHING, image=False),
+    "missing_no_image": Reason("an object without an image, such as a report, that a DICOMDIR names and that is not there", NOTHING, image=False),
     # files
     "empty_file": Reason("an empty file or archive", SEND_AGAIN),
-    "missing_file": Reason("a file that a DICOMDIR names and that is not there", "send the whole export again, or leave the DICOMDIR out"),
+    "missing_file": Reason("an image that a DICOMDIR names and that is not there", "send the whole export again, or leave the DICOMDIR out"),
     "damaged_directory": Reason("a DICOMDIR that cannot be read, so that nobody knows what is missing", SEND_AGAIN),
     "unreadable": Reason("a file that the system does not let us read", "mend its permissions or the broken link"),
     "file_changed": Reason("a file that changed while it was read", "wait until the export is complete and run again"),
@@ -51,7 +53,8 @@ REASONS = {
     "not_decodable": Reason("a file that starts like an image and cannot be decoded", SEND_AGAIN),
     "decode_warning": Reason("pixels that decode only with a warning, so that they may be wrong", SEND_AGAIN),
     "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
-    "unknown_sop_class": Reason("a DICOM object of unknown or missing SOP class", "send it as a standard image"),
+    "unknown_sop_class": Reason("an image of a SOP class that fewsite does not know, such as a maker's own", "send it as a standard image"),
+    "no_sop_class": Reason("a DICOM file that does not say what kind of object it is (its SOP class)", "send it as its maker wrote it"),
     "unsupported_pixels": Reason("a kind of pixels that fewsite does not read", "send it as grey or RGB"),
     "multi_frame": Reason("several frames in one file that have no place in space, such as a film", "send the one frame that counts"),
     "constant_image": Reason("one value everywhere", "check the export"),
@@ -108,8 +111,8 @@ BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat"})
 class Rejected(Exception):
     """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the rest is never shown."""
 
-    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", part: str = ""):
-        self.reason, self.found, self.series, self.instance, self.part = reason, found, series, instance, part
+    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", part: str = "", sop_class: str = ""):
+        self.reason, self.found, self.series, self.instance, self.part, self.sop_class = reason, found, series, instance, part, sop_class
         super().__init__(reason)
 
 
@@ -125,6 +128,7 @@ class Reject:
     instance: str = ""  # UID
     part: str = ""  # the file that holds a header's voxels
     frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, where it is not about all of it
+    sop_class: str = ""  # UID, where it is known
 
     @property
     def image(self) -> bool:

@@ -13,11 +13,13 @@ import numpy as np
 from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
 from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
+from data_prep.dicomdir import is_dicomdir
 from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.index import Seen, look_up
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
+from data_prep.left_by_systems import is_double, left_by_a_system
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
@@ -33,6 +35,9 @@ from workspace.siblings import two_keys, two_roles
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
                  **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
+
+# What a file may be that is a slice without saying of which series; other formats are none.
+MAY_BE_A_SLICE = frozenset({Kind.DICOM, Kind.BARE_DICOM, Kind.EMPTY, Kind.OTHER, *(kind for kind in REFUSED_KINDS if kind is not Kind.NIFTI_PAIR)})
 
 
 @dataclass(frozen=True)
@@ -127,8 +132,13 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
     """One file's header, or why it is not used. `asked`: keywords of more DICOM elements to read as identifiers."""
     kind = Kind.OTHER
     try:
+        if left_by_a_system(found.name):
+            raise Rejected("left_by_a_system")
         with opened(found) as stream:
-            kind = sniff(stream.read(HEAD))
+            head = stream.read(HEAD)
+            kind = sniff(head)
+            if is_double(found.name, head):
+                raise Rejected("left_by_a_system")
             stream.seek(0)
             match kind:
                 case Kind.DICOM:
@@ -146,7 +156,10 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
         raise Rejected(REFUSED_KINDS[kind])
     except Rejected as rejected:
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
-        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
+        if found.named:
+            return Reject(found.name, shown, rejected.reason, "", found.named.series, found.named.instance, sop_class=found.named.sop_class)
+        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part,
+                      sop_class=rejected.sop_class)
 
 
 def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
@@ -268,14 +281,17 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
     rejects += unfit
     whole = {image.identifiers.get("SOPInstanceUID") for image in images}  # a broken copy of a whole slice is no loss
     losses = [reject for reject in broken if reject.image and reject.instance not in whole]
-    broken_series = {reject.series for reject in losses} - {""}
-    broken_folders = {reject.name.rpartition("/")[0] for reject in losses if not reject.series}
+    broken_series: dict[str, set[str]] = defaultdict(set)  # series -> the SOP classes of what it lost
+    for reject in losses:
+        broken_series[reject.series].add(reject.sop_class)
+    broken_folders = {reject.name.rpartition("/")[0] for reject in losses
+                      if not reject.series and reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name)}
 
     volumes: list[Group] = []
     for group in groups:
         try:
             make.label(group.slices, rows)  # an unlabelled series is left out for that reason, whatever else is wrong with it
-            if group.slices[0].identifiers["SeriesInstanceUID"] in broken_series:
+            if _lacks_a_slice(group.slices[0], broken_series):
                 raise Rejected("sibling_rejected")
             first, *later = split_repeats(group.slices)
         except Rejected as rejected:
@@ -299,6 +315,12 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
             except Rejected as rejected:
                 rejects += reject_all([image], rejected.reason, rejected.found)
     return plans, rejects
+
+
+def _lacks_a_slice(image: ImageFile, broken_series: dict[str, set[str]]) -> bool:
+    """Whether what the image's series lost may have been a slice beside it: a volume is of one SOP class."""
+    lost = broken_series.get(image.identifiers["SeriesInstanceUID"], set())
+    return bool(lost & {"", image.identifiers["SOPClassUID"]})
 
 
 def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Volume | None) -> dict[str, object]:

@@ -32,7 +32,7 @@ REFUSED = {
     "test_files/badVR.dcm": "derived_object",  # says that it is a structure set, and has pixels
 }
 DAMAGED = {"test_files/JPEG-lossy.dcm", "test_files/JPEG2000-embedded-sequence-delimiter.dcm"}  # pydicom cannot decode them either
-NO_IMAGE = {"no_pixels", "not_an_image", "derived_object", "unknown_sop_class", "not_what_its_name_says"}
+NO_IMAGE = {"no_pixels", "not_an_image", "derived_object", "no_sop_class", "unknown_sop_class", "not_what_its_name_says"}
 
 
 def examined(path: Path) -> ImageFile | Reject:
