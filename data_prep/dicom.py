@@ -65,6 +65,7 @@ LOSSLESS = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+VISIBLE_LIGHT = "1.2.840.10008.5.1.4.1.1.77.1."  # SOP classes of endoscopes, microscopes and slide scanners
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
@@ -77,7 +78,7 @@ IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames
                "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
                "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
 NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "ImageType",
-          "BurnedInAnnotation", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
+          "BurnedInAnnotation", "SpecimenLabelInImage", "RecognizableVisualFeatures", "TotalPixelMatrixColumns", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
@@ -116,7 +117,8 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         places = [(_place(header), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1])
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
-                          clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
+                          clean=_text(data, "BurnedInAnnotation").upper() == "NO", exposed=_is_exposed(data, identifiers["SOPClassUID"]),
+                          regions=_regions(data))
         if len(headers) == 1:
             return replace(image, native=_native(stream, data, syntax, start)) if headers[0] is data else image
         return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
@@ -181,6 +183,30 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
     burned_in = _text(data, "BurnedInAnnotation").upper()
     if burned_in == "YES" or ("Secondary Capture" in name and burned_in != "NO"):
         raise Rejected("burned_in_annotation")
+    if _shows_a_label(data, sop_class):
+        raise Rejected("slide_label")
+    if "TotalPixelMatrixColumns" in data and (_whole(data, "NumberOfFrames") or 1) > 1:
+        raise Rejected("tiled_slide")
+
+
+def _shows_a_label(data: Dataset, sop_class: str) -> bool:
+    """Whether a picture shows a slide's label: its flavour says so (PS3.3 C.8.12.4.1.1), or Specimen Label in Image."""
+    stated = _text(data, "SpecimenLabelInImage").upper()
+    flavour = _slide_flavour(data, sop_class)
+    return stated == "YES" or flavour == "LABEL" or (flavour == "OVERVIEW" and stated != "NO")
+
+
+def _is_exposed(data: Dataset, sop_class: str) -> bool:
+    """Whether a patient may be known by the picture, whatever modality made it: a face (PS3.3 C.7.6.1), or a slide seen whole."""
+    stated = {_text(data, "SpecimenLabelInImage").upper(), _text(data, "BurnedInAnnotation").upper()}
+    whole = _slide_flavour(data, sop_class) == "THUMBNAIL" and "NO" not in stated
+    return whole or _text(data, "RecognizableVisualFeatures").upper() == "YES"
+
+
+def _slide_flavour(data: Dataset, sop_class: str) -> str:
+    """The third value of a microscope's Image Type; in other modalities it means other things, such as the label of an ASL series."""
+    values = _identifier(data, "ImageType").upper().split("\\")
+    return values[2] if len(values) > 2 and sop_class.startswith(VISIBLE_LIGHT) else ""
 
 
 def _sop_class(data: Dataset) -> str:

@@ -70,6 +70,7 @@ class ImageFile:
     part: str = ""
     data: Found | None = None
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
+    exposed: bool = False  # its sender says that a patient may be known by it, or nobody says that a whole slide shows no label
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it

@@ -26,7 +26,7 @@ NOTHING = "nothing; it is no image"
 REASONS = {
     # no images
     "not_an_image": Reason("a file that is no image", NOTHING, image=False),
-    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory)",
+    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory, a maker's own notes)",
                         NOTHING, image=False),
     "derived_object": Reason("a DICOM object derived from images (segmentation, dose, parametric map)", NOTHING, image=False),
     "left_by_a_system": Reason("a file that an operating system or a storage leaves beside others", NOTHING, image=False),
@@ -56,7 +56,9 @@ REASONS = {
     "unknown_sop_class": Reason("an image of a SOP class that fewsite does not know, such as a maker's own", "send it as a standard image"),
     "no_sop_class": Reason("a DICOM file that does not say what kind of object it is (its SOP class)", "send it as its maker wrote it"),
     "unsupported_pixels": Reason("a kind of pixels that fewsite does not read", "send it as grey or RGB"),
-    "multi_frame": Reason("several frames in one file that have no place in space, such as a film", "send the one frame that counts"),
+    "multi_frame": Reason("several pictures in one file that do not say where in space they lie, such as a film's frames or a TIFF's pages",
+                          "send the one that counts as a file of its own"),
+    "tiled_slide": Reason("a slide in tiles, which fewsite does not put together", "send the regions that count, each as one picture"),
     "constant_image": Reason("one value everywhere", "check the export"),
     "not_finite": Reason("values that are not finite", "check the export"),
     "bad_rescale": Reason("a rescale slope or intercept that cannot be right", "check the export"),
@@ -64,11 +66,15 @@ REASONS = {
     # identity
     "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
                                    "clean it and set Burned In Annotation to NO"),
-    "may_show_text": Reason("an image of a modality that often shows a patient's data, which no crop rule covers",
-                            "set crop in the site's file, or clean it and set Burned In Annotation to NO"),
+    "slide_label": Reason("a picture of a slide's label, or of a slide with its label, which names the patient",
+                          "nothing; the slide's other pictures do not need it"),
+    "may_show_text": Reason("an image that may show a patient's data or face, and that no crop rule covers",
+                            "set crop in the site's file; or clean it and set Burned In Annotation (of a face: Recognizable Visual Features) to NO"),
     "crop_does_not_fit": Reason("an image without the rectangle that its crop rule keeps", "correct crop in the site's file"),
     "no_instance_uid": Reason("no SOP Instance UID", "send the original"),
     "duplicate_instance": Reason("an image that is there already", "nothing; one copy is used"),
+    "one_uid_several_images": Reason("images that differ in pixels or place and have one SOP Instance UID, so that nobody knows which is meant",
+                                     "send the right one alone, or each with a UID of its own"),
     "no_patient": Reason("no value that says which patient it is of", "name a column as labels.patient"),
     # labels
     "no_label": Reason("an image without a row in the labels table", "add a row or leave it"),
@@ -104,8 +110,8 @@ REASONS = {
     "nifti_pair": Reason("a NIfTI header whose voxels lie in another file", "write it as one .nii file"),
 }
 
-# Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats.
-BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat"})
+# Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats; a label shows no patient's body.
+BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat", "slide_label"})
 
 
 class Rejected(Exception):

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
+from data_prep.copies import drop_copies
 from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
 from data_prep.dicomdir import is_dicomdir
@@ -79,7 +80,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
     matched = match_images(images, rejects, table, site.labels, f"{name} {site.labels.file or BY_ARRAY}")
-    images, again = drop_duplicates(images, matched.rows)
+    images, again = drop_copies(images, matched.rows, params.convert.workers, params.convert.scheduler)
     rejects += again
     make = _Maker(name, site, keys, table)
     plan = partial(plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
@@ -226,23 +227,6 @@ def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[I
         else:
             joined.append((found.name, [item]))
     return [item for name, items in joined if name not in taken for item in items]
-
-
-def drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
-    """One file for each SOP Instance UID: one with a label, then the largest, since a copy may be cut short, then the first by name."""
-    best: dict[str, ImageFile] = {}
-
-    def worth(image: ImageFile) -> tuple[bool, int]:
-        return image.found.name in rows, image.found.size
-
-    for image in images:
-        sop = image.identifiers.get("SOPInstanceUID")
-        if sop and (sop not in best or worth(image) > worth(best[sop])):
-            best[sop] = image
-    kept, again = [], []
-    for image in images:
-        (kept if best.get(image.identifiers.get("SOPInstanceUID", ""), image) is image else again).append(image)
-    return kept, reject_all(again, "duplicate_instance")
 
 
 class Maker(Protocol):
