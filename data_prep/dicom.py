@@ -78,7 +78,8 @@ IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames
                "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
                "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
 NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "ImageType",
-          "BurnedInAnnotation", "SpecimenLabelInImage", "RecognizableVisualFeatures", "TotalPixelMatrixColumns", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
+          "BurnedInAnnotation", "SpecimenLabelInImage", "RecognizableVisualFeatures", "TotalPixelMatrixColumns",
+          "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
@@ -186,7 +187,7 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
     if _shows_a_label(data, sop_class):
         raise Rejected("slide_label")
     if "TotalPixelMatrixColumns" in data and (_whole(data, "NumberOfFrames") or 1) > 1:
-        raise Rejected("tiled_slide")
+        raise Rejected("slide")
 
 
 def _shows_a_label(data: Dataset, sop_class: str) -> bool:
@@ -222,7 +223,7 @@ def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
         raise Rejected("unsupported_pixels", "a photometric interpretation and samples per pixel that do not fit")
     shape = _whole(data, "Rows") or 0, _whole(data, "Columns") or 0
     if not 0 < math.prod(shape) <= MAX_PIXELS:
-        raise Rejected("too_large" if math.prod(shape) else "unsupported_pixels")
+        raise Rejected("too_large") if math.prod(shape) else Rejected("not_decodable", "an image of no rows or no columns")
     return shape
 
 
@@ -384,8 +385,11 @@ def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
 
 
 def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:
-    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits go."""
-    return (colour >> max(bits - 8, 0)).astype(np.uint8)
+    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits go. Raises Rejected if they are all."""
+    kept = (colour >> max(bits - 8, 0)).astype(np.uint8)
+    if np.ptp(colour) and not np.ptp(kept):
+        raise Rejected("colours_lost")
+    return kept
 
 
 def _palette_bits(data: Dataset) -> int:
