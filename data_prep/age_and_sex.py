@@ -12,7 +12,7 @@ T = TypeVar("T")
 AGE_CAP = 90.0  # years; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), groups all ages from 90
 AGE_LIMIT = 130.0  # years; above it a value is an error
 DAYS, WEEKS, MONTHS = 365.25, 52.18, 12.0  # in a year
-# D, W, M and Y are those of DICOM (PS3.5 6.2, value representation AS); the same in words of English, German, French, Spanish, Italian, Dutch and Swedish.
+# Units of DICOM (PS3.5 6.2, value representation AS), and words of English, German, French, Spanish, Italian, Dutch and Swedish.
 WORDS = {unit: count for count, units in {
     1.0: "y yr yrs year years yo jahr jahre jahren j an ans année années año años anno anni jaar år a",
     MONTHS: "m mo mos mon mth mths month months monat monate monaten mois mes meses mese mesi maand maanden månad månader",

@@ -72,7 +72,8 @@ def instance_of(stream: BinaryIO) -> str:
 def _named(record: Dataset, series: str) -> Named:
     parts, sop_class = record.ReferencedFileID, str(record.get("ReferencedSOPClassUIDInFile", ""))
     image = record.get("DirectoryRecordType") == "IMAGE" and object_of(sop_class) is not Object.NO_IMAGE
-    return Named(parts if isinstance(parts, str) else "/".join(parts), image, series, str(record.get("ReferencedSOPInstanceUIDInFile", "")), sop_class)
+    instance = str(record.get("ReferencedSOPInstanceUIDInFile", ""))
+    return Named(parts if isinstance(parts, str) else "/".join(parts), image, series, instance, sop_class)
 
 
 def _series_of(records: Sequence[Dataset]) -> list[str]:

@@ -93,7 +93,7 @@ def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smalles
              most: dict[str, int]) -> list[Problem]:
     """`most`: as of most_studies. More studies under a number that is no patient's would be no cure."""
     needed = {SUPPORT_SPLIT[role]: smallest, "query": min_query, **({"train": 2} if role == "source" else {})}
-    found = f" ({most['of_one_patient']} of all {most['of_all']} studies have one patient number)" if is_doubtful(most) else ""
+    found = f" ({most['of_one_patient']} of {most['of_all']} studies have one patient number)" if is_doubtful(most) else ""
     first = f"{CURE} in sites/{site}.yaml; else " if is_doubtful(most) else ""
     return [Problem(f"site {site}, class {name}", f"{have} patients for {split}{found}", f"{needed[split]} at least",
                     f"{first}add studies of {name} or put it under ignore in sites/{site}.yaml; where the class has patients enough in all, "

@@ -25,7 +25,8 @@ FORMS = ("NFC", "NFD")
 
 
 def site(**labels: str) -> Site:
-    return Site(root="x", task="t", labels=Labels(**{"file": "labels.csv", "match": "file", "class": "c"} | labels), classes={"A": ["a"], "B": ["b"]})
+    said = {"file": "labels.csv", "match": "file", "class": "c"} | labels
+    return Site(root="x", task="t", labels=Labels(**said), classes={"A": ["a"], "B": ["b"]})
 
 
 def table(row: str, encoding: str = "utf-8", **labels: str) -> LabelTable:
@@ -111,7 +112,8 @@ def test_two_forms_of_one_name_in_one_folder_are_ambiguous() -> None:
 
 
 @pytest.mark.parametrize(("match", "header", "cell"), [
-    ("PatientName", "Doe^Jane^^^", "Doe^Jane"), ("PatientName", "Doe^Jane", "Doe^Jane^^"), ("PatientName", "Doe", "Doe="), ("AccessionNumber", "A7", " A7 "),
+    ("PatientName", "Doe^Jane^^^", "Doe^Jane"), ("PatientName", "Doe^Jane", "Doe^Jane^^"), ("PatientName", "Doe", "Doe="),
+    ("AccessionNumber", "A7", " A7 "),
     ("SeriesNumber", "007", "7"), ("StudyInstanceUID", "1.2.3", "1.2.3\0"), ("OtherPatientIDs", "A\\B", "A\\B"),
 ])
 def test_a_row_finds_its_image_however_both_are_written(match: str, header: str, cell: str) -> None:

@@ -240,7 +240,8 @@ def a_whole_disc(folder: Path) -> Right:
 @odd
 def a_lost_report_of_a_disc(folder: Path) -> Right:
     """A report that the DICOMDIR names and that is gone is no lost slice of any series. PS3.3 F.5."""
-    disc(folder, [(f"{ROOT}.1.9", "SR DOCUMENT", "SR0001", BasicTextSRStorage, f"{ROOT}.1.9.1"), (f"{ROOT}.1.9", "PRIVATE", "XX0001", PRIVATE, f"{ROOT}.1.9.2")])
+    disc(folder, [(f"{ROOT}.1.9", "SR DOCUMENT", "SR0001", BasicTextSRStorage, f"{ROOT}.1.9.1"),
+                  (f"{ROOT}.1.9", "PRIVATE", "XX0001", PRIVATE, f"{ROOT}.1.9.2")])
     return Right((HU, HU), {"no_pixels": 1, "missing_no_image": 2})
 
 

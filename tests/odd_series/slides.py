@@ -15,8 +15,8 @@ PICTURE = np.stack([200 + ROW // 4, 150 + COLUMN // 2, 170 + (ROW * COLUMN) // 1
 
 def slide(flavour: str, label: str | None, number: int = 1, frames: int = 1) -> Dataset:
     """`label`: Specimen Label in Image."""
-    data = header(VLWholeSlideMicroscopyImageStorage, "SM", number, ImageType=["ORIGINAL", "PRIMARY", flavour, "NONE"], TotalPixelMatrixColumns=64 * frames,
-                  TotalPixelMatrixRows=64)
+    data = header(VLWholeSlideMicroscopyImageStorage, "SM", number, ImageType=["ORIGINAL", "PRIMARY", flavour, "NONE"],
+                  TotalPixelMatrixColumns=64 * frames, TotalPixelMatrixRows=64)
     if label:
         data.SpecimenLabelInImage = label
     with_pixels(data, PICTURE[..., 0], PhotometricInterpretation="RGB", SamplesPerPixel=3, PlanarConfiguration=0, NumberOfFrames=frames)
