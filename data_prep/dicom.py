@@ -85,6 +85,7 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
           "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
           "RescaleIntercept", "ModalityLUTSequence")
+UNDECODED = "\ufffd"  # what pydicom puts in the place of bytes that the Specific Character Set has not
 _tag = cache(Tag)
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
 PIXEL_DATA = 0x7FE00010
@@ -477,13 +478,16 @@ def _text(data: Dataset, keyword: str) -> str:
 
 
 def _identifier(data: Dataset, keyword: str) -> str:
-    """As _text, in the form that all ways to write it share; several values with the backslash that parts them (PS3.5 6.4)."""
+    """As _text, in the form that all ways to write it share; several values with the backslash that parts them (PS3.5 6.4).
+
+    Empty also where letters cannot be decoded: two patients' values might look the same.
+    """
     try:
         value = _value(data, keyword)
     except Exception:  # as in _text
         return ""
     text = "\\".join(map(str, value)) if isinstance(value, MultiValue) else _text(data, keyword)
-    return one_form(text, dictionary_VR(_tag(keyword)))
+    return "" if UNDECODED in text else one_form(text, dictionary_VR(_tag(keyword)))
 
 
 def _whole(data: Dataset, keyword: str) -> int | None:

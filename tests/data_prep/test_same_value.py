@@ -1,6 +1,7 @@
 """One patient written in every way that the standards call the same has one key, whichever reader finds the value."""
 
 import unicodedata
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from data_prep import dicom
 from data_prep.deidentify import Keys
 from data_prep.labels import LabelTable, read_labels
 from data_prep.matching import match_images, match_places, patient_of
 from data_prep.same_value import one_form
 from data_prep.series import group_slices
-from tests.data_prep.made_dicom import grey, header_of, ramp
+from data_prep.sources import Found
+from tests.data_prep.made_dicom import as_bytes, grey, header_of, ramp
 from workspace.errors import Refusal
 from workspace.settings import Labels, Site
 
@@ -152,3 +155,9 @@ def test_a_table_in_an_encoding_that_cannot_be_told_is_refused_for_that(encoding
 def test_a_workbook_is_no_table(start: bytes, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="found a spreadsheet's own file; need a CSV file; do save it as CSV in UTF-8"):
         read_labels(start + bytes(99), "labels.csv", site())
+
+
+def test_a_number_that_cannot_be_decoded_is_missing_rather_than_anyones() -> None:
+    for number in (b"M\xfcller", b"M\xf6ller"):
+        content = as_bytes(grey(ramp(), SpecificCharacterSet="ISO_IR 192", PatientID="MXller")).replace(b"MXller", number)
+        assert "PatientID" not in dicom.read_header(BytesIO(content), Found("x", Path("x"), len(content))).identifiers
