@@ -72,8 +72,12 @@ def _equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
 
 def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
     """Whether two files on disk are copies byte for byte, which takes no decoding."""
-    on_disk = one.found.member is None and other.found.member is None
-    return on_disk and one.found.size == other.found.size and cmp(one.found.path, other.found.path, shallow=False)
+    if one.found.member is not None or other.found.member is not None or one.found.size != other.found.size:
+        return False
+    try:
+        return cmp(one.found.path, other.found.path, shallow=False)
+    except OSError:  # decoding says why
+        return False
 
 
 def _same_place(one: ImageFile, other: ImageFile) -> bool:

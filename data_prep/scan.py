@@ -18,7 +18,7 @@ from data_prep.dicomdir import is_dicomdir
 from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.index import Seen, look_up
-from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
+from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.left_by_systems import is_double, left_by_a_system
 from data_prep.matching import Matched, match_images, patient_of
@@ -268,8 +268,7 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
     broken_series: dict[str, set[str]] = defaultdict(set)  # series -> the SOP classes of what it lost
     for reject in losses:
         broken_series[reject.series].add(reject.sop_class)
-    broken_folders = {reject.name.rpartition("/")[0] for reject in losses
-                      if not reject.series and reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name)}
+    broken_folders = {reject.name.rpartition("/")[0] for reject in losses if not reject.series and _may_be_a_slice(reject)}
 
     volumes: list[Group] = []
     for group in groups:
@@ -299,6 +298,11 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
             except Rejected as rejected:
                 rejects += reject_all([image], rejected.reason, rejected.found)
     return plans, rejects
+
+
+def _may_be_a_slice(reject: Reject) -> bool:
+    """Whether a file that does not say its series may be a slice of one beside it: no other format, by content or by name."""
+    return reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name) and not named_like_another_format(reject.name)
 
 
 def _lacks_a_slice(image: ImageFile, broken_series: dict[str, set[str]]) -> bool:

@@ -90,6 +90,14 @@ def a_capture_in_the_series(folder: Path) -> Right:
 
 
 @odd
+def a_clean_capture_in_the_series(folder: Path) -> Right:
+    """A capture that says it shows no name is a picture of its own: it has no place, and a volume is of one SOP class. PS3.3 A.8."""
+    series(folder)
+    save(with_pixels(header(SecondaryCaptureImageStorage, "CT", 99, BurnedInAnnotation="NO"), anatomy(1, 30, 30)[0]), folder / "capture")
+    return Right((HU, anatomy(1, 30, 30)[0]))
+
+
+@odd
 def a_slice_that_is_refused_takes_its_volume(folder: Path) -> Right:
     """The other way: a slice of the series' own SOP class that says it shows a name leaves a volume that lacks it. PS3.3 C.7.6.1."""
     series(folder)
@@ -177,6 +185,15 @@ def a_broken_picture_beside_a_series(folder: Path) -> Right:
     series(folder)
     (folder / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
     return Right((HU,), {"not_decodable": 1})
+
+
+@odd
+def broken_files_that_are_named_as_other_formats(folder: Path) -> Right:
+    """Files of other formats, empty, cut or pages of a portal: lost, and no slices. PS3.10 7.1."""
+    series(folder)
+    for name, content in {"logo.png": b"", "photo.JPG": b"<html>", "mask.nii.gz": gzip.compress(bytes(99))[:-9]}.items():
+        (folder / name).write_bytes(content)
+    return Right((HU,), {"empty_file": 1, "not_what_its_name_says": 1, "truncated": 1})
 
 
 @odd
