@@ -21,7 +21,9 @@ WORDS = {unit: count for count, units in {
 }.items() for unit in units.split()}
 NUMBER = r"\d{1,3}(?:[.,]\d+)?"
 AGE_PART = re.compile(rf"({NUMBER}) ?([^\W\d_]+)\.?,? ?")
-FROM_THE_CAP = re.compile(rf"(?:> ?(?P<above>\d+)|(?:>=|≥) ?(?P<least>\d+)|(?P<more>\d+) ?\+)")
+YEARS = "|".join(sorted((word for word, count in WORDS.items() if count == 1.0), key=len, reverse=True))
+FROM_THE_CAP = re.compile(rf"(?:(?:>|over) ?(?P<above>\d+)|(?:>=|≥) ?(?P<least>\d+)|(?P<more>\d+) ?\+)(?: ?(?:{YEARS}))?")
+OLD = (" old", " alt")  # behind years
 UNKNOWN = frozenset(["", "-", "--", "?", ".", "na", "n/a", "n.a", "nan", "none", "null", "nil", "unknown", "unk", "not known", "missing",
                      "not available", "not applicable", "unbekannt", "k.a", "keine angabe", "inconnu", "desconocido", "sconosciuto", "onbekend"])
 SEXES = {word: sex for sex, words in {
@@ -82,21 +84,27 @@ def sex(value: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class SexColumn:
-    """What a table's cells mean, which takes all of them: 1 is male by ISO 5218, but not where a column holds 0 and 1 alone."""
+    """What a table's cells mean, which takes all of them: 1 is male by ISO 5218, but not where a column holds 0 and 1 alone.
+
+    `french`: H and F, homme and femme.
+    """
 
     numbered: bool
     other_letters: bool
+    french: bool
 
     @classmethod
     def of(cls, cells: Iterable[str]) -> "SexColumn":
         written = {_code(cell) for cell in cells}
-        return cls("2" in written, not written.isdisjoint(OTHER_LETTERS))
+        return cls("2" in written, not written.isdisjoint(OTHER_LETTERS), {"h", "f"} <= written and "m" not in written)
 
     def read(self, cell: str) -> str | None:
         """F, M or O; None: not known. Raises NotUnderstood."""
         text = _code(cell)
         if self.numbered and text in ISO_5218:
             return ISO_5218[text]
+        if self.french and text == "h":
+            return "M"
         if self.other_letters and text == "m":
             raise NotUnderstood
         return sex(text)
@@ -121,7 +129,9 @@ def _code(cell: str) -> str:
 
 def _in_units(text: str) -> float:
     """The sum of numbers that each have a unit behind them. Raises NotUnderstood."""
-    text = text.removesuffix(" old").replace("y/o", "y").replace("y.o", "y")
+    for ending in OLD:
+        text = text.removesuffix(ending)
+    text = text.replace("y/o", "y").replace("y.o", "y")
     parts = list(AGE_PART.finditer(text))
     if not parts or "".join(part[0] for part in parts) != text:
         raise NotUnderstood

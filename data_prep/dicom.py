@@ -207,8 +207,10 @@ def _is_exposed(data: Dataset, sop_class: str) -> bool:
 
 def _slide_flavour(data: Dataset, sop_class: str) -> str:
     """The third value of a microscope's Image Type; in other modalities it means other things, such as the label of an ASL series."""
+    if not sop_class.startswith(VISIBLE_LIGHT):
+        return ""
     values = _identifier(data, "ImageType").upper().split("\\")
-    return values[2] if len(values) > 2 and sop_class.startswith(VISIBLE_LIGHT) else ""
+    return values[2] if len(values) > 2 else ""
 
 
 def _sop_class(data: Dataset) -> str:

@@ -45,7 +45,7 @@ def test_an_age_of_a_header_is_in_completed_years_and_capped(written: str, birth
     ("006M", 0), ("18M", 1), ("6 months", 0), ("18 Monate", 1), ("24 mois", 2),
     ("010D", 0), ("3 weeks", 0), ("60 wk", 1), ("400 days", 1), ("12 Tage", 0),
     ("1 year 6 months", 1), ("1y6m", 1), ("1 Jahr, 13 Monate", 2), ("95 years", 90),
-    (">89", 90), ("> 90", 90), (">=90", 90), ("≥ 90", 90), ("90+", 90),
+    (">89", 90), (">89Y", 90), ("90+ years", 90), ("over 89", 90), ("45 Jahre alt", 45), ("> 90", 90), (">=90", 90), ("≥ 90", 90), ("90+", 90),
     ("", None), ("nan", None), ("NA", None), ("n/a", None), ("unknown", None),
     ("Unbekannt", None), ("-", None), ("?", None), ("k.A.", None),
     ("-1", UNCLEAR), ("1e99", UNCLEAR), ("old", UNCLEAR), ("1950-01-01", UNCLEAR), ("40-50", UNCLEAR), ("131", UNCLEAR),
@@ -71,7 +71,8 @@ def test_a_sex_is_understood_or_counted(written: str, meant: str | None) -> None
 @pytest.mark.parametrize(("cells", "meant"), [
     (["1", "2", "0", "9", ""], ["M", "F", None, None, None]), (["1.0", "2.0"], ["M", "F"]), (["M", "male", "1", "2", "f"], ["M", "M", "M", "F", "F"]),
     (["0", "1"], [UNCLEAR, UNCLEAR]), (["1", "1"], [UNCLEAR, UNCLEAR]), (["3", "2"], [UNCLEAR, "F"]),  # 0 and 1: which is which nobody says
-    (["M", "F"], ["M", "F"]), (["H", "M"], [UNCLEAR, UNCLEAR]), (["V", "M"], [UNCLEAR, UNCLEAR]),  # hombre and mujer; vrouw and man, or varón and mujer
+    (["M", "F"], ["M", "F"]),
+    (["H", "F"], ["M", "F"]), (["H", "F", "M"], [UNCLEAR, "F", UNCLEAR]), (["H", "M"], [UNCLEAR, UNCLEAR]), (["V", "M"], [UNCLEAR, UNCLEAR]),  # hombre and mujer; vrouw and man, or varón and mujer
 ])
 def test_codes_are_read_by_what_else_the_column_holds(cells: list[str], meant: list[str | None]) -> None:
     assert [age(SexColumn.of(cells).read, cell) for cell in cells] == meant
