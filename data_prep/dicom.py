@@ -14,7 +14,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.multival import MultiValue
-from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
+from pydicom.pixels import apply_modality_lut, iter_pixels, pixel_array
 from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
@@ -36,7 +36,7 @@ from pydicom.uid import (
     UID_dictionary,
 )
 
-from data_prep import frames, native
+from data_prep import frames, native, palette
 from data_prep.age_and_sex import age_from_dicom, sex, understood
 from data_prep.codestream import check_frame
 from data_prep.deidentify import equipment, modality, study_year
@@ -173,10 +173,10 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
     """Tell images from reports, plans and derived objects by SOP class (PS3.4 B.5). Raises Rejected."""
     sop_class = _sop_class(data)
     kind = object_of(sop_class, _text(data, "Modality"))
-    if kind is Object.UNSAID:
-        raise Rejected("no_sop_class")
-    if kind is Object.UNKNOWN:
-        raise Rejected("unknown_sop_class" if has_pixels else "no_pixels")
+    if kind is Object.UNKNOWN and not has_pixels:
+        raise Rejected("no_pixels")
+    if kind in (Object.UNKNOWN, Object.UNSAID):
+        raise Rejected("unknown_sop_class")
     if kind is Object.NO_IMAGE:
         raise Rejected("derived_object" if "Rows" in data else "no_pixels")
     name = UID(sop_class).name
@@ -343,7 +343,7 @@ def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[in
 def _pixels(data: Dataset, header: Dataset, stored: np.ndarray) -> Pixels:
     photometric = _text(data, "PhotometricInterpretation")
     if photometric == PALETTE:
-        return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
+        return Pixels(_eight_bits(palette.colours(stored, data), palette.bits(data)))
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, _whole(data, "BitsStored") or 8))
     rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
@@ -393,11 +393,6 @@ def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:
     if np.ptp(colour) and not np.ptp(kept):
         raise Rejected("colours_lost")
     return kept
-
-
-def _palette_bits(data: Dataset) -> int:
-    """Bits of apply_color_lut's output: 8 or 16, by the descriptor's third value (PS3.3 C.7.6.3.1.5)."""
-    return 16 if data.RedPaletteColorLookupTableDescriptor[2] > 8 else 8
 
 
 def _transfer_syntax(data: Dataset) -> str:

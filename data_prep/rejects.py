@@ -29,7 +29,6 @@ REASONS = {
     "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory, a maker's own notes)",
                         NOTHING, image=False),
     "derived_object": Reason("a DICOM object derived from images (segmentation, dose, parametric map)", NOTHING, image=False),
-    "left_by_a_system": Reason("a file that an operating system or a storage leaves beside others", NOTHING, image=False),
     "missing_no_image": Reason("an object without an image, such as a report, that a DICOMDIR names and that is not there", NOTHING, image=False),
     # files
     "empty_file": Reason("an empty file or archive", SEND_AGAIN),
@@ -50,12 +49,12 @@ REASONS = {
     "archive_bomb": Reason("an archive that unpacks to more than its size can hold, or than fewsite reads",
                            "do not open it; ask its sender"),
     # decoding
-    "truncated": Reason("a file that ends early, or that was sent without its pixels", "send it again, whole"),
+    "truncated": Reason("a file that ends early, or that was sent without its pixels", SEND_AGAIN),
     "not_decodable": Reason("a file that starts like an image and cannot be decoded", SEND_AGAIN),
     "decode_warning": Reason("pixels that decode only with a warning, so that they may be wrong", SEND_AGAIN),
     "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
-    "unknown_sop_class": Reason("an image of a SOP class that fewsite does not know, such as a maker's own", "send it as a standard image"),
-    "no_sop_class": Reason("a DICOM file that does not say what kind of object it is (its SOP class)", "send it as its maker wrote it"),
+    "unknown_sop_class": Reason("a DICOM object without a SOP class, or with one that fewsite does not know, such as a maker's own",
+                                "send it as a standard image"),
     "unsupported_pixels": Reason("a kind of pixels that fewsite does not read",
                                  "send it as grey values, a single picture also as RGB of 8 bits"),
     "colours_lost": Reason("colours that differ only in bits below the eight that fewsite keeps, such as a palette of 8 bits that says it has 16",

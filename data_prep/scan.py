@@ -134,12 +134,12 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
     kind = Kind.OTHER
     try:
         if left_by_a_system(found.name):
-            raise Rejected("left_by_a_system")
+            raise Rejected("not_an_image")
         with opened(found) as stream:
             head = stream.read(HEAD)
             kind = sniff(head)
             if is_double(found.name, head):
-                raise Rejected("left_by_a_system")
+                raise Rejected("not_an_image")
             stream.seek(0)
             match kind:
                 case Kind.DICOM:

@@ -72,7 +72,8 @@ def test_a_sex_is_understood_or_counted(written: str, meant: str | None) -> None
     (["1", "2", "0", "9", ""], ["M", "F", None, None, None]), (["1.0", "2.0"], ["M", "F"]), (["M", "male", "1", "2", "f"], ["M", "M", "M", "F", "F"]),
     (["0", "1"], [UNCLEAR, UNCLEAR]), (["1", "1"], [UNCLEAR, UNCLEAR]), (["3", "2"], [UNCLEAR, "F"]),  # 0 and 1: which is which nobody says
     (["M", "F"], ["M", "F"]),
-    (["H", "F"], ["M", "F"]), (["H", "F", "M"], [UNCLEAR, "F", UNCLEAR]), (["H", "M"], [UNCLEAR, UNCLEAR]), (["V", "M"], [UNCLEAR, UNCLEAR]),  # hombre and mujer; vrouw and man, or varón and mujer
+    (["H", "F"], ["M", "F"]), (["H", "F", "M"], [UNCLEAR, "F", UNCLEAR]),
+    (["H", "M"], [UNCLEAR, UNCLEAR]), (["V", "M"], [UNCLEAR, UNCLEAR]),  # hombre and mujer; vrouw and man, or varón and mujer
 ])
 def test_codes_are_read_by_what_else_the_column_holds(cells: list[str], meant: list[str | None]) -> None:
     assert [age(SexColumn.of(cells).read, cell) for cell in cells] == meant

@@ -265,7 +265,7 @@ CASES = {
     "23 pixels truncated": refused(lambda: with_bytes(lambda content: content[:-300]), truncated=1, sibling_rejected=11),
     "23 one byte lost": refused(lambda: with_bytes(lambda content: content[:-1]), truncated=1, sibling_rejected=11),
     "24 header truncated at the end": refused(lambda: with_bytes(lambda content: content[:400], place=11), truncated=1, maybe_incomplete=11),
-    "24 header truncated early": refused(lambda: with_bytes(lambda content: content[:140]), no_sop_class=1, missing_slice=11),
+    "24 header truncated early": refused(lambda: with_bytes(lambda content: content[:140]), unknown_sop_class=1, missing_slice=11),
     "25 empty file inside": refused(lambda: with_bytes(lambda _: b""), empty_file=1, missing_slice=11),
     "25 empty file at the end": refused(lambda: with_bytes(lambda _: b"", place=11), empty_file=1, maybe_incomplete=11),
     "26 web page inside": refused(lambda: with_bytes(lambda _: HTML), not_what_its_name_says=1, missing_slice=11),

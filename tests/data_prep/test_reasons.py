@@ -174,7 +174,6 @@ CASES = {
     "not_an_image": Case(beside(file("notes.txt", b"hello"))),
     "no_pixels": Case(beside(lambda folder: save(header(BasicTextSRStorage, "SR", 9, 9), folder / "sr"))),
     "derived_object": Case(beside(lambda folder: save(with_pixels(header(SegmentationStorage, "SEG", 9, 9), anatomy()[:2]), folder / "seg"))),
-    "left_by_a_system": Case(beside(file("Icon\r"))),
     "missing_no_image": Case(lost_of_a_disc("SR DOCUMENT")),
     "empty_file": Case(beside(file("1_6"), count=5), SOUND),
     "missing_file": Case(lost_of_a_disc("IMAGE"), gone("DICOMDIR")),
@@ -191,7 +190,6 @@ CASES = {
     "truncated": Case(cut("1_3", 0.9), SOUND),
     "unknown_transfer_syntax": Case(lambda folder: _of_syntax(folder, "1.2.840.10008.1.2.4.94"), again(picture)),  # JPIP
     "unknown_sop_class": Case(lambda folder: save(with_pixels(private(), anatomy()[0]), folder / "x"), again(picture)),
-    "no_sop_class": Case(lambda folder: _bare(folder), again(picture)),
     "unsupported_pixels": Case(lambda folder: picture(folder, PhotometricInterpretation="HSV"), again(picture)),
     "colours_lost": Case(lambda folder: colours(folder, 16), again(lambda folder: colours(folder, 8))),
     "slide": Case(lambda folder: save(slide("VOLUME", "NO", frames=2), folder / "x"),
@@ -359,6 +357,13 @@ def test_a_reason_that_a_site_gives_is_reached_and_its_cure_works(reason: str, t
 def test_every_reason_has_its_case() -> None:
     assert not set(REASONS) - set(CASES) - set(SITE_CASES) - ELSEWHERE
     assert not (set(CASES) | set(SITE_CASES)) & ELSEWHERE
+
+
+def test_an_object_without_a_sop_class_is_cured_by_one(tmp_path: Path) -> None:
+    _bare(tmp_path)
+    assert looked(tmp_path) == (0, {"unknown_sop_class"})
+    again(picture)(tmp_path)
+    assert looked(tmp_path) == (1, set())
 
 
 def test_a_tar_of_tars_is_cured_as_a_zip_is(tmp_path: Path) -> None:

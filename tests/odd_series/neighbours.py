@@ -149,7 +149,7 @@ def files_that_systems_leave(folder: Path) -> Right:
     for thumbnails in ("@eaDir/IM0001.dcm", ".@__thumb"):
         (folder / thumbnails).mkdir(parents=True)
         Image.fromarray(anatomy()[0].astype(np.uint8)).save(folder / thumbnails / "SYNOPHOTO_THUMB_M.jpg")
-    return Right((HU,), {"left_by_a_system": len(left) + 2})
+    return Right((HU,), {"not_an_image": len(left) + 2})
 
 
 @odd
@@ -161,7 +161,7 @@ def a_zip_of_a_mac(folder: Path) -> Right:
             archive.write(path, f"study/{path.name}")
             archive.writestr(f"__MACOSX/study/._{path.name}", DOUBLE)
     shutil.rmtree(folder / "once")
-    return Right((HU,), {"left_by_a_system": 6})
+    return Right((HU,), {"not_an_image": 6})
 
 
 @odd
