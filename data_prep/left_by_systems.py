@@ -6,7 +6,7 @@ FOLDERS = frozenset(["__macosx", ".appledouble", ".spotlight-v100", ".trashes", 
                      ".snapshot", "#snapshot", "lost+found"])
 NAMES = frozenset([".ds_store", ".localized", ".apdisk", ".volumeicon.icns", "icon\r", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db",
                    "desktop.ini", ".directory", "autorun.inf"])
-ENDINGS = (":zone.identifier", "@synoeastream", "@synoresource")  # streams that NTFS and Synology keep with a file, written out as files
+ENDINGS = ("zone.identifier", "@synoeastream", "@synoresource")  # streams that NTFS and Synology keep with a file, written out as files
 LOCKS = ("~$", ".~lock.")  # of Microsoft Office and LibreOffice
 DOUBLE = "._"  # what macOS keeps with a file, on a disk that has no room for it
 APPLE_DOUBLE = b"\x00\x05\x16\x07"  # RFC 1740

@@ -141,7 +141,8 @@ def files_that_systems_leave(folder: Path) -> Right:
     """Apple's, Windows', Synology's and QNAP's files beside a series, some empty, some named like images, some thumbnails. RFC 1740."""
     series(folder, "IM{:04}.dcm".format)
     left = {"._IM0001.dcm": DOUBLE, "._IM0002.dcm": b"", ".DS_Store": b"\0\0\0\1Bud1", "Icon\r": b"", ".localized": b"", "Thumbs.db": b"x",
-            "desktop.ini": b"", "IM0003.dcm:Zone.Identifier": b"[ZoneTransfer]", "__MACOSX/study/IM0001.dcm": DOUBLE, "~$labels.xlsx": b"",
+            "desktop.ini": b"", "IM0003.dcm:Zone.Identifier": b"[ZoneTransfer]", "IM0004.dcmZone.Identifier": b"",
+            "__MACOSX/study/IM0001.dcm": DOUBLE, "~$labels.xlsx": b"",
             ".AppleDouble/IM0004.dcm": DOUBLE, "$RECYCLE.BIN/$IABC.dcm": b"x", "IM0005.dcm@SynoEAStream": b""}
     for name, content in left.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
