@@ -7,7 +7,7 @@ from filecmp import cmp
 import numpy as np
 
 from data_prep.dicom import read_slices
-from data_prep.image_file import ImageFile
+from data_prep.image_file import ImageFile, Pixels
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected
 from data_prep.series import reject_all
@@ -60,14 +60,16 @@ def _choose(group: list[ImageFile]) -> int | None:
     return chosen
 
 
-def _shown(image: ImageFile) -> list[np.ndarray]:
-    """The values of each of a file's slices. Raises Rejected."""
+def _shown(image: ImageFile) -> list[Pixels]:
+    """What each of a file's slices shows. Raises Rejected."""
     with opened(image.found) as stream:
-        return [pixels.values for pixels in read_slices(stream, image.slices)]
+        return read_slices(stream, image.slices)
 
 
-def _equal(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
-    return len(one) == len(other) and all(map(np.array_equal, one, other))
+def _equal(one: Sequence[Pixels], other: Sequence[Pixels]) -> bool:
+    """Whether both show the same, in the same sense: black and white are not exchanged."""
+    return len(one) == len(other) and all(mine.inverted == its.inverted and np.array_equal(mine.values, its.values)
+                                          for mine, its in zip(one, other, strict=True))
 
 
 def _same_bytes(one: ImageFile, other: ImageFile) -> bool:

@@ -164,17 +164,20 @@ def _with_missing(files: list[Found]) -> Iterator[Found]:
             if plain not in there and plain not in asked:
                 lacking.append(Found(name, found.path, 0, problem="missing_file" if one.image else "missing_no_image", named=one))
             asked.add(plain)
-    renamed = _instances([found for found in files if as_on_a_disc(found.name) not in asked]) if lacking else set()
+    renamed = _renamed({found.named.instance for found in lacking} - {""}, (found for found in files if as_on_a_disc(found.name) not in asked))
     yield from (found for found in lacking if found.named.instance not in renamed)
 
 
-def _instances(files: list[Found]) -> set[str]:
-    """The SOP Instance UIDs of files that no directory names: some of them may have been renamed on their way."""
-    found = set()
+def _renamed(wanted: set[str], files: Iterator[Found]) -> set[str]:
+    """Which SOP Instance UIDs are those of `files`, which no directory names: they got other names on their way."""
+    there: set[str] = set()
     for file in files:
+        if wanted <= there:
+            break
         try:
             with opened(file) as stream:
-                found.add(instance_of(stream) if kind_of(stream) in (Kind.DICOM, Kind.BARE_DICOM) else "")
+                if kind_of(stream) in (Kind.DICOM, Kind.BARE_DICOM):
+                    there.add(instance_of(stream))
         except Rejected:  # who reads it will say why
             continue
-    return found - {""}
+    return there & wanted

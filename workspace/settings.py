@@ -126,7 +126,7 @@ class Site(Strict):
     classes: dict[Text, list[Text]]  # canonical class -> the values that mean it in this site's table
     ignore: list[Text] = []  # values left out on purpose; a value under neither is refused
     max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
-    patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
+    patient_namespace: Text | None = None  # sites of one group that share patient numbers; by default the site's name
     modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the intensity
     crop: list[Crop] = []  # what is kept of images with text at their edges; the first rule that applies (see below)
     at_risk: Literal["warn", "refuse"] = "warn"  # images of modalities that often show a patient's data, if no crop applies and the header does not say they are clean

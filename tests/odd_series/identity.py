@@ -45,6 +45,16 @@ def one_pixel_differs(folder: Path) -> Right:
 
 
 @odd
+def one_says_that_black_is_white(folder: Path) -> Right:
+    """The same stored values in the opposite sense show another picture. PS3.3 C.7.6.3.1.2."""
+    save(radiograph(), folder / "1.dcm")
+    inverse = radiograph()
+    inverse.PhotometricInterpretation = "MONOCHROME1"
+    save(inverse, folder / "2.dcm")
+    return Right((), {"one_uid_several_images": 2})
+
+
+@odd
 def three_files_of_which_two_agree(folder: Path) -> Right:
     """Two copies against one other: numbers do not tell which is right. PS3.3 C.12.1."""
     save(radiograph(), folder / "1.dcm")
