@@ -85,6 +85,7 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
           "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
           "RescaleIntercept", "ModalityLUTSequence")
+NO_PIXELS = "no pixel data: it ends before them, or was sent without"
 UNDECODED = "\ufffd"  # what pydicom puts in the place of bytes that the Specific Character Set has not
 _tag = cache(Tag)
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
@@ -181,7 +182,7 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
         raise Rejected("derived_object" if "Rows" in data else "no_pixels")
     name = UID(sop_class).name
     if not _whole(data, "Rows") or not _whole(data, "Columns"):
-        raise Rejected("truncated", "a header without rows and columns")
+        raise Rejected("truncated", "no rows and columns: it ends before them, or was sent without")
     burned_in = _text(data, "BurnedInAnnotation").upper()
     if burned_in == "YES" or ("Secondary Capture" in name and burned_in != "NO"):
         raise Rejected("burned_in_annotation")
@@ -256,10 +257,10 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
     order = "<" if little else ">"
     header = stream.read(12)
     if len(header) < 12:
-        raise Rejected("truncated", "no pixel data")
+        raise Rejected("truncated", NO_PIXELS)
     group, element = struct.unpack(order + "HH", header[:4])
     if group << 16 | element not in PIXEL_TAGS:
-        raise Rejected("truncated", "no pixel data")
+        raise Rejected("truncated", NO_PIXELS)
     if implicit:
         length, start = struct.unpack(order + "I", header[4:8])[0], stream.tell() - 4
     elif header[4:6] in LONG_FORM:
@@ -313,7 +314,7 @@ def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
 def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
     """Raise Rejected where compressed frames end early or are of another size than the header's."""
     if "PixelData" not in data and not any(tag in data for tag in PIXEL_TAGS):
-        raise Rejected("truncated", "no pixel data")
+        raise Rejected("truncated", NO_PIXELS)
     if syntax not in ENCAPSULATED:
         return
     pixel_bytes = (_whole(data, "SamplesPerPixel") or 1) * max((_whole(data, "BitsAllocated") or 8) // 8, 1)

@@ -49,7 +49,7 @@ REASONS = {
     "archive_bomb": Reason("an archive that unpacks to more than its size can hold, or than fewsite reads",
                            "do not open it; ask its sender"),
     # decoding
-    "truncated": Reason("a file that ends early, or that was sent without its pixels", SEND_AGAIN),
+    "truncated": Reason("a file that ends early", SEND_AGAIN),
     "not_decodable": Reason("a file that starts like an image and cannot be decoded", SEND_AGAIN),
     "decode_warning": Reason("pixels that decode only with a warning, so that they may be wrong", SEND_AGAIN),
     "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
