@@ -36,6 +36,7 @@ FLAGS = {
     "multi_frame": "frames of one file",
     "doubtful": "values outside the range that the file states: damage may have changed them",
     "at_risk_modality": "a modality whose pictures often show names: look before passing it on",
+    "exposed": "its header says that a face can be known in it, or does not say that a whole slide is without its label",
 }
 
 
@@ -103,5 +104,6 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "multi_frame": plan.files[0].frame is not None,
         "doubtful": pixels.doubtful,
         "at_risk_modality": modality in AT_RISK,
+        "exposed": any(image.exposed for image in plan.files),
     }
     return [name for name in FLAGS if raised[name]]

@@ -30,8 +30,8 @@ def as_set(examined: list[ImageFile | Reject], site: Site) -> tuple[list[ImageFi
 
 
 def may_show_text(image: ImageFile) -> bool:
-    """Whether its modality is at risk, no rule crops it and its sender does not say that it is clean."""
-    return image.facts.modality in AT_RISK and image.keep is None and not image.clean
+    """Whether no rule crops it, and its sender says what it may show, or its modality is at risk and nobody says that it is clean."""
+    return image.keep is None and (image.exposed or (image.facts.modality in AT_RISK and not image.clean))
 
 
 def count(plans: Iterable[Planned]) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from data_prep.decode import Decoded, Planned, decoder
 from data_prep.duplicates import count_duplicates
 from data_prep.finished import Finished, finished_records
 from data_prep.index import write_index
+from data_prep.labels import shown_lines
 from data_prep.matching import write_unmatched
+from data_prep.one_number import most_studies, one_number_warnings
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write_rejects
@@ -30,6 +32,7 @@ from workspace.progress import say, track
 from workspace.settings import load_params, load_site
 
 Row = dict[str, object]
+AS_WRITTEN = {"age": "years, or numbers with units such as 45Y or 6 months", "sex": "F, M or O (or 1 and 2 by ISO 5218)"}
 
 
 def convert(workspace: Workspace, name: str) -> None:
@@ -127,6 +130,8 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
         "units": count(row["units"] or "not stated" for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
         "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
+        "not_understood": {name: {"lines": found.unread.get(name, []), "headers": _unread(found, rows, name)} for name in AS_WRITTEN},
+        "most_studies": most_studies(rows),
         "secret": found.keys.fingerprint,
     }
 
@@ -135,7 +140,21 @@ def warnings(told: dict[str, Any]) -> list[str]:
     """What a person should look at, of a summary, a line each."""
     doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state: damage may have changed "
                 "them; summary.json lists them as doubtful"]
-    return burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
+    lines = burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
+    for name, at in told["not_understood"].items():
+        if at["lines"]:
+            lines.append(f"{told['site']}: {len(at['lines'])} cells of the column labels.{name} are not understood and count as missing "
+                         f"({shown_lines(at['lines'])}); write {AS_WRITTEN[name]}, or leave the cell empty")
+        if at["headers"]:
+            lines.append(f"{told['site']}: the {name} in the headers of {at['headers']} records is not understood and counts as missing; name a "
+                         f"column of the table as labels.{name}")
+    return lines + one_number_warnings(told)
+
+
+def _unread(found: ScanResult, rows: list[Row], name: str) -> int:
+    """How many records lack their age or sex since their headers write it in a way that is not understood."""
+    lacking = {row["record"] for row in rows if row[name] is None}
+    return sum(plan.key in lacking and name in plan.files[0].facts.unread for plan in found.plans)
 
 
 def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:

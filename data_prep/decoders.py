@@ -46,6 +46,7 @@ DECODERS = {
 ENCAPSULATED = frozenset(syntax for syntax, decoder in DECODERS.items() if decoder)
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
 FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
+NO_PIXELS = "no pixel data: it ends before them, or was sent without"
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 RLE_SURPLUS = "The decoded RLE segment contains non-conformant padding"  # harmless where check_frames found nothing but padding
@@ -68,7 +69,7 @@ for _syntax in jpeg.DECODER_DEPENDENCIES:
 def check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
     """Raise Rejected where compressed frames end early, are of another size than the header's or are not what it says."""
     if not any(keyword in data for keyword in PIXEL_KEYWORDS):
-        raise Rejected("truncated", "no pixel data")
+        raise Rejected("truncated", NO_PIXELS)
     if syntax not in ENCAPSULATED:
         return
     sample_bytes = max((whole(data, "BitsAllocated") or 8) // 8, 1)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from data_prep.same_value import one_form
 from workspace.errors import Problem, refuse_if
 from workspace.outputs import private_folder
 from workspace.paths import Workspace
@@ -21,11 +22,6 @@ SAME_SECRET = "that one, so that every patient keeps one key"
 START_ANEW = f"restore it from its backup; where there is none, remove {SECRET_FILE} and data/, and run dvc repro --force to start anew"
 OTHERS = 0o077  # mode bits of everyone but the owner
 HEX_DIGITS = 20  # 80 bits: no two of a billion keys meet by chance
-AGE_CAP = 90.0  # years; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), groups all ages from 90
-AGE_LIMIT = 130.0  # years; above it a value is an error
-DAYS, WEEKS, MONTHS = 365.25, 52.18, 12.0  # in a year
-AGE_UNITS = {"D": DAYS, "W": WEEKS, "M": MONTHS, "Y": 1.0}  # DICOM PS3.5 6.2, value representation AS
-SEXES = {"f": "F", "female": "F", "w": "F", "weiblich": "F", "m": "M", "male": "M", "männlich": "M", "o": "O", "other": "O"}
 YEARS = range(1970, 2101)  # of a study; outside it a date is an error
 EQUIPMENT = re.compile(r"[A-Za-z0-9 ._+\-/()]{1,40}")  # names of makers and models; no mark-up, no quotes, no control characters
 SHORTEST_TOKEN = 3  # characters; shorter pieces of a name match by chance
@@ -47,7 +43,8 @@ class Keys:
     namespace: str  # sites that share it give a patient the same key
 
     def patient(self, value: str) -> str:
-        return sys.intern(self._hash("patient", self.namespace, value))
+        """One key, whichever reader found the value and however it was written there."""
+        return sys.intern(self._hash("patient", self.namespace, one_form(value)))
 
     def study(self, value: str) -> str:
         return sys.intern(self._hash("study", self.namespace, value))
@@ -143,35 +140,7 @@ def modality(value: str) -> str:
     return value if value in MODALITIES else UNKNOWN_MODALITY
 
 
-def sex(value: str | None) -> str | None:
-    return SEXES.get((value or "").strip().casefold())
-
-
 def study_year(date: str) -> int | None:
     """The year of a DICOM date."""
     match = re.match(r"(\d{4})", date)
     return int(match[1]) if match and int(match[1]) in YEARS else None
-
-
-def age_from_years(value: str | None) -> float | None:
-    """Years from a table's cell; None where it is no age."""
-    try:
-        return _capped(float((value or "").strip().replace(",", ".")))
-    except ValueError:
-        return None
-
-
-def age_from_dicom(age: str, birth_date: str, study_date: str) -> float | None:
-    """Years from Patient's Age (nnnD, W, M or Y), else from the dates of birth and study."""
-    match = re.fullmatch(r"(\d{1,3})([DWMY])", age.strip())
-    if match:
-        return _capped(int(match[1]) / AGE_UNITS[match[2]])
-    if re.match(r"\d{4}", birth_date) and study_year(study_date):
-        before_birthday = study_date[4:8] < birth_date[4:8]
-        return _capped(float(int(study_date[:4]) - int(birth_date[:4]) - before_birthday))
-    return None
-
-
-def _capped(years: float) -> float | None:
-    """Completed years, as Patient's Age counts them: less of an infant's age tells less of its birthday."""
-    return float(int(min(years, AGE_CAP))) if 0 <= years <= AGE_LIMIT else None

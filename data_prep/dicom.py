@@ -20,20 +20,23 @@ from pydicom.uid import (
 )
 
 from data_prep import frames, native
-from data_prep.decoders import DECODERS, bits_below, check_frames, check_warnings, stored_frames
-from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
+from data_prep.age_and_sex import age_from_dicom, sex, understood
+from data_prep.decoders import DECODERS, NO_PIXELS, bits_below, check_frames, check_warnings, stored_frames
+from data_prep.deidentify import equipment, modality, study_year
 from data_prep.header import identifier as _identifier
 from data_prep.header import numbers as _numbers
 from data_prep.header import tag_of as _tag
 from data_prep.header import text as _text
 from data_prep.header import whole as _whole
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
+from data_prep.objects import Object, object_of
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
 from data_prep.units import units
 from data_prep.values import COLOUR, GREY, PALETTE, padding, scaling, values_of
 
+VISIBLE_LIGHT = "1.2.840.10008.5.1.4.1.1.77.1."  # SOP classes of endoscopes, microscopes and slide scanners
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
@@ -46,7 +49,8 @@ IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames
                "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
                "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
 NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "ImageType",
-          "BurnedInAnnotation", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
+          "BurnedInAnnotation", "SpecimenLabelInImage", "RecognizableVisualFeatures", "TotalPixelMatrixColumns",
+          "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
@@ -68,8 +72,9 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         syntax = shared(_transfer_syntax(data))
         start = None
         identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
+        identifiers["SOPClassUID"] = shared(_sop_class(data))
         try:
-            _check_object(data)
+            _check_object(data, _has_pixels(stream, data, syntax))
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
                 start = _check_pixels_are_whole(stream, data)
             shape = shared(_check_image(data, syntax))
@@ -80,13 +85,14 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
             if not identifiers.get("SOPInstanceUID"):
                 raise Rejected("no_instance_uid")
         except Rejected as rejected:
-            raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""),
-                           identifiers.get("SOPInstanceUID", "")) from None
+            raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""), identifiers.get("SOPInstanceUID", ""),
+                           sop_class=identifiers["SOPClassUID"]) from None
         grey = _text(data, "PhotometricInterpretation") in GREY
         places = [(_place(header, units(data, header) if grey else None), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1], places[0][0].units)
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
-                          clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
+                          clean=_text(data, "BurnedInAnnotation").upper() == "NO", exposed=_is_exposed(data, identifiers["SOPClassUID"]),
+                          regions=_regions(data))
         if len(headers) == 1:
             return replace(image, native=_native(stream, data, syntax, start)) if headers[0] is data else image
         return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
@@ -110,7 +116,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         shape = _check_image(data, syntax)
         headers = frames.frame_headers(data)
         indices = [image.frame or 0 for image in wanted]
-        read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
+        read = (_identifier(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
         if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
             raise Rejected("file_changed")
         check_frames(data, syntax, shape)
@@ -134,19 +140,52 @@ def _parse(stream: BinaryIO, **options: object) -> Dataset:
         raise Rejected("not_decodable", type(error).__name__) from None
 
 
-def _check_object(data: Dataset) -> None:
+def _check_object(data: Dataset, has_pixels: bool) -> None:
     """Tell images from reports, plans and derived objects by SOP class (PS3.4 B.5). Raises Rejected."""
-    sop_class = UID(_text(data, "SOPClassUID") or _text(data.file_meta, "MediaStorageSOPClassUID"))
-    name = sop_class.name if sop_class in UID_dictionary else ""
-    if not name:
+    sop_class = _sop_class(data)
+    kind = object_of(sop_class, _text(data, "Modality"))
+    if kind is Object.UNKNOWN and not has_pixels:
+        raise Rejected("no_pixels")
+    if kind in (Object.UNKNOWN, Object.UNSAID):
         raise Rejected("unknown_sop_class")
-    if "Image Storage" not in name:
+    if kind is Object.NO_IMAGE:
         raise Rejected("derived_object" if "Rows" in data else "no_pixels")
+    name = UID(sop_class).name
     if not _whole(data, "Rows") or not _whole(data, "Columns"):
-        raise Rejected("truncated", "a header without rows and columns")
+        raise Rejected("truncated", "no rows and columns: it ends before them, or was sent without")
     burned_in = _text(data, "BurnedInAnnotation").upper()
     if burned_in == "YES" or ("Secondary Capture" in name and burned_in != "NO"):
         raise Rejected("burned_in_annotation")
+    if _shows_a_label(data, sop_class):
+        raise Rejected("slide_label")
+    if "TotalPixelMatrixColumns" in data and (_whole(data, "NumberOfFrames") or 1) > 1:
+        raise Rejected("slide")
+
+
+def _shows_a_label(data: Dataset, sop_class: str) -> bool:
+    """Whether a picture shows a slide's label: its flavour says so (PS3.3 C.8.12.4.1.1), or Specimen Label in Image."""
+    stated = _text(data, "SpecimenLabelInImage").upper()
+    flavour = _slide_flavour(data, sop_class)
+    return stated == "YES" or flavour == "LABEL" or (flavour == "OVERVIEW" and stated != "NO")
+
+
+def _is_exposed(data: Dataset, sop_class: str) -> bool:
+    """Whether a patient may be known by the picture, whatever modality made it: a face (PS3.3 C.7.6.1), or a slide seen whole."""
+    stated = {_text(data, "SpecimenLabelInImage").upper(), _text(data, "BurnedInAnnotation").upper()}
+    whole = _slide_flavour(data, sop_class) == "THUMBNAIL" and "NO" not in stated
+    return whole or _text(data, "RecognizableVisualFeatures").upper() == "YES"
+
+
+def _slide_flavour(data: Dataset, sop_class: str) -> str:
+    """The third value of a microscope's Image Type; in other modalities it means other things, such as the label of an ASL series."""
+    if not sop_class.startswith(VISIBLE_LIGHT):
+        return ""
+    values = _identifier(data, "ImageType").upper().split("\\")
+    return values[2] if len(values) > 2 else ""
+
+
+def _sop_class(data: Dataset) -> str:
+    return _text(data, "SOPClassUID") or _text(data.file_meta, "MediaStorageSOPClassUID")
 
 
 def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
@@ -158,8 +197,21 @@ def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
         raise Rejected("unsupported_pixels", "a photometric interpretation and samples per pixel that do not fit")
     shape = _whole(data, "Rows") or 0, _whole(data, "Columns") or 0
     if not 0 < math.prod(shape) <= MAX_PIXELS:
-        raise Rejected("too_large" if math.prod(shape) else "unsupported_pixels")
+        raise Rejected("too_large") if math.prod(shape) else Rejected("not_decodable", "an image of no rows or no columns")
     return shape
+
+
+def _has_pixels(stream: BinaryIO, data: Dataset, syntax: str) -> bool:
+    """Whether `stream`, which is left where it stands, goes on with pixel data; of a deflated file whether its header speaks of them."""
+    if syntax == DeflatedExplicitVRLittleEndian:
+        return "Rows" in data
+    place = stream.tell()
+    tag = stream.read(4)
+    stream.seek(place)
+    if len(tag) < 4:
+        return False
+    group, element = struct.unpack(("<" if data.original_encoding[1] else ">") + "HH", tag)
+    return group << 16 | element in PIXEL_TAGS
 
 
 def _frame_shape(data: Dataset, shape: tuple[int, int], count: int) -> tuple[int, int]:
@@ -175,10 +227,10 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
     order = "<" if little else ">"
     header = stream.read(12)
     if len(header) < 12:
-        raise Rejected("truncated", "no pixel data")
+        raise Rejected("truncated", NO_PIXELS)
     group, element = struct.unpack(order + "HH", header[:4])
     if group << 16 | element not in PIXEL_TAGS:
-        raise Rejected("truncated", "no pixel data")
+        raise Rejected("truncated", NO_PIXELS)
     if implicit:
         length, start = struct.unpack(order + "I", header[4:8])[0], stream.tell() - 4
     elif header[4:6] in LONG_FORM:
@@ -249,17 +301,20 @@ def _transfer_syntax(data: Dataset) -> str:
 def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None, its_units: str | None) -> Facts:
     identifying = [_text(data, keyword) for keyword in IDENTIFYING]
     study_date = _text(data, "StudyDate")
+    age, age_read = understood(age_from_dicom, _text(data, "PatientAge"), _text(data, "PatientBirthDate"), study_date)
+    patient_sex, sex_read = understood(sex, _text(data, "PatientSex"))
     return shared(Facts(
         transfer_syntax=syntax,
         photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
         modality=modality(_text(data, "Modality")),
         manufacturer=equipment(_text(data, "Manufacturer"), identifying),
         model=equipment(_text(data, "ManufacturerModelName"), identifying),
-        age=age_from_dicom(_text(data, "PatientAge"), _text(data, "PatientBirthDate"), study_date),
-        sex=sex(_text(data, "PatientSex")),
+        age=age,
+        sex=patient_sex,
         study_year=study_year(study_date),
         spacing=spacing,
         units=its_units,
+        unread=("age",) * (not age_read) + ("sex",) * (not sex_read),
     ))
 
 

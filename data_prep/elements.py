@@ -32,6 +32,14 @@ def keyword_of(name: str) -> str:
     return keyword_for_tag(tag)
 
 
+def kind_of(name: str | None) -> str:
+    """The value representation of the element that a name stands for; empty for a file's place, or a column of its own."""
+    try:
+        return dictionary_VR(tag_for_keyword(keyword_of(name or "")))
+    except ValueError:
+        return ""
+
+
 def asked_of(labels: Labels) -> tuple[str, ...]:
     """The keywords of the elements that a site's labels need of every header."""
     asked = []

@@ -3,12 +3,16 @@
 import math
 from functools import cache
 
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from data_prep.image_file import shared
+from data_prep.same_value import one_form
+
+UNDECODED = "\ufffd"  # what pydicom puts in the place of bytes that the Specific Character Set has not
 
 tag_of = cache(Tag)
 
@@ -29,12 +33,16 @@ def text(data: Dataset, keyword: str) -> str:
 
 
 def identifier(data: Dataset, keyword: str) -> str:
-    """As text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
+    """As text, in the form that all ways to write it share; several values with the backslash that parts them (PS3.5 6.4).
+
+    Empty also where letters cannot be decoded: two patients' values might look the same.
+    """
     try:
         found = value(data, keyword)
     except Exception:  # as in text
         return ""
-    return "\\".join(map(str, found)).strip(" \0") if isinstance(found, MultiValue) else text(data, keyword)
+    shown = "\\".join(map(str, found)) if isinstance(found, MultiValue) else text(data, keyword)
+    return "" if UNDECODED in shown else one_form(shown, dictionary_VR(tag_of(keyword)))
 
 
 def items(data: Dataset, keyword: str) -> list[Dataset]:

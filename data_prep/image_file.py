@@ -33,6 +33,7 @@ class Facts:
     study_year: int | None = None
     spacing: tuple[float, ...] | None = None  # mm, one a spatial axis
     units: str | None = None  # of grey values, by data_prep/units.py; None where the format says nothing
+    unread: tuple[str, ...] = ()  # of age and sex: what stands in the header and is not understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class ImageFile:
     part: str = ""
     data: Found | None = None
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
+    exposed: bool = False  # its sender says that a patient may be known by it, or nobody says that a whole slide shows no label
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it

@@ -48,5 +48,5 @@ def without_bias(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
         fit.Execute(sitk.Shrink(image, thinning), sitk.Shrink(mask, thinning))
         logarithm = sitk.GetArrayFromImage(fit.GetLogBiasFieldAsImage(image))
     except RuntimeError:  # ITK's only kind, such as for an image of one row
-        raise Rejected("unsupported_pixels", "an image in which no bias field can be fitted") from None
+        raise Rejected("no_bias_field") from None
     return values / np.exp(logarithm)

@@ -6,8 +6,8 @@ import tarfile
 from enum import StrEnum
 
 HEAD = 540  # bytes: a NIfTI-2 header, the longest start that is looked at
-IMAGE_ENDINGS = (".dcm", ".dicom", ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".ima", ".nrrd", ".nhdr",
-                 ".mha", ".mhd")
+DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
+IMAGE_ENDINGS = (*DICOM_ENDINGS, ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr", ".mha", ".mhd")
 NRRD_MAGIC = b"NRRD000"  # and the version
 METAIMAGE = re.compile(rb"\A(?=\s*[A-Za-z]+[ \t]*=)[^\0]*?^NDims[ \t]*=[ \t]*\d", re.MULTILINE)  # it has no magic, only fields
 
@@ -64,6 +64,11 @@ def sniff(head: bytes) -> Kind:
 
 def named_like_an_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_ENDINGS)
+
+
+def named_like_another_format(name: str) -> bool:
+    """Whether a name is an image's that is no DICOM."""
+    return named_like_an_image(name) and not name.lower().endswith(DICOM_ENDINGS)
 
 
 def _nifti(head: bytes) -> Kind | None:

@@ -1,21 +1,25 @@
 """The labels table: which class each image has, and whose it is. Messages name lines and columns, never a cell's value."""
 
+import codecs
 import io
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from data_prep.deidentify import age_from_years, sex
-from data_prep.elements import keyword_of
+from data_prep.age_and_sex import SexColumn, age_from_years, understood
+from data_prep.elements import keyword_of, kind_of
+from data_prep.same_value import one_form, one_text
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.settings import Site
 
 BY_FILE, BY_FOLDER = "file", "folder"
 BY_ARRAY = "npz"  # the labels lie beside the images, in one file
 SEPARATORS = ",;\t"
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx and .ods are zips; .xls is an OLE file (MS-CFB 2.2)
+MOST_ZEROS = 0.2  # of all bytes: UTF-16 has half of them in a table of Latin letters
 SHOWN_LINES = 10  # line numbers in one message
 
 
@@ -32,18 +36,22 @@ class Row:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Rows by the value that they are matched by, a DICOM keyword's or a path. `lines`: every line's number -> its value, or empty."""
+    """Rows by the value that they are matched by, a DICOM keyword's or a path. `lines`: every line's number -> its value, or empty.
+
+    `unread`: age or sex -> the lines whose cell is not understood.
+    """
 
     match: str
     rows: dict[str, Row]
     lines: dict[int, str]
     patient_column: bool
+    unread: dict[str, list[int]] = field(default_factory=dict)
 
 
 def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
-    """Read a labels table (CSV with , ; or tab; UTF-8 with or without BOM, else Windows-1252).
+    """Read a labels table (CSV with , ; or tab; UTF-8 with or without BOM, UTF-16 with it, else Windows-1252).
 
-    Raises Refusal with every problem.
+    Values are in the one form that all ways to write them share, ages and sexes in that of records.parquet. Raises Refusal with every problem.
     """
     settings = site.labels
     table = _parse(content, where)
@@ -59,23 +67,30 @@ def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
     rows: dict[str, Row] = {}
     unknown: list[int] = []
     conflicts: list[tuple[int, int]] = []
+    unread: dict[str, list[int]] = {"age": [], "sex": []}
+    sexes = SexColumn.of(table[settings.sex] if settings.sex else ())
+    match = settings.match if settings.match in (BY_FILE, BY_FOLDER) else keyword_of(settings.match)
+    kind = kind_of(match)
+    patient_kind = kind_of(patient_column)
     for line, cells in zip(table.index, table.to_dict("records"), strict=True):
-        value, name = cells[key], cells[settings.class_column]
+        value, name = one_form(cells[key], kind) if kind else cells[key], cells[settings.class_column]
         label = site.class_of(name)
         if label is None and name not in site.ignore:
             unknown.append(line)
             continue
         if not value:
             continue
-        row = Row(line, label, cells[patient_column] if patient_column else None,
-                  age_from_years(cells[settings.age]) if settings.age else None,
-                  sex(cells[settings.sex]) if settings.sex else None)
+        age, age_read = understood(age_from_years, cells[settings.age]) if settings.age else (None, True)
+        sex, sex_read = understood(sexes.read, cells[settings.sex]) if settings.sex else (None, True)
+        for column in ("age",) * (not age_read) + ("sex",) * (not sex_read):
+            unread[column].append(line)
+        row = Row(line, label, one_form(cells[patient_column], patient_kind) if patient_column else None, age, sex)
         first = rows.setdefault(value, row)
         if (first.label, first.patient) != (row.label, row.patient):
             conflicts.append((first.line, line))
     refuse_if(_value_problems(unknown, conflicts, where, settings.class_column))
-    match = settings.match if settings.match in (BY_FILE, BY_FOLDER) else keyword_of(settings.match)
-    return LabelTable(match, rows, table[key].to_dict(), patient_column is not None)
+    lines = {line: one_form(value, kind) if kind else value for line, value in table[key].items()}
+    return LabelTable(match, rows, lines, patient_column is not None, {column: at for column, at in unread.items() if at})
 
 
 def identifying_cells(content: bytes, where: str, site: Site) -> set[str]:
@@ -86,11 +101,8 @@ def identifying_cells(content: bytes, where: str, site: Site) -> set[str]:
 
 
 def _parse(content: bytes, where: str) -> pd.DataFrame:
-    """The table as stripped strings, indexed by line number, with blank lines left out."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", "replace")
+    """The table as stripped strings of one Unicode form, indexed by line number, with blank lines left out."""
+    text = one_text(_decoded(content, where))
     header = text.split("\n", 1)[0]
     try:
         with warnings.catch_warnings():
@@ -107,6 +119,28 @@ def _parse(content: bytes, where: str) -> pd.DataFrame:
     cells.index = cells.index + 1
     table = cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis="columns")
     return table[(table != "").any(axis="columns")]
+
+
+def _decoded(content: bytes, where: str) -> str:
+    """The text of a table. Raises Refusal where its encoding cannot be told, since two names might be read as one."""
+    save = "save it as CSV in UTF-8"
+    if content.startswith(WORKBOOKS):
+        raise Refusal(Problem(where, "a spreadsheet's own file", "a CSV file", save))
+    if content.startswith(codecs.BOM_UTF32_LE):  # which begins like UTF-16's
+        raise Refusal(Problem(where, "an encoding of four bytes a letter", "a CSV file", save))
+    try:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return content.decode("utf-16").replace("\0", "")
+        if content.count(0) > MOST_ZEROS * len(content):  # UTF-16 without its mark, or no text
+            raise Refusal(Problem(where, "more bytes of 0 than text in UTF-8 has", "a CSV file", save))
+        content = content.replace(b"\0", b"")  # that pad values, as PS3.5 6.2 pads UIDs
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:
+        raise Refusal(Problem(where, "an encoding that is not UTF-8, UTF-16 or Windows-1252", "a CSV file in one of them", save)) from None
 
 
 def _column_problems(table: pd.DataFrame, wanted: dict[str, str], where: str) -> list[Problem]:

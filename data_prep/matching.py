@@ -11,6 +11,7 @@ from data_prep.elements import keyword_of
 from data_prep.image_file import ImageFile
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, shown_lines, shown_pairs
 from data_prep.rejects import Reason, Reject
+from data_prep.same_value import one_text
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.settings import Labels
 
@@ -63,7 +64,7 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
     values: dict[str, list[str]] = defaultdict(list)
     ambiguous = []
     for value, fitting in sorted(_fitting(table, inside).items(), key=lambda item: item[1][0].count("/")):
-        if len(fitting) > 1:
+        if len(fitting) > 1 or (table.match == BY_FILE and len(inside[fitting[0]]) > 1):  # two Unicode forms of one name
             ambiguous.append(table.rows[value].line)
             continue
         for name in inside[fitting[0]]:
@@ -96,9 +97,10 @@ def write_unmatched(unmatched: dict[int, str], path: Path) -> None:
 
 def _places(table: LabelTable, name: str) -> list[str]:
     """What a row may name to mean a file: itself, or a folder or archive that it lies in."""
-    parts = name.split("/")
+    path = one_text(name)
+    parts = path.split("/")
     if table.match == BY_FILE:
-        return [name]
+        return [path]
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 

@@ -26,22 +26,24 @@ NOTHING = "nothing; it is no image"
 REASONS = {
     # no images
     "not_an_image": Reason("a file that is no image", NOTHING, image=False),
-    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory)",
+    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory, a maker's own notes)",
                         NOTHING, image=False),
     "derived_object": Reason("a DICOM object derived from images (segmentation, dose, parametric map)", NOTHING, image=False),
+    "missing_no_image": Reason("an object without an image, such as a report, that a DICOMDIR names and that is not there", NOTHING, image=False),
     # files
     "empty_file": Reason("an empty file or archive", SEND_AGAIN),
-    "missing_file": Reason("a file that a DICOMDIR names and that is not there", "send the whole export again, or leave the DICOMDIR out"),
+    "missing_file": Reason("an image that a DICOMDIR names and that is not there", "send the whole export again, or leave the DICOMDIR out"),
     "damaged_directory": Reason("a DICOMDIR that cannot be read, so that nobody knows what is missing", SEND_AGAIN),
     "unreadable": Reason("a file that the system does not let us read", "mend its permissions or the broken link"),
     "file_changed": Reason("a file that changed while it was read", "wait until the export is complete and run again"),
     "not_what_its_name_says": Reason("a file named like an image that holds something else, such as an HTML page", SEND_AGAIN),
     "too_large": Reason("a file larger than fewsite reads", "check that it is sound; split it if it is"),
     # archives
-    "damaged_archive": Reason("an archive that cannot be opened, ends early or holds two files of one name", "send the archive again"),
-    "damaged_member": Reason("a file in an archive that fails its checksum", "send the archive again"),
+    "damaged_archive": Reason("an archive that cannot be opened, ends early or holds two files of one name", "make the archive again"),
+    "damaged_member": Reason("a file in an archive, or a compressed one, that fails its checksum", SEND_AGAIN),
     "encrypted_member": Reason("an encrypted file in an archive", "send it without a password"),
-    "unsafe_member": Reason("a link or device in an archive, or a path that leads out of it or is too deep", "make the archive again"),
+    "unsafe_member": Reason("a link or device in an archive, or a path that leads out of it or is too deep",
+                            "make the archive again, of files alone"),
     "sparse_member": Reason("a file that a tar stores with holes", "make the tar again without --sparse"),
     "nested_archive": Reason("an archive in an archive in an archive, or a file compressed twice", "unpack the innermost"),
     "archive_bomb": Reason("an archive that unpacks to more than its size can hold, or than fewsite reads",
@@ -51,70 +53,85 @@ REASONS = {
     "not_decodable": Reason("a file that starts like an image and cannot be decoded", SEND_AGAIN),
     "decode_warning": Reason("pixels that decode only with a warning, so that they may be wrong", SEND_AGAIN),
     "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
-    "unknown_sop_class": Reason("a DICOM object of unknown or missing SOP class", "send it as a standard image"),
+    "unknown_sop_class": Reason("a DICOM object without a SOP class, or with one that fewsite does not know, such as a maker's own",
+                                "send it as a standard image"),
     "bad_bits": Reason("stored bits that cannot lie where High Bit, Bits Stored and Bits Allocated say",
                        "send the original, or one whose High Bit is one less than Bits Stored"),
     "unclear_colours": Reason("a compressed image that is RGB by one of its markers or its header and YCbCr by another", "send it uncompressed, as RGB"),
-    "unsupported_pixels": Reason("a kind of pixels that fewsite does not read", "send it as grey or RGB"),
-    "multi_frame": Reason("several frames in one file that have no place in space, such as a film", "send the one frame that counts"),
-    "constant_image": Reason("one value everywhere", "check the export"),
-    "not_finite": Reason("values that are not finite", "check the export"),
-    "bad_rescale": Reason("a rescale slope or intercept that cannot be right", "check the export"),
+    "unsupported_pixels": Reason("a kind of pixels that fewsite does not read",
+                                 "send it as grey values, a single picture also as RGB of 8 bits"),
+    "colours_lost": Reason("colours that differ only in bits below the eight that fewsite keeps, such as a palette of 8 bits that says it has 16",
+                           "send it as RGB of 8 bits"),
+    "no_bias_field": Reason("an image to which N4 can fit no bias field", "leave n4 out of convert.intensity for its modality"),
+    "multi_frame": Reason("several pictures in one file that do not say where in space they lie, such as a film's frames or a TIFF's pages",
+                          "send the one that counts as a file of its own"),
+    "slide": Reason("a scanned slide: one picture at several sizes, or in tiles that are frames", "send the region that counts as one PNG or TIFF"),
+    "constant_image": Reason("one value everywhere, as stored or as convert.intensity and convert.spacing take it",
+                             "look at it with fewsite inspect; leave it out, or correct convert.intensity"),
+    "not_finite": Reason("values that are not finite, or too far apart for 32-bit floats", "send it with finite values"),
+    "bad_rescale": Reason("a rescale slope or intercept that cannot be right or that readers do not agree on",
+                          "send the original, or the values themselves without a rescale"),
     "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
     "other_units": Reason("values in other units than convert.intensity's window, such as a map of iodine",
                           "leave them out of the labels, set units beside the window, or percentiles in its place"),
     # identity
     "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
                                    "clean it and set Burned In Annotation to NO"),
-    "may_show_text": Reason("an image of a modality that often shows a patient's data, which no crop rule covers",
-                            "set crop in the site's file, or clean it and set Burned In Annotation to NO"),
-    "crop_does_not_fit": Reason("an image without the rectangle that its crop rule keeps", "correct crop in the site's file"),
+    "slide_label": Reason("a picture of a slide's label, or of a slide with its label, which names the patient",
+                          "nothing; the slide's other pictures do not need it"),
+    "may_show_text": Reason("an image that may show a patient's data or face, and that no crop rule covers",
+                            "set crop in the site's file; or clean it and set Burned In Annotation (of a face: Recognizable Visual Features) to NO"),
+    "crop_does_not_fit": Reason("an image without the rectangle that its crop rule keeps",
+                                "correct crop in the site's file; save a picture that EXIF turns upright"),
     "no_instance_uid": Reason("no SOP Instance UID", "send the original"),
     "duplicate_instance": Reason("an image that is there already", "nothing; one copy is used"),
-    "no_patient": Reason("no value that says which patient it is of", "name a column as labels.patient"),
+    "one_uid_several_images": Reason("images that differ in pixels or place and have one SOP Instance UID, so that nobody knows which is meant",
+                                     "send the right one alone, or each with a UID of its own"),
+    "no_patient": Reason("no value that says which patient it is of", "name a column or a DICOM element that says it as labels.patient"),
     # labels
     "no_label": Reason("an image without a row in the labels table", "add a row or leave it"),
     "label_ignored": Reason("an image whose label is under ignore", "nothing"),
     "conflicting_labels": Reason("images of one volume with different labels", "correct the labels table"),
     # volumes
     "is_a_volume": Reason("a volume where size is two-dimensional", "set convert.size to three numbers"),
-    "not_a_volume": Reason("a single image where size is three-dimensional", "set convert.size to two numbers"),
-    "no_series": Reason("a slice without a Series Instance UID", SEND_SERIES),
+    "not_a_volume": Reason("an image, or fewer than three slices, where size is three-dimensional",
+                           "send the whole volume, or set convert.size to two numbers"),
+    "no_series": Reason("a slice without a Series Instance UID", "send the original"),
     "mixed_patients": Reason("one series with slices of several patients", "ask the sender whose it is"),
     "localizer": Reason("a localizer", "nothing; it is split off"),
-    "mixed_matrix": Reason("a series with slices of several matrix sizes", SEND_SERIES),
-    "mixed_spacing": Reason("a series with slices of several pixel spacings", SEND_SERIES),
+    "mixed_matrix": Reason("a series with slices of several matrix sizes", "send the slices of each size as a series"),
+    "mixed_spacing": Reason("a series with slices of several pixel spacings", "send the slices of each spacing as a series"),
     "mixed_values": Reason("a series whose slices differ in how their values are meant", SEND_SERIES),
-    "no_position": Reason("a slice without position or orientation", SEND_SERIES),
-    "no_spacing": Reason("a volume without a usable pixel spacing", SEND_SERIES),
+    "no_position": Reason("a slice without position or orientation", "send the original series, with Image Position and Image Orientation"),
+    "no_spacing": Reason("a volume without a usable pixel spacing", "send the original, or a file that states its spacing in mm"),
     "unknown_spacing": Reason("a volume that does not say how large its voxels are, or says what cannot be, where convert.spacing is set",
                               "send it in a format that states it, or leave convert.spacing out"),
-    "bad_orientation": Reason("an orientation that is no pair of unit vectors at right angles", SEND_SERIES),
+    "bad_orientation": Reason("an orientation that is no pair of unit vectors at right angles", "send the original series"),
     "missing_slice": Reason("a volume with a gap, or with fewer slices than it says", SEND_SERIES),
     "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),
     "gantry_tilt": Reason("a volume whose slices are not stacked at right angles", "send a straightened reconstruction"),
     "duplicate_position": Reason("several slices with different pixels at one position, and no echo or time that tells them apart",
                                  "send each time point as a series"),
-    "sibling_rejected": Reason("a slice of a volume of which another slice was rejected", SEND_SERIES),
-    "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", SEND_SERIES),
+    "sibling_rejected": Reason("a slice of a volume of which another slice was rejected", "mend what that slice was rejected for"),
+    "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", "send the broken file again, or take it out of the folder"),
     "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
     "time_series": Reason("several volumes in one file", "send one volume a file"),
     "no_orientation": Reason("a volume that does not say how it lies in the patient", "write its orientation"),
-    "singular_affine": Reason("a volume whose affine cannot be inverted", "write its orientation"),
+    "singular_affine": Reason("a volume whose affine cannot be inverted", "write an affine that says how it lies"),
     "sheared_affine": Reason("a volume whose axes are not at right angles", "resample it to a straight grid"),
     "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd or .mha file"),
     "nifti_pair": Reason("a NIfTI header whose voxels lie in another file", "write it as one .nii file"),
 }
 
-# Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats.
-BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat"})
+# Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats; a label shows no patient's body.
+BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat", "slide_label"})
 
 
 class Rejected(Exception):
     """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the rest is never shown."""
 
-    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", part: str = ""):
-        self.reason, self.found, self.series, self.instance, self.part = reason, found, series, instance, part
+    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", part: str = "", sop_class: str = ""):
+        self.reason, self.found, self.series, self.instance, self.part, self.sop_class = reason, found, series, instance, part, sop_class
         super().__init__(reason)
 
 
@@ -130,6 +147,7 @@ class Reject:
     instance: str = ""  # UID
     part: str = ""  # the file that holds a header's voxels
     frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, where it is not about all of it
+    sop_class: str = ""  # UID, where it is known
 
     @property
     def image(self) -> bool:

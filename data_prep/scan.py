@@ -11,16 +11,20 @@ from typing import Protocol
 import numpy as np
 
 from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
+from data_prep.copies import drop_copies
 from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
+from data_prep.dicomdir import is_dicomdir
 from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.index import Seen, look_up
-from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
+from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
+from data_prep.left_by_systems import is_double, left_by_a_system
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
+from data_prep.same_value import one_text
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.units import KNOWN
@@ -33,6 +37,9 @@ from workspace.siblings import two_keys, two_roles
 
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
                  **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
+
+# What a file may be that is a slice without saying of which series; other formats are none.
+MAY_BE_A_SLICE = frozenset({Kind.DICOM, Kind.BARE_DICOM, Kind.EMPTY, Kind.OTHER, *(kind for kind in REFUSED_KINDS if kind is not Kind.NIFTI_PAIR)})
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class ScanResult:
     idle_rules: list[int]  # numbers of the crop rules that apply to no image
     left_out: tuple[Reject, ...]  # frames of files that are used in part
     seen: tuple[Seen, ...]
+    unread: dict[str, list[int]]  # age or sex -> lines of the table whose cell is not understood
 
 
 def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: Path | None = None,
@@ -73,7 +81,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
     matched = match_images(images, rejects, table, site.labels, f"{name} {site.labels.file or BY_ARRAY}")
-    images, again = drop_duplicates(images, matched.rows)
+    images, again = drop_copies(images, matched.rows, params.convert.workers, params.convert.scheduler)
     rejects += again
     make = _Maker(name, site, keys, table)
     plan = partial(plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
@@ -83,7 +91,7 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     unlabelled = len({image.found.name for image in images} - matched.rows.keys())
     return ScanResult(name, site, params.convert, keys, len(files), tuple(sorted(plans, key=lambda plan: plan.key)),
                       tuple(one_a_file(rejects, used)), matched, unlabelled, idle_rules, tuple(left_out(rejects, used)),
-                      tuple(look_up(examined, keys, lambda image: make.patient(image, matched.rows))))
+                      tuple(look_up(examined, keys, lambda image: make.patient(image, matched.rows))), table.unread)
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
@@ -126,8 +134,13 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
     """One file's header, or why it is not used. `asked`: keywords of more DICOM elements to read as identifiers."""
     kind = Kind.OTHER
     try:
+        if left_by_a_system(found.name):
+            raise Rejected("not_an_image")
         with opened(found) as stream:
-            kind = sniff(stream.read(HEAD))
+            head = stream.read(HEAD)
+            kind = sniff(head)
+            if is_double(found.name, head):
+                raise Rejected("not_an_image")
             stream.seek(0)
             match kind:
                 case Kind.DICOM:
@@ -145,7 +158,10 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
         raise Rejected(REFUSED_KINDS[kind])
     except Rejected as rejected:
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
-        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
+        if found.named:
+            return Reject(found.name, shown, rejected.reason, "", found.named.series, found.named.instance, sop_class=found.named.sop_class)
+        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part,
+                      sop_class=rejected.sop_class)
 
 
 def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
@@ -183,7 +199,7 @@ def table_content(root: Path, name: str, site: Site) -> bytes:
     path = root / site.labels.file
     if path.is_file() and path.resolve().is_relative_to(root):
         return path.read_bytes()
-    inside = [found for found in walk(root) if found.name == site.labels.file]
+    inside = [found for found in walk(root) if one_text(found.name) == site.labels.file]
     if not inside:
         raise Refusal(Problem(where, "no such file in the export", "a CSV file under the site's root",
                               "correct labels.file, or make root a folder that holds the images and the table"))
@@ -214,23 +230,6 @@ def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[I
         else:
             joined.append((found.name, [item]))
     return [item for name, items in joined if name not in taken for item in items]
-
-
-def drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:
-    """One file for each SOP Instance UID: one with a label, then the largest, since a copy may be cut short, then the first by name."""
-    best: dict[str, ImageFile] = {}
-
-    def worth(image: ImageFile) -> tuple[bool, int]:
-        return image.found.name in rows, image.found.size
-
-    for image in images:
-        sop = image.identifiers.get("SOPInstanceUID")
-        if sop and (sop not in best or worth(image) > worth(best[sop])):
-            best[sop] = image
-    kept, again = [], []
-    for image in images:
-        (kept if best.get(image.identifiers.get("SOPInstanceUID", ""), image) is image else again).append(image)
-    return kept, reject_all(again, "duplicate_instance")
 
 
 class Maker(Protocol):
@@ -269,14 +268,16 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
     rejects += unfit
     whole = {image.identifiers.get("SOPInstanceUID") for image in images}  # a broken copy of a whole slice is no loss
     losses = [reject for reject in broken if reject.image and reject.instance not in whole]
-    broken_series = {reject.series for reject in losses} - {""}
-    broken_folders = {reject.name.rpartition("/")[0] for reject in losses if not reject.series}
+    broken_series: dict[str, set[str]] = defaultdict(set)  # series -> the SOP classes of what it lost
+    for reject in losses:
+        broken_series[reject.series].add(reject.sop_class)
+    broken_folders = {reject.name.rpartition("/")[0] for reject in losses if not reject.series and _may_be_a_slice(reject)}
 
     volumes: list[Group] = []
     for group in groups:
         try:
             make.label(group.slices, rows)  # an unlabelled series is left out for that reason, whatever else is wrong with it
-            if group.slices[0].identifiers["SeriesInstanceUID"] in broken_series:
+            if _lacks_a_slice(group.slices[0], broken_series):
                 raise Rejected("sibling_rejected")
             first, *later = split_repeats(group.slices)
         except Rejected as rejected:
@@ -300,6 +301,17 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
             except Rejected as rejected:
                 rejects += reject_all([image], rejected.reason, rejected.found)
     return plans, rejects
+
+
+def _may_be_a_slice(reject: Reject) -> bool:
+    """Whether a file that does not say its series may be a slice of one beside it: no other format, by content or by name."""
+    return reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name) and not named_like_another_format(reject.name)
+
+
+def _lacks_a_slice(image: ImageFile, broken_series: dict[str, set[str]]) -> bool:
+    """Whether what the image's series lost may have been a slice beside it: a volume is of one SOP class."""
+    lost = broken_series.get(image.identifiers["SeriesInstanceUID"], set())
+    return bool(lost & {"", image.identifiers["SOPClassUID"]})
 
 
 def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Volume | None) -> dict[str, object]:

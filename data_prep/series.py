@@ -68,10 +68,15 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
             rejects += reject_all(slices, "mixed_patients")
         else:
             rejects += reject_all([image for image in slices if image.place.localizer], "localizer")
-            for stack in sorted({image.place.stack for image in slices}):
-                stacked = [image for image in slices if image.place.stack == stack and not image.place.localizer]
+            for stack in sorted({_stack(image) for image in slices}):
+                stacked = [image for image in slices if _stack(image) == stack and not image.place.localizer]
                 groups += [Group(group, len(slices)) for group in _by_orientation(stacked)]
     return groups, rejects
+
+
+def _stack(image: ImageFile) -> tuple[str, str]:
+    """What parts a series before any place is looked at: a volume is of one stack and one SOP class."""
+    return image.place.stack, image.identifiers.get("SOPClassUID", "")
 
 
 def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+from data_prep.dicomdir import Named
 from data_prep.kinds import HEAD, Kind, sniff
 from data_prep.rejects import Rejected
 
@@ -30,7 +31,7 @@ class Found:
     `path`: as text where there may be millions, of which each Path would take four times the memory.
 
     `member`: its name in the zip at `path`, or where it starts in the tar at `path` (bytes). `item`: which of an array's images,
-    in that member. `problem`: a reason code where it cannot be read at all.
+    in that member. `problem`: a reason code where it cannot be read at all. `named`: what a DICOMDIR says of one that is missing.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Found:
     member: str | int | None = None
     problem: str | None = None
     item: int | None = None
+    named: Named | None = None
 
     @property
     def folder(self) -> str:

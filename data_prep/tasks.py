@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from data_prep.groups import group_of, place
+from data_prep.one_number import CURE, is_doubtful, most_studies
 from data_prep.records import read_studies
 from workspace.errors import Problem, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_parquet
@@ -74,7 +75,7 @@ def make_tasks(site: str, role: Role, task: str, classes: list[str], records: pd
                 for split in sorted({*splits["split"], "query", SUPPORT_SPLIT[role], *(["train"] if role == "source" else [])})}
     support = patients[SUPPORT_SPLIT[role]]
     smallest = min(k for k in settings.shots if k > 0)
-    refuse_if(_too_few(site, role, patients, smallest, settings.min_query))
+    refuse_if(_too_few(site, role, patients, smallest, settings.min_query, most_studies(records[["patient", "study"]].to_dict("records"))))
     infeasible = [{"k": k, "class": name, "patients": support[name]}
                   for k in sorted(settings.shots) for name in classes if support[name] < k]
     feasible = sorted(set(settings.shots) - {gap["k"] for gap in infeasible})
@@ -88,10 +89,14 @@ def make_tasks(site: str, role: Role, task: str, classes: list[str], records: pd
     return SiteTasks(splits, draws, summary)
 
 
-def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smallest: int, min_query: int) -> list[Problem]:
+def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smallest: int, min_query: int,
+             most: dict[str, int]) -> list[Problem]:
+    """`most`: as of most_studies. More studies under a number that is no patient's would be no cure."""
     needed = {SUPPORT_SPLIT[role]: smallest, "query": min_query, **({"train": 2} if role == "source" else {})}
-    return [Problem(f"site {site}, class {name}", f"{have} patients for {split}", f"{needed[split]} at least",
-                    f"add studies of {name} or put it under ignore in sites/{site}.yaml; where the class has patients enough in all, "
+    found = f" ({most['of_one_patient']} of {most['of_all']} studies have one patient number)" if is_doubtful(most) else ""
+    first = f"{CURE} in sites/{site}.yaml; else " if is_doubtful(most) else ""
+    return [Problem(f"site {site}, class {name}", f"{have} patients for {split}{found}", f"{needed[split]} at least",
+                    f"{first}add studies of {name} or put it under ignore in sites/{site}.yaml; where the class has patients enough in all, "
                     "try another tasks.salt before any result is seen")
             for split in needed for name, have in patients[split].items() if have < needed[split]]
 

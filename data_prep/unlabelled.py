@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_prep.archives import is_archive
+from data_prep.copies import drop_copies
 from data_prep.decode import Planned
 from data_prep.deidentify import Keys
 from data_prep.dicomdir import is_dicomdir
@@ -13,7 +14,7 @@ from data_prep.image_file import Facts, ImageFile
 from data_prep.labels import Row
 from data_prep.parallel import in_order
 from data_prep.rejects import Reject
-from data_prep.scan import describe, drop_duplicates, examine, examine_all, join_parts, plan_volumes
+from data_prep.scan import describe, examine, examine_all, join_parts, plan_volumes
 from data_prep.series import Volume
 from data_prep.sources import Found
 from data_prep.walk import walk
@@ -44,7 +45,7 @@ def files_under(path: Path) -> list[Found]:
 def plan_all(files: list[Found], keys: Keys) -> tuple[list[Planned], list[Reject]]:
     """The records that `files` make, whatever their dimensions, and why the others make none: a reject a file or frame."""
     examined = join_parts(files, list(track(in_order(examine_all, files, workers=0), "reading headers", total=len(files))))
-    images, again = drop_duplicates([item for item in examined if isinstance(item, ImageFile)], {})
+    images, again = drop_copies([item for item in examined if isinstance(item, ImageFile)])
     broken = [item for item in examined if isinstance(item, Reject)] + again
     slices = [single for image in images for single in image.slices]
     stacks = {_series(image) for image in slices if image.place and (image.place.position or image.place.orientation)}

@@ -2,10 +2,18 @@
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut
-from pydicom.uid import HTJ2KLossless, HTJ2KLosslessRPCL, JPEG2000Lossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.pixels import apply_modality_lut
+from pydicom.uid import (
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
-from data_prep import native
+from data_prep import native, palette
 from data_prep.header import numbers, text, whole
 from data_prep.image_file import Pixels, shared
 from data_prep.rejects import Rejected
@@ -20,7 +28,7 @@ def values_of(data: Dataset, header: Dataset, stored: np.ndarray) -> Pixels:
     """What stored values of one frame mean. `header`: the frame's own. Raises Rejected."""
     photometric = text(data, "PhotometricInterpretation")
     if photometric == PALETTE:
-        return Pixels(_eight_bits(apply_color_lut(stored, data)[..., :3], _palette_bits(data)))
+        return Pixels(_eight_bits(palette.colours(stored, data), palette.bits(data)))
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, whole(data, "BitsStored") or 8))
     rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
@@ -65,10 +73,8 @@ def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
 
 
 def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:
-    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits go."""
-    return (colour >> max(bits - 8, 0)).astype(np.uint8)
-
-
-def _palette_bits(data: Dataset) -> int:
-    """Bits of apply_color_lut's output: 8 or 16, by the descriptor's third value (PS3.3 C.7.6.3.1.5)."""
-    return 16 if data.RedPaletteColorLookupTableDescriptor[2] > 8 else 8
+    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits go. Raises Rejected if they are all."""
+    kept = (colour >> max(bits - 8, 0)).astype(np.uint8)
+    if np.ptp(colour) and not np.ptp(kept):
+        raise Rejected("colours_lost")
+    return kept

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from data_prep.archives import MAX_DEPTH, MAX_FILES, MAX_UNPACKED_BYTES, expand, is_archive
-from data_prep.dicomdir import is_dicomdir, named_files
+from data_prep.dicomdir import as_on_a_disc, instance_of, is_dicomdir, named_files
+from data_prep.kinds import Kind
 from data_prep.rejects import Rejected
-from data_prep.sources import Found, opened, read_all
+from data_prep.sources import Found, kind_of, opened, read_all
 from workspace.errors import Problem, Refusal, refuse_if
 
 Place = tuple[Path, str]  # where a file or folder is, and its name under the root
@@ -142,8 +143,10 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _with_missing(files: list[Found]) -> Iterator[Found]:
-    """`files`, and what their DICOMDIRs name and they lack. Names are compared without case, which discs do not keep."""
-    there = {found.name.casefold() for found in files} if any(is_dicomdir(found.name) for found in files) else set()
+    """`files`, and what their DICOMDIRs name and they lack. Names are compared as a disc keeps them, then SOP Instance UIDs."""
+    there = {as_on_a_disc(found.name) for found in files} if any(is_dicomdir(found.name) for found in files) else set()
+    asked: set[str] = set()
+    lacking: list[Found] = []
     for found in files:
         if found.problem or not is_dicomdir(found.name):
             yield found
@@ -155,7 +158,26 @@ def _with_missing(files: list[Found]) -> Iterator[Found]:
             yield replace(found, problem="damaged_directory")
             continue
         yield found
-        for name in (f"{found.folder}/{name}".lstrip("/") for name in named):
-            if name.casefold() not in there:
-                there.add(name.casefold())
-                yield Found(name, found.path, 0, problem="missing_file")
+        for one in named:
+            name = f"{found.folder}/{one.path}".lstrip("/")
+            plain = as_on_a_disc(name)
+            if plain not in there and plain not in asked:
+                lacking.append(Found(name, found.path, 0, problem="missing_file" if one.image else "missing_no_image", named=one))
+            asked.add(plain)
+    renamed = _renamed({found.named.instance for found in lacking} - {""}, (found for found in files if as_on_a_disc(found.name) not in asked))
+    yield from (found for found in lacking if found.named.instance not in renamed)
+
+
+def _renamed(wanted: set[str], files: Iterator[Found]) -> set[str]:
+    """Which SOP Instance UIDs are those of `files`, which no directory names: they got other names on their way."""
+    there: set[str] = set()
+    for file in files:
+        if wanted <= there:
+            break
+        try:
+            with opened(file) as stream:
+                if kind_of(stream) in (Kind.DICOM, Kind.BARE_DICOM):
+                    there.add(instance_of(stream))
+        except Rejected:  # who reads it will say why
+            continue
+    return there & wanted

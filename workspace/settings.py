@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import unicodedata
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
@@ -57,6 +58,11 @@ def _scheduler(value: str) -> str:
     return value
 
 
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+Text = Annotated[str, AfterValidator(_composed)]  # compared with text of exports, which is brought to the same Unicode form
 Names = Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Weights = Annotated[str, AfterValidator(_weights)]
@@ -73,14 +79,14 @@ class Strict(BaseModel):
 class Labels(Strict):
     """How a row of the labels table finds its image, and which columns to read."""
 
-    file: str | None = None  # CSV, relative to the site's root; needed unless match is npz
-    match: str  # "file" or "folder" (name or path under root), a DICOM keyword or tag (PatientID, "(0008,0050)"), or "npz": labels of its own
-    column: str | None = None  # the column that holds the match value; by default the one named like `match`
-    class_column: str | None = Field(None, alias="class")  # the column that holds the class; needed unless match is npz
-    patient: str | None = None  # a column, or a DICOM keyword or tag; by default PatientID for DICOM, else every image is its own patient
+    file: Text | None = None  # CSV, relative to the site's root; needed unless match is npz
+    match: Text  # "file" or "folder" (name or path under root), a DICOM keyword or tag (PatientID, "(0008,0050)"), or "npz": labels of its own
+    column: Text | None = None  # the column that holds the match value; by default the one named like `match`
+    class_column: Text | None = Field(None, alias="class")  # the column that holds the class; needed unless match is npz
+    patient: Text | None = None  # a column, or a DICOM keyword or tag; by default PatientID for DICOM, else every image is its own patient
     one_class_a: Literal["image", "study", "patient"] = "image"  # study, patient: a table that gives one of them two classes is refused
-    age: str | None = None  # a column, years
-    sex: str | None = None  # a column
+    age: Text | None = None  # a column, years
+    sex: Text | None = None  # a column
 
     @model_validator(mode="after")
     def _are_in_a_table_or_beside_the_images(self) -> "Labels":
@@ -117,10 +123,10 @@ class Site(Strict):
     root: str  # folder, archive, DICOMDIR or list of paths; may hold environment variables, such as ${FEWSITE_DATA}/chest/nih
     task: SiteName  # sites with the same task share a label space
     labels: Labels  # see below
-    classes: dict[str, list[str]]  # canonical class -> the values that mean it in this site's table
-    ignore: list[str] = []  # values left out on purpose; a value under neither is refused
+    classes: dict[Text, list[Text]]  # canonical class -> the values that mean it in this site's table
+    ignore: list[Text] = []  # values left out on purpose; a value under neither is refused
     max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
-    patient_namespace: str | None = None  # sites of one group that share patient numbers; by default the site's name
+    patient_namespace: Text | None = None  # sites of one group that share patient numbers; by default the site's name
     modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the intensity
     crop: list[Crop] = []  # what is kept of images with text at their edges; the first rule that applies (see below)
     at_risk: Literal["warn", "refuse"] = "warn"  # images of modalities that often show a patient's data, if no crop applies and the header does not say they are clean

@@ -97,6 +97,12 @@ def as_bytes(data: Dataset) -> bytes:
     return stream.getvalue()
 
 
+def header_of(data: Dataset, asked: tuple[str, ...] = ()) -> ImageFile:
+    """What fewsite makes of a data set's header. `asked`: keywords of more identifiers."""
+    content = as_bytes(data)
+    return dicom.read_header(io.BytesIO(content), Found("x", Path("x"), len(content)), asked=asked)
+
+
 def read_pixels(content: bytes, image: ImageFile | None = None) -> Pixels:
     """A file's first image, also where its header would be refused, as of a capture, unless `image` is what was scanned."""
     return dicom.read_slices(io.BytesIO(content), [image or unchecked(content)])[0]

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
-from pydicom.uid import SecondaryCaptureImageStorage, UltrasoundImageStorage, XRayAngiographicImageStorage
+from pydicom.uid import (
+    SecondaryCaptureImageStorage,
+    UltrasoundImageStorage,
+    VLWholeSlideMicroscopyImageStorage,
+    XRayAngiographicImageStorage,
+)
 
 from data_prep.convert import convert
 from data_prep.decode import read
@@ -310,3 +315,38 @@ def test_a_modality_that_does_not_exist_is_refused_by_its_rule(tmp_path: Path) -
     made = site(tmp_path, [ultrasound(tissue(0), 0)], "crop: [{keep: regions}, {modality: us, keep: regions}]\n")
     with pytest.raises(Refusal, match="sites/site.yaml crop.1.modality: found us; need one of"):
         convert(made, "site")
+
+
+@pytest.mark.parametrize(("elements", "counted"), [
+    ({"RecognizableVisualFeatures": "YES"}, {"MR": 1}), ({"RecognizableVisualFeatures": "YES", "BurnedInAnnotation": "NO"}, {"MR": 1}),
+    ({"RecognizableVisualFeatures": "NO"}, {}), ({}, {}),
+])
+def test_a_face_that_the_header_speaks_of_counts_as_text_does(tmp_path: Path, elements: dict[str, str], counted: dict[str, int]) -> None:
+    images = [grey(tissue(1), SOPInstanceUID="1.2.1", PatientID="P1", **elements), grey(tissue(2), SOPInstanceUID="1.2.2", PatientID="P2")]
+    made = site(tmp_path / "warned", images, "max_rejected: 1\n")
+    convert(made, "site")
+    assert summary(made)["burned_in"]["at_risk"] == counted
+    refused = site(tmp_path / "refused", images, "at_risk: refuse\nmax_rejected: 1\n")
+    convert(refused, "site")
+    assert summary(refused)["rejects"].get("may_show_text", 0) == sum(counted.values())
+
+
+@pytest.mark.parametrize(("flavour", "stated", "counted"), [
+    ("THUMBNAIL", None, {"SM": 1}), ("THUMBNAIL", "NO", {}), ("VOLUME", None, {}), ("OVERVIEW", "NO", {}),
+])
+def test_a_whole_slide_counts_where_nobody_says_that_its_label_is_out(tmp_path: Path, flavour: str, stated: str | None,
+                                                                      counted: dict[str, int]) -> None:
+    said = {"SpecimenLabelInImage": stated} if stated else {}
+    images = [colour(np.stack([tissue(at)] * 3, axis=-1), SOPInstanceUID=f"1.2.{at}", PatientID=f"P{at}", Modality="SM",
+                     SOPClassUID=VLWholeSlideMicroscopyImageStorage, ImageType=["DERIVED", "PRIMARY", flavour if at == 1 else "VOLUME", "NONE"], **said) for at in (1, 2)]
+    made = site(tmp_path, images, "max_rejected: 1\n")
+    convert(made, "site")
+    assert summary(made)["burned_in"]["at_risk"] == counted
+
+
+def test_labels_of_slides_are_refused_and_no_loss(tmp_path: Path) -> None:
+    images = [colour(np.stack([tissue(at)] * 3, axis=-1), SOPInstanceUID=f"1.2.{at}", PatientID=f"P{at}", Modality="SM",
+                     SOPClassUID=VLWholeSlideMicroscopyImageStorage, ImageType=["ORIGINAL", "PRIMARY", ("VOLUME", "LABEL", "VOLUME")[at], "NONE"]) for at in range(3)]
+    made = site(tmp_path, images, "max_rejected: 0\n")
+    convert(made, "site")
+    assert summary(made)["rejects"] == {"not_an_image": 1, "slide_label": 1} and summary(made)["records"] == 2

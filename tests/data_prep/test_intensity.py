@@ -118,5 +118,5 @@ def test_n4_takes_the_thinnest_volumes_and_images(shape: tuple[int, ...]) -> Non
 
 
 def test_an_image_that_n4_cannot_take_is_rejected() -> None:
-    with pytest.raises(Rejected, match="unsupported_pixels"):
+    with pytest.raises(Rejected, match="no_bias_field"):
         without_bias(np.random.default_rng(0).uniform(1, 9, (1, 30)).astype(np.float32), None)
