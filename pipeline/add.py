@@ -6,6 +6,7 @@ from data_prep.deidentify import read_secret
 from data_prep.scan import scan
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
+from pipeline.out_of_git import keep_out_of_git
 from pipeline.params_file import edited
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
@@ -29,6 +30,7 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     if check:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")
         return
+    keep_out_of_git(workspace)
     linked = link_site(workspace, name, root)
     if name in params.sites:
         print(f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}")

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from pipeline.out_of_git import keep_out_of_git
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -36,6 +37,7 @@ def link_sites(workspace: Workspace) -> None:
         except Refusal as refusal:
             problems += refusal.problems
     refuse_if(problems)
+    keep_out_of_git(workspace)
     for site, root in roots.items():
         link_site(workspace, site, root)
     say(f"linked {len(roots)} sites under incoming/")

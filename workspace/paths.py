@@ -79,6 +79,11 @@ class Workspace:
     def secret_file(self) -> Path:
         return self.private / "secret"
 
+    @property
+    def published_secret(self) -> Path:
+        """Where the secret is one that everybody may know, since the patients are public or made up."""
+        return self.root / "published.secret"
+
     def resume(self, learner: str, seed: int) -> Path:
         return self.private / "resume" / learner / str(seed)
 
