@@ -15,6 +15,7 @@ from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
 from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
+from data_prep.incoming import incoming_link
 from data_prep.index import Seen, look_up
 from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
@@ -95,7 +96,7 @@ def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[
 
 def incoming_root(workspace: Workspace, name: str, site: Site) -> Path:
     """Where a site's export lies. Raises Refusal, also where the link leads elsewhere than the site's root does today."""
-    root = workspace.incoming(name)
+    root = incoming_link(workspace, name)
     if root.is_symlink() and root.resolve() != resolve_root(f"sites/{name}.yaml", site):
         raise Refusal(Problem(f"incoming/{name}", "a link to another place than root", f"the root of sites/{name}.yaml", "fewsite link"))
     if not root.exists():

@@ -11,7 +11,7 @@ from pipeline.params_file import edited
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Params, Role, Site, load_params, load_site_file, resolve_root
+from workspace.settings import Params, Role, Site, load_params, load_site_file, locate_root, resolve_root
 from workspace.siblings import two_roles
 
 SAMPLE = 20  # records decoded to see that the codecs of this export are there
@@ -31,7 +31,7 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")
         return
     keep_out_of_git(workspace)
-    linked = link_site(workspace, name, root)
+    linked = link_site(workspace, name, locate_root(str(file), site))
     if name in params.sites:
         print(f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}")
         return

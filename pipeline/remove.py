@@ -3,6 +3,7 @@
 import shutil
 from typing import get_args
 
+from pipeline.link import forget_stage, unlink_site
 from pipeline.params_file import edited
 from workspace.errors import Problem, Refusal
 from workspace.paths import Workspace
@@ -22,9 +23,8 @@ def remove_site(workspace: Workspace, site: str) -> None:
         del content["sites"][site]
         if site in params.phantom.hospitals:
             del content["phantom"]["hospitals"][site]
-    link = workspace.incoming(site)
-    if link.is_symlink():
-        link.unlink()
+    unlink_site(workspace, site)
+    forget_stage(workspace, site)
     for folder in (workspace.report(site), *(workspace.results(role, site) for role in get_args(Role)), workspace.decoded(site)):
         shutil.rmtree(folder, ignore_errors=True)
     workspace.pdf(site).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 CODE = "${code}"  # what begins a dependency that is fewsite's own code, in dvc.yaml
-UNREAD = (".git", ".hg", "__pycache__")  # folders of which no stage reads anything
+UNREAD = (".git", ".hg")  # of an export, as data_prep/walk.py does
 _begun: "Recorded | None" = None  # a process runs one stage
 
 
@@ -101,7 +101,7 @@ def _files(deps: dict[str, Path]) -> dict[str, str]:
 
 
 def _content(root: Path) -> str:
-    paths = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file() and not set(path.parts) & set(UNREAD))
+    paths = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 

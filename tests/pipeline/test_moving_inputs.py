@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.convert import convert
 from pipeline.add import add_site
 from pipeline.init import init_workspace
+from pipeline.link import link_site, link_sites
 from pipeline.params_file import edited
+from pipeline.remove import remove_site
+from workspace.errors import Refusal
 from workspace.paths import Workspace
 
 SITE = """root: {root}
@@ -66,13 +70,12 @@ def start() -> subprocess.Popen:
                             env={**os.environ, "PATH": path})
 
 
-def repro(workspace: Workspace, expect: int = 0) -> tuple[str, int]:
-    """What DVC printed, and how many records there are."""
+def repro(workspace: Workspace) -> int:
+    """How many records there are then."""
     running = start()
     said = running.communicate()[0]
-    assert running.returncode == expect, said
-    summary = workspace.studies("west") / "summary.json"
-    return said, json.loads(summary.read_text())["records"] if summary.exists() else 0
+    assert running.returncode == 0, said
+    return json.loads((workspace.studies("west") / "summary.json").read_text())["records"]
 
 
 def test_what_moves_while_convert_runs_leaves_no_output_and_the_next_run_takes_it(workspace: Workspace, tmp_path: Path):
@@ -89,5 +92,72 @@ def test_what_moves_while_convert_runs_leaves_no_output_and_the_next_run_takes_i
     said = running.communicate()[0]
     assert "incoming/west: found files that came" in said and "params.yaml convert: found another value" in said and running.returncode
     assert not workspace.studies("west").exists()
-    assert repro(workspace)[1] == 70
+    assert repro(workspace) == 70
     assert np.load(workspace.studies("west") / "pixels.npy", mmap_mode="r").shape == (70, 1, 24, 24)
+
+
+def test_what_comes_goes_or_changes_behind_links_is_converted_by_the_next_run(workspace: Workspace, tmp_path: Path):
+    export, elsewhere, deeper = tmp_path / "export", tmp_path / "elsewhere", tmp_path / "deeper"
+    pictures(export / "near", range(20))
+    pictures(elsewhere, range(20, 30))
+    pictures(deeper, range(30, 40))
+    labels(export / "labels.csv", 50)
+    os.symlink("../elsewhere", export / "far")
+    os.symlink(deeper, elsewhere / "deeper")
+    os.symlink("near", export / "again")  # what is there already is taken and watched once
+    add(workspace, export)
+    assert repro(workspace) == 40
+    pictures(deeper, range(40, 50))
+    (elsewhere / "0020.png").unlink()
+    assert repro(workspace) == 49
+    shutil.copytree(deeper, tmp_path / "other")
+    os.remove(tmp_path / "other" / "0031.png")
+    os.remove(elsewhere / "deeper")
+    os.symlink("../other", elsewhere / "deeper")  # the same place in the export, another disk
+    assert repro(workspace) == 48
+    (tmp_path / "new").mkdir()
+    os.symlink("../new", export / "new")
+    with pytest.raises(Refusal, match="incoming/west: found other folders behind links, .* do fewsite link, then dvc repro"):
+        convert(workspace, "west")
+    link_sites(workspace)
+    convert(workspace, "west")
+
+
+def test_what_a_list_names_is_watched_its_files_and_its_folders(workspace: Workspace, tmp_path: Path):
+    pictures(tmp_path / "hospital" / "folder", range(20))
+    pictures(tmp_path / "hospital", range(20, 30))
+    labels(tmp_path / "hospital" / "labels.csv", 40)
+    names = tmp_path / "hospital" / "names.txt"
+    names.write_text("\n".join(["labels.csv", "folder", *(f"{number:04}.png" for number in range(20, 30))]))
+    add(workspace, names)
+    assert repro(workspace) == 30
+    pictures(tmp_path / "hospital" / "folder", range(30, 40))
+    assert repro(workspace) == 40
+    before = (workspace.studies("west") / "pixels.npy").read_bytes()
+    Image.fromarray(np.arange(576, dtype=np.uint8).reshape(24, 24)).save(tmp_path / "hospital" / "0025.png")
+    assert repro(workspace) == 40 and (workspace.studies("west") / "pixels.npy").read_bytes() != before
+    names.write_text(names.read_text().replace("0029.png\n", "").removesuffix("0029.png"))
+    with pytest.raises(Refusal, match="incoming/west: found other folders behind links, or another list"):
+        convert(workspace, "west")
+    link_sites(workspace)
+    convert(workspace, "west")
+
+
+def test_a_site_with_linked_folders_shows_no_path_to_git_and_leaves_nothing_when_it_is_removed(workspace: Workspace, tmp_path: Path):
+    export = tmp_path / "export"
+    pictures(tmp_path / "far", range(20))
+    pictures(export, range(20, 40))
+    labels(export / "labels.csv", 40)
+    os.symlink("../far", export / "far")
+    add(workspace, export)
+    said = (workspace.root / "sites" / "dvc.yaml").read_text()
+    assert "incoming/west/folders/000000" in said and str(tmp_path) not in said
+    assert not link_site(workspace, "west", export)
+    os.remove(export / "far")
+    assert link_site(workspace, "west", export) and workspace.incoming("west").is_symlink()
+    assert not (workspace.root / "sites" / "dvc.yaml").exists()
+    os.symlink("../far", export / "far")
+    link_sites(workspace)
+    remove_site(workspace, "west")
+    assert not os.path.lexists(workspace.incoming("west")) and not (workspace.root / "sites" / "dvc.yaml").exists()
+    assert (tmp_path / "far" / "0000.png").exists() and (export / "0020.png").exists()
