@@ -24,6 +24,7 @@ from data_prep.parallel import in_order
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
+from data_prep.unhashable import unhashable
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -90,6 +91,8 @@ def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[
     """The paths that a hash in rejects.csv stands for. They may hold patients' ids: only for the terminal of who may see them."""
     keys = Keys(read_secret(workspace), name, site.patient_namespace or name)
     root = export_root(workspace, name, site)
+    if site.labels.match != BY_ARRAY and (names := [file for file, _ in unhashable(root) if keys.file(file) == file_hash]):
+        return names  # first, since some of these are no files, or stop a walk
     files = npz.read_headers(root, name, site)[0] if site.labels.match == BY_ARRAY else walk(root)
     return [found.name for found in files if keys.file(found.name) == file_hash]
 

@@ -14,7 +14,7 @@ from data_prep.rejects import Rejected
 from data_prep.sources import Found, opened, read_all
 from workspace.errors import Problem, Refusal, refuse_if
 
-VERSIONS = (".git", ".hg")  # a version control's own, of which DVC sees nothing; in a DataLad data set links lead from outside to its pictures
+VERSIONS = (".git", ".hg", ".dvc")  # a version control's own, of which DVC sees nothing; in a DataLad data set links lead from outside to its pictures
 Place = tuple[Path, str]  # where a file or folder is, and its name under the root
 
 
@@ -38,19 +38,17 @@ def walk(root: Path) -> list[Found]:
 
 def beyond(root: Path) -> list[Path]:
     """What `walk` reads and one link to `root` does not show to DVC, which enters no linked folder: those, and what a list names. Raises Refusal."""
-    entered: list[str] = []
-    if root.is_dir():
-        for _ in _places([(root, "")], entered):
-            pass
-        return [root / name for name in entered]
-    found = Found(root.name, root, root.stat().st_size)
-    if is_archive(found):
-        return []
-    places = _listed(found)
-    for _ in _places(places, entered):
+    listed, entered = [] if root.is_dir() else listed_places(root), []
+    for _ in _places(listed or [(root, "")], entered) if listed or root.is_dir() else ():
         pass
-    listed = {name: path for path, name in places}
-    return [*listed.values(), *(root.parent / name for name in entered)]
+    above = root if root.is_dir() else root.parent
+    return [*(path for path, _ in listed), *(above / name for name in entered)]
+
+
+def listed_places(root: Path) -> list[Place]:
+    """What a list names; nothing where the file is an archive. Raises Refusal."""
+    found = Found(root.name, root, root.stat().st_size)
+    return [] if is_archive(found) else _listed(found)
 
 
 def _check_bounds(files: int, unpacked: int) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from data_prep.deidentify import read_secret
 from data_prep.scan import scan
+from data_prep.unhashable import hashing_problems
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
 from pipeline.out_of_git import keep_out_of_git
@@ -25,7 +26,7 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     found = scan(workspace, name, site, params, root=root, secret=secret)
     account = take_account(found, SAMPLE)
     print(shown(account))
-    account.refuse()
+    together(account.refuse, lambda: refuse_if(hashing_problems(name, root, found.keys if workspace.secret_file.exists() else None)))
     print(largest_k(account, role, params))
     if check:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")

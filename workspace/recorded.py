@@ -6,6 +6,7 @@ outputs were made of, and they would never be made again.
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 CODE = "${code}"  # what begins a dependency that is fewsite's own code, in dvc.yaml
-UNREAD = (".git", ".hg")  # of an export, as data_prep/walk.py does
+UNREAD = (".git", ".hg", ".dvc")  # of an export, as data_prep/walk.py does
 _begun: "Recorded | None" = None  # a process runs one stage
 
 
@@ -59,14 +60,17 @@ def listing(root: Path) -> str:
     No inode: some network file systems give a file another one every time.
     """
     digest = hashlib.sha256()
-    for name, about in _walk(root):
+    for name, about in files_at(root):
         known = (about.st_size, about.st_mtime_ns, about.st_ctime_ns) if about else None
         digest.update(repr((name, known)).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _walk(root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
-    """Each file and what the system says of it, each folder once; None for what cannot be looked at."""
+def files_at(root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
+    """The path below `root` of each file and what the system says of it, links followed, each folder once; None for what cannot be looked at.
+
+    Also a folder that may not be listed, with None.
+    """
     folders, visited = [(str(root), "")], set()
     while folders:
         folder, name = folders.pop()
@@ -86,13 +90,16 @@ def _walk(root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
         for entry in entries:
             if entry.name in UNREAD:
                 continue
-            if entry.is_dir():
-                folders.append((entry.path, f"{name}/{entry.name}"))
-                continue
+            below = f"{name}/{entry.name}"
             try:
-                yield f"{name}/{entry.name}", entry.stat()
+                about = entry.stat()
             except OSError:  # a link that leads nowhere
-                yield f"{name}/{entry.name}", None
+                yield below, None
+                continue
+            if stat.S_ISDIR(about.st_mode):
+                folders.append((entry.path, below))
+            else:
+                yield below, about
 
 
 def _files(deps: dict[str, Path]) -> dict[str, str]:
