@@ -38,15 +38,19 @@ def walk(root: Path) -> list[Found]:
 
 def beyond(root: Path) -> list[Path]:
     """What `walk` reads and one link to `root` does not show to DVC, which enters no linked folder: those, and what a list names. Raises Refusal."""
-    listed, entered = [] if root.is_dir() else listed_places(root), []
-    for _ in _places(listed or [(root, "")], entered) if listed or root.is_dir() else ():
-        pass
-    above = root if root.is_dir() else root.parent
+    if root.is_dir():
+        listed, above = [], root  # not resolved: DVC follows a link on the way, so that it sees when that is changed
+    else:
+        listed, above = listed_places(root), root.resolve().parent
+    entered: list[str] = []
+    if listed or root.is_dir():
+        deque(_places(listed or [(root, "")], entered), maxlen=0)
     return [*(path for path, _ in listed), *(above / name for name in entered)]
 
 
 def listed_places(root: Path) -> list[Place]:
     """What a list names; nothing where the file is an archive. Raises Refusal."""
+    root = root.resolve()
     found = Found(root.name, root, root.stat().st_size)
     return [] if is_archive(found) else _listed(found)
 

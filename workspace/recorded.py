@@ -31,17 +31,16 @@ class Recorded:
 
 
 def begin(module: str, given: list[str]) -> None:
-    """Look at what DVC will record of the stage that runs `module`; nothing where no dvc.yaml names it."""
+    """Look at what DVC will record of the stage that runs `module`; nothing where no dvc.yaml names it. `given`: its arguments."""
     global _begun
     _begun = None
-    stages = (_read("dvc.yaml") or {}).get("stages", {})
-    for definition in (stage.get("do", stage) for stage in stages.values()):
-        names = definition["cmd"].split()[2:]
-        if names[0] == module and len(names) == len(given) + 1:
-            names = dict(zip(names[1:], given, strict=True))
-            params = [_filled(entry, names) if isinstance(entry, str) else {_filled(file, names): None for file in entry} for entry in definition.get("params", [])]
-            code = (_read("params.yaml") or {}).get("code", ".")
-            deps = {filled: Path(filled.replace(CODE, code)) for filled in (_filled(entry, names) for entry in definition.get("deps", []))}
+    for stage in ((_read("dvc.yaml") or {}).get("stages") or {}).values():
+        definition = stage.get("do", stage)
+        words = str(definition.get("cmd")).split()  # python -m MODULE ${key} ${item}
+        if words[2:3] == [module] and len(words) == len(given) + 3:
+            names = dict(zip(words[3:], given, strict=True)) | {CODE: (_read("params.yaml") or {}).get("code", ".")}
+            params = [_filled(name, names) for name in definition.get("params", [])]
+            deps = {_filled(name, names | {CODE: CODE}): Path(_filled(name, names)) for name in definition.get("deps", [])}
             _begun = Recorded(params, deps, _settings(params), _files(deps))
 
 
@@ -109,7 +108,7 @@ def _files(deps: dict[str, Path]) -> dict[str, str]:
 
 def _content(root: Path) -> str:
     paths = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+    return hashlib.sha256(b"".join(f"{path}\n".encode() + path.read_bytes() for path in paths)).hexdigest()
 
 
 def _settings(params: list[str | dict[str, None]]) -> dict[str, Any]:
@@ -126,7 +125,10 @@ def _settings(params: list[str | dict[str, None]]) -> dict[str, Any]:
     return found
 
 
-def _filled(text: str, names: dict[str, str]) -> str:
+def _filled(text: str | dict[str, None], names: dict[str, str]) -> str | dict[str, None]:
+    """A name in dvc.yaml, or a file of settings (the one key of a mapping), with what ${...} stands for."""
+    if isinstance(text, dict):
+        return {_filled(file, names): None for file in text}
     for name, value in names.items():
         text = text.replace(name, value)
     return text

@@ -45,8 +45,10 @@ def test_a_list_has_links_to_what_it_names_and_to_folders_behind_links_in_there(
     os.symlink("../third", export.parent / "elsewhere" / "third")
     names = export.parent / "names.txt"
     names.write_text("export/a/1\nelsewhere\n")
-    assert wanted_links(names) == {"root": names, "folders/000000": export.parent / "elsewhere", "folders/000001": export.parent / "elsewhere" / "third",
-                                   "files/000000": export / "a" / "1"}
+    beside = {"folders/000000": export.parent / "elsewhere", "folders/000001": export.parent / "elsewhere" / "third", "files/000000": export / "a" / "1"}
+    assert wanted_links(names) == {"root": names} | beside
+    os.symlink("../../names.txt", export / "a" / "list")  # its lines are read from where the list really lies
+    assert wanted_links(export / "a" / "list") == {"root": export / "a" / "list"} | beside
 
 
 def test_a_dicomdir_stands_for_its_folder_with_what_is_linked_there(export: Path):
