@@ -17,6 +17,7 @@ from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
 from data_prep.duplicates import count_duplicates
 from data_prep.finished import Finished, finished_records
+from data_prep.incoming import unwatched
 from data_prep.index import write_index
 from data_prep.labels import shown_lines
 from data_prep.matching import write_unmatched
@@ -25,7 +26,7 @@ from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write_rejects
 from data_prep.scan import ScanResult, count, count_classes, scan
-from workspace.errors import Problem, Refusal, run_module, together
+from workspace.errors import Problem, Refusal, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say, track
@@ -38,6 +39,7 @@ AS_WRITTEN = {"age": "years, or numbers with units such as 45Y or 6 months", "se
 def convert(workspace: Workspace, name: str) -> None:
     """Convert one site. Raises Refusal, with nothing written, if too much of it cannot be used."""
     params, site = together(lambda: load_params(workspace), lambda: load_site(workspace, name))
+    refuse_if(unwatched(workspace, name, site) if workspace.dvc_file.exists() else [])  # without DVC nothing has to be watched
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
     with whole_folder(workspace.studies(name)) as folder, finished_records(workspace, name, params.convert, found.keys) as finished:

@@ -17,6 +17,7 @@ from data_prep.deidentify import MODALITIES, Keys, read_secret
 from data_prep.dicomdir import is_dicomdir
 from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
+from data_prep.incoming import incoming_link
 from data_prep.index import Seen, look_up
 from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
@@ -28,6 +29,7 @@ from data_prep.same_value import one_text
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.units import KNOWN
+from data_prep.unhashable import unhashable
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -98,13 +100,15 @@ def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[
     """The paths that a hash in rejects.csv stands for. They may hold patients' ids: only for the terminal of who may see them."""
     keys = Keys(read_secret(workspace), name, site.patient_namespace or name)
     root = export_root(workspace, name, site)
+    if site.labels.match != BY_ARRAY and (names := [file for file, _ in unhashable(root) if keys.file(file) == file_hash]):
+        return names  # first, since some of these are no files, or stop a walk
     files = npz.read_headers(root, name, site)[0] if site.labels.match == BY_ARRAY else walk(root)
     return [found.name for found in files if keys.file(found.name) == file_hash]
 
 
 def incoming_root(workspace: Workspace, name: str, site: Site) -> Path:
     """Where a site's export lies. Raises Refusal, also where the link leads elsewhere than the site's root does today."""
-    root = workspace.incoming(name)
+    root = incoming_link(workspace, name)
     if root.is_symlink() and root.resolve() != resolve_root(f"sites/{name}.yaml", site):
         raise Refusal(Problem(f"incoming/{name}", "a link to another place than root", f"the root of sites/{name}.yaml", "fewsite link"))
     if not root.exists():

@@ -15,6 +15,7 @@ from data_prep.rejects import Rejected
 from data_prep.sources import Found, kind_of, opened, read_all
 from workspace.errors import Problem, Refusal, refuse_if
 
+VERSIONS = (".git", ".hg", ".dvc")  # a version control's own, of which DVC sees nothing; in a DataLad data set links lead from outside to its pictures
 Place = tuple[Path, str]  # where a file or folder is, and its name under the root
 
 
@@ -34,6 +35,25 @@ def walk(root: Path) -> list[Found]:
     files = list(_with_missing(files))
     _check_bounds(len(files), unpacked)
     return sorted(files, key=lambda found: found.name)
+
+
+def beyond(root: Path) -> list[Path]:
+    """What `walk` reads and one link to `root` does not show to DVC, which enters no linked folder: those, and what a list names. Raises Refusal."""
+    if root.is_dir():
+        listed, above = [], root  # not resolved: DVC follows a link on the way, so that it sees when that is changed
+    else:
+        listed, above = listed_places(root), root.resolve().parent
+    entered: list[str] = []
+    if listed or root.is_dir():
+        deque(_places(listed or [(root, "")], entered), maxlen=0)
+    return [*(path for path, _ in listed), *(above / name for name in entered)]
+
+
+def listed_places(root: Path) -> list[Place]:
+    """What a list names; nothing where the file is an archive. Raises Refusal."""
+    root = root.resolve()
+    found = Found(root.name, root, root.stat().st_size)
+    return [] if is_archive(found) else _listed(found)
 
 
 def _check_bounds(files: int, unpacked: int) -> None:
@@ -88,14 +108,18 @@ def _listed(found: Found) -> list[Place]:
     return places
 
 
-def _places(starts: list[Place]) -> Iterator[Place]:
-    """Each file once: real folders first, then what links lead to. Raises Refusal where what a folder holds cannot be known."""
+def _places(starts: list[Place], entered: list[str] | None = None) -> Iterator[Place]:
+    """Each file once: real folders first, then what links lead to. Raises Refusal where what a folder holds cannot be known.
+
+    `entered`: gets the names of the linked folders that were entered.
+    """
     folders = deque(place for place in starts if place[0].is_dir())
     linked_folders: deque[Place] = deque()
     linked = [place for place in starts if not place[0].is_dir()]
     visited: set[tuple[int, int]] = set()
     closed = deep = 0
     while folders or linked_folders:
+        is_linked = not folders
         folder, name = (folders or linked_folders).popleft()
         try:
             identity = _identity(folder)
@@ -103,11 +127,15 @@ def _places(starts: list[Place]) -> Iterator[Place]:
                 continue
             visited.add(identity)
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            if is_linked and entered is not None:
+                entered.append(name)
         except PermissionError:
             closed += 1
             continue
         for entry in entries:
             place = Path(entry.path), f"{name}/{entry.name}" if name else entry.name
+            if entry.name in VERSIONS:
+                continue
             if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path)):
                 if place[1].count("/") >= MAX_DEPTH:
                     deep += 1

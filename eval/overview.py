@@ -15,7 +15,7 @@ from eval.page import decimals, interval, render, table_bytes
 from eval.performance import AUROC
 from eval.results import SOURCE_ONLY, Results, read_results
 from eval.verdict import FEW_PATIENTS, judge
-from workspace.errors import Refusal, run_module
+from workspace.errors import Refusal, refuse_moved_inputs, run_module
 from workspace.outputs import to_json, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -88,6 +88,7 @@ def main() -> None:
     found, lacking = read_sites(workspace, params)
     rows = [row for _, row in found.values()]
     rows.sort(key=lambda row: (row["role"] != "target", row["value"], row["site"]))  # targets first, worst first
+    refuse_moved_inputs()
     write_whole(workspace.reports / "index.html", page(rows, lacking, params))
     write_whole(workspace.reports / "summary.json", to_json(headline(rows)))
     write_whole(workspace.reports / "auroc_by_shots.csv",

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from data_prep.deidentify import read_secret
 from data_prep.scan import scan
+from data_prep.unhashable import hashing_problems
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
+from pipeline.out_of_git import keep_out_of_git
 from pipeline.params_file import edited
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Params, Role, Site, load_params, load_site_file, resolve_root
+from workspace.settings import Params, Role, Site, load_params, load_site_file, locate_root, resolve_root
 from workspace.siblings import two_roles
 
 SAMPLE = 20  # records decoded to see that the codecs of this export are there
@@ -24,12 +26,13 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     found = scan(workspace, name, site, params, root=root, secret=secret)
     account = take_account(found, SAMPLE)
     print(shown(account))
-    account.refuse()
+    together(account.refuse, lambda: refuse_if(hashing_problems(name, root, found.keys if workspace.secret_file.exists() else None)))
     print(largest_k(account, role, params))
     if check:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")
         return
-    linked = link_site(workspace, name, root)
+    keep_out_of_git(workspace)
+    linked = link_site(workspace, name, locate_root(str(file), site))
     if name in params.sites:
         print(f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}")
         return

@@ -2,16 +2,17 @@
 
 import mmap
 import os
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom.uid import UID_dictionary
-
 from data_prep.identifiers import NESTED, PICTURE, PRIVATE, TEXT, Identifiers, collect
 from data_prep.scan import export_root
+from data_prep.walk import walk
+from pipeline.audit_git import SearchedGit, search_git
+from pipeline.found import PATTERNS, kinds_in
+from pipeline.git_objects import repository_of
 from pipeline.init import CODE
 from pipeline.readable import View, views
 from pipeline.search import DISTINCT, LONGEST, SHORTEST, SHORTEST_IN_BINARY, SHORTEST_NUMBER, Searcher, Value, spellings
@@ -23,15 +24,8 @@ from workspace.settings import Params, Site, load_params, load_site
 SECRET = "workspace's secret"
 OWN, MAKER = "fewsite's own text", "maker"  # why a value is not searched for
 OWN_TEXT = ("workspace/*.py", "data_prep/*.py", "models/**/*.py", "eval/**/*", "pipeline/*.py")  # not the phantoms' made-up names
+ANYBODYS = b"README LICENSE CHANGELOG"  # files that any folder may hold, a repository too
 FREE_TEXT = (TEXT, NESTED, PRIVATE, PICTURE)  # where an equal maker's name is that maker, and no person
-PATTERNS = {
-    "DICOM UIDs": re.compile(rb"(?<![\w.])[012](?:\.(?:0|[1-9]\d{0,38})){5,}(?![\w.])"),
-    "dates": re.compile(rb"(?<![\w-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)"
-                        rb"|(?:birth|dob|date)\w{0,8}\W{1,4}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)", re.IGNORECASE),
-    "names with a caret": re.compile(rb"[A-Za-z\x80-\xff]{2,}\^[A-Za-z\x80-\xff]{2,}"),
-    "e-mail addresses": re.compile(rb"[\w.+-]{2,64}@[A-Za-z0-9-]{2,63}(?:\.[A-Za-z0-9-]{2,63})+"),
-}
-SHORTEST_UID = 16  # characters; shorter dotted numbers are versions
 
 
 @dataclass
@@ -52,13 +46,28 @@ def audit_workspace(workspace: Workspace) -> None:
     print(_searched_for(params, identifiers, searcher, left_out))
     searched = _search(workspace, searcher, own)
     print(_searched_in(workspace, params, searched))
-    if not searched.findings:
+    repository = repository_of(workspace.root)
+    in_git = search_git(repository, workspace, searcher, own, _exports(workspace, params)) if repository else SearchedGit()
+    print(in_git.said if repository else "not in Git: the workspace lies in no repository")
+    if not searched.findings and not in_git.findings:
         print("nothing found")
         return
-    for (file, kind), count in sorted(searched.findings.items()):
+    for (file, kind), count in sorted((searched.findings + in_git.findings).items()):
         print(f"  {file}: {kind}, {count}")
-    raise Refusal(Problem("fewsite audit", f"{sum(searched.findings.values())} identifiers in {len({file for file, _ in searched.findings})} outputs",
-                          "none", "pass nothing on; remove what put them there, delete these files and run dvc repro"))
+    refuse_if([*_found(searched.findings, "identifiers", "outputs", "pass nothing on; remove what put them there, delete these files and run dvc repro"),
+               *_found(in_git.findings, "identifiers or files of patients", "objects of Git",
+                       "push nothing; git log --all --find-object=OBJECT shows where; take them out of the history (git filter-repo), or start another "
+                       "repository and leave this one's .git behind")])
+
+
+def _found(findings: Counter, what: str, where: str, do: str) -> list[Problem]:
+    return [Problem("fewsite audit", f"{sum(findings.values())} {what} in {len({file for file, _ in findings})} {where}", "none", do)] if findings else []
+
+
+def _exports(workspace: Workspace, params: Params) -> Iterable[Path]:
+    """The files of all registered sites' exports."""
+    for name in params.sites:
+        yield from {Path(found.path) for found in walk(export_root(workspace, name, load_site(workspace, name)))}
 
 
 def _collect(workspace: Workspace, params: Params) -> Identifiers:
@@ -72,7 +81,7 @@ def _collect(workspace: Workspace, params: Params) -> Identifiers:
     gathered = Identifiers()
     for name, site, root in together(*(lambda name=name: read(name) for name in params.sites)):
         gathered.update(collect(root, name, site, params.convert.workers))
-    if workspace.secret_file.exists():
+    if workspace.secret_file.exists() and not workspace.published_secret.exists():
         gathered.add(SECRET, workspace.secret_file.read_text())
     return gathered
 
@@ -81,7 +90,7 @@ def _own_text(workspace: Workspace, params: Params) -> bytes:
     """fewsite's own words and what a person wrote into the settings: a value that stands there cannot be told from them."""
     files = [path for pattern in OWN_TEXT for path in sorted(CODE.glob(pattern)) if path.is_file() and path.suffix != ".pyc"]
     settings = [workspace.params_file, *map(workspace.site_file, params.sites)]
-    return b"\n".join(path.read_bytes() for path in [*files, *settings])
+    return b"\n".join([ANYBODYS, *(path.read_bytes() for path in [*files, *settings])])
 
 
 def _searcher(identifiers: Identifiers, own: bytes) -> tuple[Searcher, Counter]:
@@ -106,7 +115,7 @@ def _search(workspace: Workspace, searcher: Searcher, own: bytes) -> Searched:
         place = name.split("/")[0]
         searched.files[place] += 1
         searched.size[place] += path.stat().st_size
-        for kind in _kinds(searcher, View(name.encode("utf-8", "surrogateescape"), text=True), own, set()):
+        for kind in kinds_in(View(name.encode("utf-8", "surrogateescape"), text=True), searcher, own, set()):
             searched.findings[f"{place}/... (in a file's or folder's name)", kind] += 1
             name = f"{place}/..."  # it is not repeated with what the file holds
         if path.stat().st_size == 0:
@@ -114,24 +123,8 @@ def _search(workspace: Workspace, searcher: Searcher, own: bytes) -> Searched:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
             found: set[bytes] = set()
             for view in views(content):
-                searched.findings.update((name, kind) for kind in _kinds(searcher, view, own, found))
+                searched.findings.update((name, kind) for kind in kinds_in(view, searcher, own, found))
     return searched
-
-
-def _kinds(searcher: Searcher, view: View, own: bytes, found: set[bytes]) -> Iterator[str]:
-    """The kind of each thing found: identifiers, and in text also what looks like one.
-
-    `found`: the values that other views of the same file showed, so that its bytes do not count its text again; grows.
-    """
-    values = [value for value in searcher.find(view.content, view.text) if view.text or value not in found]
-    found.update(values)
-    yield from (searcher.values[value].kind for value in values)
-    for kind, pattern in PATTERNS.items() if view.text else ():
-        for match in pattern.finditer(view.content):
-            said = match[0]
-            known = kind == "DICOM UIDs" and (len(said) < SHORTEST_UID or said.decode() in UID_dictionary)
-            if not known and said.lower() not in found and said not in own:
-                yield f"looks like {kind}"
 
 
 def _files(workspace: Workspace) -> Iterator[Path]:

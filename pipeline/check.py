@@ -2,8 +2,9 @@
 
 from data_prep.deidentify import read_secret
 from data_prep.scan import export_root, scan
+from data_prep.unhashable import hashing_problems
 from pipeline.account import EXAMPLES, largest_k, shown, take_account
-from workspace.errors import together
+from workspace.errors import refuse_if, together
 from workspace.paths import Workspace
 from workspace.settings import load_params, load_site
 
@@ -14,9 +15,10 @@ def check_site(workspace: Workspace, name: str) -> None:
     The secret is the workspace's own, so that `fewsite locate` resolves the hashes that are printed; nothing else is written.
     """
     params, site = together(lambda: load_params(workspace), lambda: load_site(workspace, name))
-    found = scan(workspace, name, site, params, root=export_root(workspace, name, site), secret=read_secret(workspace))
+    root = export_root(workspace, name, site)
+    found = scan(workspace, name, site, params, root=root, secret=read_secret(workspace))
     account = take_account(found)
     print(shown(account, EXAMPLES))
-    account.refuse()
+    together(account.refuse, lambda: refuse_if(hashing_problems(name, root.resolve(), found.keys)))
     print(largest_k(account, params.sites.get(name, "target"), params))
     print(f"nothing was converted; a file's path: fewsite locate {name} HASH")

@@ -141,7 +141,7 @@ def compare(revision: Annotated[str, typer.Argument(help="a commit, branch or ta
 
 @app.command()
 def remove(site: Annotated[str, typer.Argument(help="a site's name in params.yaml")]) -> None:
-    """Take a hospital out of this workspace; its files and its YAML stay where they are.
+    """Take a hospital out of this workspace, with its page and results; says what stays. Its export and its YAML do.
 
     Example: fewsite remove phantom_north
     """
@@ -151,7 +151,7 @@ def remove(site: Annotated[str, typer.Argument(help="a site's name in params.yam
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="a new or empty folder")]) -> None:
+def init(folder: Annotated[Path, typer.Argument(help="a new or empty folder; one where only `git init` was run will do")]) -> None:
     """Make a workspace: a folder that keeps a study apart from fewsite's code.
 
     Example: fewsite init ~/studies/chest

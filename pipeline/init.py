@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.out_of_git import keep_out_of_git
 from pipeline.params_file import edited
 from workspace.errors import Problem, Refusal
 from workspace.outputs import private_folder, write_whole
@@ -15,14 +16,12 @@ from workspace.progress import say
 
 CODE = Path(__file__).resolve().parent.parent
 
-IGNORED = ".fewsite/\nincoming/\ndata/\nruns/\nresults/\nreports/\n"
-
 
 def init_workspace(workspace: Workspace) -> None:
-    """Fill a new or empty folder. Raises Refusal where anything lies in it already."""
+    """Fill a new or empty folder, or one where only `git init` was run. Raises Refusal where anything else lies in it."""
     root = workspace.root
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise Refusal(Problem(str(root), "a place that is not empty", "a new or empty folder", "choose another name"))
+    if root.exists() and (not root.is_dir() or any(path.name != ".git" for path in root.iterdir())):
+        raise Refusal(Problem(str(root), "a place that is not empty", "a new or empty folder, or one with nothing but .git", "choose another name"))
     (root / "sites").mkdir(parents=True)
     shutil.copytree(CODE / "reviews", workspace.reviews, ignore=shutil.ignore_patterns("*.yaml"))  # stage `report` depends on it
     code = os.path.relpath(CODE, root.resolve())
@@ -32,7 +31,7 @@ def init_workspace(workspace: Workspace) -> None:
         content["sites"].clear()
         content["phantom"]["hospitals"].clear()
     workspace.dvc_file.symlink_to(Path(code) / "dvc.yaml")
-    write_whole(root / ".gitignore", IGNORED)
+    keep_out_of_git(workspace)
     write_whole(root / ".dvcignore", (CODE / ".dvcignore").read_text(encoding="utf-8"))
     private_folder(workspace)
     _start_dvc(root)

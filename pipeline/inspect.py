@@ -35,6 +35,7 @@ def inspect_path(workspace: Workspace, path: Path, out: Path) -> None:
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")
+        (folder / ".gitignore").write_text("*\n")  # patients' pixels: `git add -A` in a workspace leaves them out
     images = sum(reject.image for reject in rejects)
     print(f"PATH: {len(files)} files = {len(used)} used + {images} rejected + {len(rejects) - images} no images")
     print("\n".join([*losses(rejects, frames, keys, 0), *_shown([told for _, told in written]), "  why a file was rejected: rejects.csv in DIR",

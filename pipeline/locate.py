@@ -26,7 +26,7 @@ def show_file(workspace: Workspace, where: str, file_hash: str) -> None:
         cure = f"copy it from data/studies/{where}/rejects.csv"
     if not paths:
         raise Refusal(Problem(at, "no file with this hash", "a value of the column `file` of rejects.csv", cure))
-    print("\n".join(paths))
+    print("\n".join(path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for path in paths))  # a name may be in no UTF-8
 
 
 def _under(workspace: Workspace, path: Path, name: str) -> list[str]:

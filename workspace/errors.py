@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workspace.progress import torchrun
+from workspace.recorded import begin, moved
 
 REFUSED = 2
 BROKEN = 1
@@ -82,9 +83,20 @@ def run_module(module: str, main: Callable[..., None], *names: str) -> None:
 
     def call() -> None:
         refuse_if([wrong] if len(given) != len(names) else [])
+        begin(module, given)
         main(*given)
 
     run_stage(module.split(".")[1], call)
+
+
+def refuse_moved_inputs() -> None:
+    """Raise Refusal where what DVC will record of the stage that runs is not what it began with."""
+    settings, files = moved()
+    refuse_if([*(Problem(name, "another value than when the stage began", "settings that stay until its outputs are there, since DVC records those of its end",
+                         "dvc repro") for name in settings),
+               *(Problem(name, "files that came, went or changed while the stage ran",
+                         "inputs that stay until its outputs are there, since DVC records those of its end", "wait until they are complete, then dvc repro")
+                 for name in files)])
 
 
 def _unexpected(name: str, error: Exception) -> Problem:

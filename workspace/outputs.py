@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from workspace.errors import refuse_moved_inputs
 from workspace.paths import Workspace
 
 
@@ -26,13 +27,14 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when the block ends well, and vanishes when it does not.
 
     It grows beside its target, since data/ may be on another disk and a rename cannot leave its own. One stage writes one
-    target, so what a killed run left behind is cleared by the next run of the same stage.
+    target, so what a killed run left behind is cleared by the next run of the same stage. Raises Refusal where the stage's inputs moved.
     """
     aside = target.with_name(f".{target.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
         yield aside
+        refuse_moved_inputs()
         shutil.rmtree(target, ignore_errors=True)
         os.replace(aside, target)
     finally:

@@ -68,7 +68,7 @@ class Workspace:
     def outputs(self) -> list[Path]:
         """All that stages and DVC write and keep, reviewers' comments, resume state and logs with it; not the secret, nor DVC's notes of file names."""
         private = [path for path in sorted(self.private.glob("*")) if path.name not in (self.secret_file.name, "dvc")]
-        return [*(self.root / name for name in ("data", "runs", "results", "reports", "reviews", "dvc.lock", ".dvc")), *private, *sorted(self.root.glob("*.log"))]
+        return [*(self.root / name for name in ("data", "runs", "results", "reports", "reviews", "dvc.lock", "sites/dvc.lock", ".dvc")), *private, *sorted(self.root.glob("*.log"))]
 
     # what never leaves the machine: the secret, resume state and half-made outputs; kept out of Git and of DVC
     @property
@@ -78,6 +78,11 @@ class Workspace:
     @property
     def secret_file(self) -> Path:
         return self.private / "secret"
+
+    @property
+    def published_secret(self) -> Path:
+        """Where the secret is one that everybody may know, since the patients are public or made up."""
+        return self.root / "published.secret"
 
     def resume(self, learner: str, seed: int) -> Path:
         return self.private / "resume" / learner / str(seed)

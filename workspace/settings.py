@@ -478,7 +478,12 @@ def load_site_file(path: Path) -> Site:
 
 
 def resolve_root(site_file: str, site: Site) -> Path:
-    """The site's root with ~ and environment variables filled in. Raises Refusal if one is unset or nothing is there."""
+    """Where the site's root really lies, past all links. Raises Refusal if a variable is unset or nothing is there."""
+    return locate_root(site_file, site).resolve()
+
+
+def locate_root(site_file: str, site: Site) -> Path:
+    """The site's root with ~ and environment variables filled in, absolute. Raises Refusal if one is unset or nothing is there."""
     text = os.path.expandvars(os.path.expanduser(site.root))
     unset = re.findall(r"\$\{?(\w+)\}?", text)
     if unset:
@@ -489,7 +494,7 @@ def resolve_root(site_file: str, site: Site) -> Path:
         raise Refusal(Problem(f"{site_file} root", f"nothing at {site.root}",
                               "a folder, a zip, a tar, a DICOMDIR or a list of paths", "mount the export or correct root"))
     # What a DICOMDIR stands for is the folder that it lies in (PS3.10 8.6, which also fixes its name), and all of it is to be watched.
-    return (path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path).resolve()
+    return (path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path).absolute()
 
 
 def learner_names() -> list[str]:

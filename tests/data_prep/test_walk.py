@@ -147,3 +147,13 @@ def test_a_name_that_is_no_utf8_is_kept(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"M\xfcller")).touch()
     (tmp_path / "list").write_bytes(b"M\xfcller\n")
     assert names(tmp_path / "list") == [os.fsdecode(b"M\xfcller")]
+
+
+def test_a_picture_of_a_datalad_data_set_has_its_own_name_and_not_that_of_the_store(tmp_path: Path) -> None:
+    """Every annexed file is a link into .git/annex/objects (git-annex, internals). DVC sees nothing of .git, .hg and .dvc."""
+    key = ".git/annex/objects/7X/q0/MD5E-s3--900150983cd24fb0d6963f7d28e17f72.nii.gz/MD5E-s3--900150983cd24fb0d6963f7d28e17f72.nii.gz"
+    for name in (key, ".dvc/cache/files/md5/90/0150", ".hg/store/data", "sub-01/anat/.git/hidden", "labels.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "sub-01/anat/sub-01_T1w.nii.gz").symlink_to(f"../../{key}")
+    assert names(tmp_path) == ["labels.csv", "sub-01/anat/sub-01_T1w.nii.gz"]

@@ -203,6 +203,27 @@ def test_a_check_of_a_site_without_a_file_is_refused(workspace):
         check_site(workspace, "east")
 
 
+@pytest.mark.parametrize("look", [add, lambda workspace: check_site(workspace, "west")])
+def test_what_dvc_cannot_hash_is_refused_before_it_is_added_with_hashes_that_locate_resolves(workspace, export, capsys, look):
+    (export / "ZZPHI_gone.png").symlink_to("nowhere")
+    (export / ".dvcignore").touch()
+    with pytest.raises(Refusal) as refused:
+        look(workspace)
+    said = str(refused.value)
+    assert "incoming/west: found 1 links that lead nowhere" in said and "found 1 files .dvcignore" in said and "ZZPHI" not in said
+    assert load_params(workspace).sites == {}
+    capsys.readouterr()
+    for file_hash in re.findall(r"such as ([0-9a-f]{20})", said):
+        show_file(workspace, "west", file_hash)
+    assert sorted(capsys.readouterr().out.split()) == [".dvcignore", "ZZPHI_gone.png"]
+
+
+def test_a_rehearsal_sends_to_check_for_hashes_that_no_secret_would_resolve(workspace, export):
+    (export / "gone.png").symlink_to("nowhere")
+    with pytest.raises(Refusal, match=r"1 links that lead nowhere \(fewsite check west names them\)"):
+        add(workspace, check=True)
+
+
 def test_a_class_with_too_few_patients_is_refused_by_class_and_site(workspace, export):
     rows = (export / "labels.csv").read_text().splitlines()
     (export / "labels.csv").write_text("\n".join([rows[0], *(row for at, row in enumerate(rows[1:]) if at % 2 == 0 or at == 1)]))
