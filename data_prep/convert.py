@@ -19,6 +19,7 @@ from data_prep.duplicates import count_duplicates
 from data_prep.finished import Finished, finished_records
 from data_prep.index import write_index
 from data_prep.matching import write_unmatched
+from data_prep.nifti import DOUBTS
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
 from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write_rejects
@@ -123,6 +124,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
         "doubtful": [row["record"] for row in rows if row.get("doubtful")],
+        "header_doubts": count(doubt for plan in kept(found.plans, rows) for doubt in sorted({doubt for file in plan.files for doubt in file.doubts})),
         "modalities": count(row["modality"] for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
         "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
@@ -134,7 +136,8 @@ def warnings(told: dict[str, Any]) -> list[str]:
     """What a person should look at, of a summary, a line each."""
     doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state: damage may have changed "
                 "them; summary.json lists them as doubtful"]
-    return burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
+    doubts = [f"{told['site']}: {number} records, {doubt.replace('_', ' ')}: {DOUBTS[doubt]}" for doubt, number in told["header_doubts"].items()]
+    return burned_in.warnings(told) + (doubtful if told["doubtful"] else []) + doubts
 
 
 def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:

@@ -72,6 +72,7 @@ class ImageFile:
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
+    doubts: tuple[str, ...] = ()  # where its header says one thing in two ways: names of flags
     native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
 
     @property

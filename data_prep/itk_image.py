@@ -17,6 +17,7 @@ import numpy as np
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.kinds import NRRD_MAGIC
 from data_prep.orientation import LPS_TO_RAS, check_affine, common_shape, common_spacing, to_common
+from data_prep.plane import upright, upright_pair, usable
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import MAX_FILE_BYTES, Found, opened, read_all
@@ -88,8 +89,10 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
             affine = _affine(header)
             facts = Facts(header.kind.upper(), photometric, spacing=common_spacing(affine))
             return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, part=part, affine=affine)
-        facts = Facts(header.kind.upper(), photometric, spacing=_flat_spacing(header))
-        return ImageFile(found, header.kind, header.shape[::-1], facts, part=part)
+        affine, spacing = _plane_affine(header), _plane_spacing(header)
+        view = LPS_TO_RAS if affine is None else affine
+        facts = Facts(header.kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view))
+        return ImageFile(found, header.kind, upright_pair(header.shape, view), facts, part=part, affine=affine)
     except Rejected as rejected:
         raise Rejected(rejected.reason, rejected.found, part=part) from None
 
@@ -109,12 +112,19 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
             content = read_all(voxels)
     values = _voxels(content, header)
     if header.colours > 1:
-        return Pixels(np.ascontiguousarray(values.reshape(header.colours, *header.shape, order="F").T))
+        photograph = np.moveaxis(values.reshape(header.colours, *header.shape, order="F"), 0, -1)
+        return Pixels(_upright(photograph, header))
     with np.errstate(over="ignore"):
         values = values.reshape(header.shape, order="F").astype(np.float32)
     if not np.isfinite(values).all():
         raise Rejected("not_finite")
-    return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else values.T))
+    return Pixels(np.ascontiguousarray(to_common(values, _affine(header))) if values.ndim == 3 else _upright(values, header))
+
+
+def _upright(plane: np.ndarray, header: _Header) -> np.ndarray:
+    """(columns, rows[, samples]) -> (rows, columns[, samples]), as stored where the header does not say how it lies."""
+    affine = _plane_affine(header)
+    return np.ascontiguousarray(upright(plane, LPS_TO_RAS if affine is None else affine))
 
 
 def _voxels(content: bytes, header: _Header) -> np.ndarray:
@@ -264,20 +274,34 @@ def _affine(header: _Header) -> np.ndarray:
     image = _geometry(header)
     if image is None:
         raise Rejected("singular_affine")
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing() * header.unit
-    affine[:3, 3] = np.array(image.GetOrigin()) * header.unit
-    affine = LPS_TO_RAS @ affine
+    affine = _stated_affine(header, image)
     check_affine(affine)
     return affine
 
 
-def _flat_spacing(header: _Header) -> tuple[float, float] | None:
+def _stated_affine(header: _Header, image: "SimpleITK.ImageFileReader") -> np.ndarray:
+    """Of a file of two dimensions, in the axial plane."""
+    axes = image.GetDimension()
+    affine = np.eye(4)
+    affine[:axes, :axes] = np.array(image.GetDirection()).reshape(axes, axes) * image.GetSpacing() * header.unit
+    affine[:axes, 3] = np.array(image.GetOrigin()) * header.unit
+    return LPS_TO_RAS @ affine
+
+
+def _plane_affine(header: _Header) -> np.ndarray | None:
+    """How a single plane lies, where its header says so. SimpleITK writes planes as NRRD in a space without a name, which is LPS."""
+    named = header.oriented or (len(header.sizes) == 2 and header.geometry[:1] == ("space dimension: 2",))
+    image = _geometry(header) if named and header.spaced else None
+    return None if image is None else usable(_stated_affine(header, image))
+
+
+def _plane_spacing(header: _Header) -> tuple[float, float] | None:
+    """mm, of columns and rows as stored."""
     image = _geometry(header) if header.spaced else None
     if image is None:
         return None
     columns, rows = (size * header.unit for size in image.GetSpacing()[:2])
-    return (rows, columns) if rows > 0 and columns > 0 and math.isfinite(rows * columns) else None
+    return (columns, rows) if columns > 0 and rows > 0 and math.isfinite(rows * columns) else None
 
 
 def _geometry(header: _Header) -> "SimpleITK.ImageFileReader | None":

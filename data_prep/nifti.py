@@ -15,6 +15,7 @@ from nibabel.arrayproxy import ArrayProxy
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.kinds import HEAD
 from data_prep.orientation import check_affine, common_shape, common_spacing, to_common
+from data_prep.plane import BOTTOM_UP, upright, upright_pair, usable
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import MAX_FILE_BYTES, Found
@@ -23,6 +24,14 @@ SYNTAX = "NIFTI"
 MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}  # in one unit of the header
 COLOUR_TYPES = (128,)  # DT_RGB24
 PIECE = 2**24  # bytes read at once: a header may promise more than there is
+SCANNER = 1  # form code: the scanner's own coordinates (nifti1.h)
+SAME_SIZE = 0.01  # relative; of a voxel, as its affine and as pixdim say
+SAME_CORNER = 0.5  # of a voxel: how far apart two affines may put a corner of the volume
+AFFINES_DIFFER, SPACING_DIFFERS = "affines_differ", "spacing_differs"
+DOUBTS = {
+    AFFINES_DIFFER: "two affines (sform and qform) put a corner of the image half a voxel apart or more; the sform is used",
+    SPACING_DIFFERS: "the affine's voxels are of another size than pixdim says; the affine is used, and pixdim of a single plane",
+}
 MAX_VOLUMES = 10_000  # of one file; functional MR runs have hundreds
 
 
@@ -36,10 +45,13 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         if len(shape) == 3:
             affine = _affine(header)
             facts = Facts(SYNTAX, "MONOCHROME2", spacing=common_spacing(affine))
-            return ImageFile(found, "nifti", common_shape(shape, affine), facts, volumes=_volumes(header), affine=affine)
+            return ImageFile(found, "nifti", common_shape(shape, affine), facts, volumes=_volumes(header), affine=affine, doubts=_doubts(header))
         photometric = "RGB" if int(header["datatype"]) in COLOUR_TYPES else "MONOCHROME2"
-        facts = Facts(SYNTAX, photometric, spacing=_flat_spacing(header))
-        return ImageFile(found, "nifti", shape[::-1], facts, affine=_flat_affine(header))
+        affine = _plane_affine(header)
+        view = BOTTOM_UP if affine is None else affine
+        spacing = _plane_spacing(header)
+        facts = Facts(SYNTAX, photometric, spacing=spacing and upright_pair(spacing, view))
+        return ImageFile(found, "nifti", upright_pair(shape, view), facts, affine=affine, doubts=_doubts(header))
 
 
 def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
@@ -71,19 +83,17 @@ def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
             raise Rejected("not_decodable", type(error).__name__) from None
         if values.dtype.names:  # RGB24 comes as fields R, G, B
             values = np.stack([values[name] for name in values.dtype.names], axis=-1)
-            return Pixels(np.ascontiguousarray(_upright(values)))
+            return Pixels(np.ascontiguousarray(_upright(values, header)))
         values = values.astype(np.float32)
         if not np.isfinite(values).all():
             raise Rejected("not_finite")
-        return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else _upright(values)))
+        return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else _upright(values, header)))
 
 
-def _upright(image: np.ndarray) -> np.ndarray:
-    """(columns, rows) -> (rows, columns). NIfTI's second axis points up, so the last row is the top.
-
-    The affine of a single plane is mostly made up, and its left and right cannot be trusted: it is not used.
-    """
-    return image.swapaxes(0, 1)[::-1]
+def _upright(image: np.ndarray, header: nibabel.Nifti1Header) -> np.ndarray:
+    """(columns, rows[, samples]) -> (rows, columns[, samples])."""
+    affine = _plane_affine(header)
+    return upright(image, BOTTOM_UP if affine is None else affine)
 
 
 def _class(start: bytes) -> type[nibabel.Nifti1Image]:
@@ -150,6 +160,13 @@ def _volumes(header: nibabel.Nifti1Header) -> int:
 
 def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
     """Voxel (column, row, slice) -> mm, RAS. Raises Rejected where it says nothing or nothing usable."""
+    affine = _stated_affine(header)
+    check_affine(affine)
+    return affine
+
+
+def _stated_affine(header: nibabel.Nifti1Header) -> np.ndarray:
+    """Raises Rejected where there is none."""
     if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
         raise Rejected("no_orientation")
     try:
@@ -157,21 +174,45 @@ def _affine(header: nibabel.Nifti1Header) -> np.ndarray:
     except Exception as error:  # a quaternion that is none
         raise Rejected("singular_affine", type(error).__name__) from None
     affine[:3] *= _unit(header)
-    check_affine(affine)
     return affine
 
 
-def _flat_affine(header: nibabel.Nifti1Header) -> np.ndarray | None:
-    """A single plane's own affine, where it has a usable one. Only what shows the file as it is may use it: see `_upright`."""
+def _plane_affine(header: nibabel.Nifti1Header) -> np.ndarray | None:
+    """How a single plane lies; None where its header does not say, or says nothing but how large pixels are.
+
+    Who writes a picture as NIfTI has to name some affine, and takes numpy.eye(4) or the voxel sizes; no scanner has its first voxel at 0, 0, 0.
+    """
     try:
-        return _affine(header)
+        affine = usable(_stated_affine(header))
     except Rejected:
         return None
+    scanned = (int(header["sform_code"]) or int(header["qform_code"])) == SCANNER
+    made_up = affine is not None and np.array_equal(affine, np.diag(np.abs(affine.diagonal()))) and not scanned
+    return None if made_up else affine
 
 
-def _flat_spacing(header: nibabel.Nifti1Header) -> tuple[float, float] | None:
+def _plane_spacing(header: nibabel.Nifti1Header) -> tuple[float, float] | None:
+    """mm, of columns and rows as stored."""
     columns, rows = (abs(float(size)) * _unit(header) for size in header["pixdim"][1:3])
-    return (rows, columns) if rows > 0 and columns > 0 and math.isfinite(rows * columns) else None
+    return (columns, rows) if columns > 0 and rows > 0 and math.isfinite(rows * columns) else None
+
+
+def _doubts(header: nibabel.Nifti1Header) -> tuple[str, ...]:
+    """Where a header says how it lies, or how large its voxels are, in two ways that do not agree (nifti1.h, methods 2 and 3)."""
+    if int(header["sform_code"]) <= 0:
+        return ()
+    sform = np.array(header.get_sform(), np.float64)
+    sizes, stated = np.linalg.norm(sform[:3, :3], axis=0), np.abs(np.array(header["pixdim"][1:4], np.float64))
+    axes = len(_shape(header))
+    doubts = [] if np.allclose(sizes[:axes], stated[:axes], rtol=SAME_SIZE, atol=0) else [SPACING_DIFFERS]
+    if int(header["qform_code"]) > 0:
+        corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*[size - 1 for size in (*_shape(header), 1)[:3]], 1)
+        try:
+            apart = np.linalg.norm((corners @ (sform - header.get_qform()).T)[:, :3], axis=1).max()
+        except Exception:  # a quaternion that is none
+            apart = math.inf
+        doubts += [] if apart <= SAME_CORNER * min(sizes[:axes]) else [AFFINES_DIFFER]
+    return tuple(doubts)
 
 
 def _unit(header: nibabel.Nifti1Header) -> float:
