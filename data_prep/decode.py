@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import dicom, itk_image, nifti, npz, raster
+from data_prep import dicom, itk_image, mgh, nifti, npz, raster
 from data_prep.crop import cut
 from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
@@ -36,7 +36,7 @@ class Planned:
     @property
     def paths(self) -> set[Path | str]:
         """What has to be opened to read it."""
-        return {path for image in self.files for file in (image.found, image.data) if file for path in file.paths}
+        return {path for image in self.files for file in image.files for path in file.paths}
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,13 @@ def _read(images: list[ImageFile]) -> list[Pixels]:
             return dicom.read_slices(stream, images)
         if image.kind in (itk_image.NRRD, itk_image.META):
             pixels = itk_image.read_pixels(stream, image)
+        elif image.kind in (nifti.KIND, nifti.ANALYZE):
+            pixels = nifti.read_pixels(stream, image.frame, image.data)
+        elif image.kind == mgh.KIND:
+            pixels = mgh.read_pixels(stream, image.frame)
         else:
-            pixels = nifti.read_pixels(stream, image.frame) if image.kind == "nifti" else raster.read_pixels(stream)
-    if image.kind in ("nifti", itk_image.NRRD, itk_image.META) and pixels.values.shape[: len(image.shape)] != image.shape:
+            return [raster.read_pixels(stream)]
+    if pixels.values.shape[: len(image.shape)] != image.shape:
         raise Rejected("file_changed")
     return [pixels]
 

@@ -33,6 +33,7 @@ from pydicom.uid import (
     JPEGLSTransferSyntaxes,
     RLELossless,
     UID_dictionary,
+    VLWholeSlideMicroscopyImageStorage,
 )
 
 from data_prep import frames, native
@@ -61,6 +62,7 @@ LOSSLESS = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+FILMS = ("MPEG", "HEVC")  # in the names of transfer syntaxes of films (PS3.6 A)
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
@@ -177,7 +179,11 @@ def _check_object(data: Dataset) -> None:
 
 def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
     """Rows and columns of an image that fewsite decodes. Raises Rejected."""
+    if data.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage and (_whole(data, "NumberOfFrames") or 1) > 1:
+        raise Rejected("slide")
     if syntax not in DECODERS:
+        if any(word in UID(syntax).name for word in FILMS):
+            raise Rejected("film", UID(syntax).name)
         raise Rejected("unknown_transfer_syntax", syntax if syntax in UID_dictionary else "a private transfer syntax")
     photometric, samples = _text(data, "PhotometricInterpretation"), _whole(data, "SamplesPerPixel")
     if (photometric, samples) not in [(name, 1) for name in (*GREY, PALETTE)] + [(name, 3) for name in COLOUR]:

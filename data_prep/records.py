@@ -25,7 +25,7 @@ COLUMNS = {
     "manufacturer": "string",
     "model": "string",
     "spacing": "string",  # mm, one a spatial axis in the order of the pixels, such as 0.2x0.2; of the source, before any resizing
-    "transfer_syntax": "string",  # DICOM UID; for other files their format: NIFTI, NRRD, METAIMAGE, NPZ, PNG, JPEG, TIFF
+    "transfer_syntax": "string",  # DICOM UID; for other files their format: NIFTI, ANALYZE, MGH, NRRD, METAIMAGE, NPZ, PNG, JPEG, JPEG2000, TIFF, BMP
     "photometric": "string",  # DICOM (0028,0004)
     "slices": "Int32",  # source files or frames in the record: 1 for an image
     "pixel_hash": "string",  # SHA-256 of the record's row in pixels.npy

@@ -35,6 +35,11 @@ REASONS = {
     "damaged_directory": Reason("a DICOMDIR that cannot be read, so that nobody knows what is missing", SEND_AGAIN),
     "unreadable": Reason("a file that the system does not let us read", "mend its permissions or the broken link"),
     "file_changed": Reason("a file that changed while it was read", "wait until the export is complete and run again"),
+    "unread_picture": Reason("a picture in a format that fewsite does not read", "send it as PNG or TIFF"),
+    "unread_volume": Reason("a file of a format that holds volumes and that fewsite does not read", "send it as DICOM or NIfTI"),
+    "film": Reason("a film", "send the frame that counts as PNG, or as DICOM of one frame"),
+    "slide": Reason("a scanned slide: one picture at several sizes, or in tiles that are frames", "send the region that counts as one PNG or TIFF"),
+    "no_header": Reason("a file named like voxels, without the header that says how to read them", "send its header with it, under the same name"),
     "not_what_its_name_says": Reason("a file named like an image that holds something else, such as an HTML page", SEND_AGAIN),
     "too_large": Reason("a file larger than fewsite reads", "check that it is sound; split it if it is"),
     # archives
@@ -52,6 +57,8 @@ REASONS = {
     "decode_warning": Reason("pixels that decode only with a warning, so that they may be wrong", SEND_AGAIN),
     "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
     "unknown_sop_class": Reason("a DICOM object of unknown or missing SOP class", "send it as a standard image"),
+    "unread_encoding": Reason("voxels in an encoding that fewsite does not read", "write it without compression, or with gzip"),
+    "several_values": Reason("several values in each voxel, such as a vector, a tensor or a volume's colours", "send one of them a file"),
     "unsupported_pixels": Reason("a kind of pixels that fewsite does not read", "send it as grey or RGB"),
     "multi_frame": Reason("several frames in one file that have no place in space, such as a film", "send the one frame that counts"),
     "constant_image": Reason("one value everywhere", "check the export"),
@@ -94,11 +101,10 @@ REASONS = {
     "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", SEND_SERIES),
     "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
     "time_series": Reason("several volumes in one file", "send one volume a file"),
-    "no_orientation": Reason("a volume that does not say how it lies in the patient", "write its orientation"),
+    "no_orientation": Reason("a volume that does not say how it lies in the patient", "send it as DICOM, or as NIfTI that states its orientation"),
     "singular_affine": Reason("a volume whose affine cannot be inverted", "write its orientation"),
     "sheared_affine": Reason("a volume whose axes are not at right angles", "resample it to a straight grid"),
-    "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd or .mha file"),
-    "nifti_pair": Reason("a NIfTI header whose voxels lie in another file", "write it as one .nii file"),
+    "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd, .mha or .nii file"),
 }
 
 # Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats.
@@ -108,14 +114,14 @@ BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat"})
 class Rejected(Exception):
     """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the rest is never shown."""
 
-    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", part: str = ""):
-        self.reason, self.found, self.series, self.instance, self.part = reason, found, series, instance, part
+    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", parts: tuple[str, ...] = ()):
+        self.reason, self.found, self.series, self.instance, self.parts = reason, found, series, instance, parts
         super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One file that is not used. `name`, `part` and the UIDs may hold a patient's id: kept in memory, never written."""
+    """One file that is not used. `name`, `parts` and the UIDs may hold a patient's id: kept in memory, never written."""
 
     name: str
     kind: str
@@ -123,7 +129,7 @@ class Reject:
     found: str = ""
     series: str = ""  # UID
     instance: str = ""  # UID
-    part: str = ""  # the file that holds a header's voxels
+    parts: tuple[str, ...] = ()  # the files that hold a header's voxels
     frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, where it is not about all of it
 
     @property

@@ -10,19 +10,21 @@ from typing import Protocol
 
 import numpy as np
 
-from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
+from data_prep import burned_in, dicom, itk_image, mgh, nifti, npz, raster
 from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
 from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.index import Seen, look_up
-from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
+from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_voxels, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
+from data_prep.parts import join_parts
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
+from data_prep.unread import unread
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -30,8 +32,7 @@ from workspace.progress import track
 from workspace.settings import OTHERS, Convert, Params, Site, resolve_root
 from workspace.siblings import two_keys, two_roles
 
-REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
-                 **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
+REFUSED_KINDS = {Kind.EMPTY: "empty_file", **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
 
 
 @dataclass(frozen=True)
@@ -126,25 +127,33 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
     kind = Kind.OTHER
     try:
         with opened(found) as stream:
-            kind = sniff(stream.read(HEAD))
+            head = stream.read(HEAD)
+            kind = sniff(head)
             stream.seek(0)
             match kind:
                 case Kind.DICOM:
                     return dicom.read_header(stream, found, asked=asked)
                 case Kind.BARE_DICOM:
                     return dicom.read_header(stream, found, bare=True, asked=asked)
-                case Kind.NIFTI:
+                case Kind.NIFTI | Kind.NIFTI_PAIR | Kind.ANALYZE:
                     return nifti.read_header(stream, found)
+                case Kind.MGH:
+                    return mgh.read_header(stream, found)
                 case Kind.NRRD | Kind.METAIMAGE:
                     return itk_image.read_header(stream, found)
-                case Kind.PNG | Kind.JPEG | Kind.TIFF:
+                case Kind.PNG | Kind.JPEG | Kind.TIFF | Kind.BMP | Kind.JPEG2000:
                     return raster.read_header(stream, found)
         if kind is Kind.OTHER:
-            raise Rejected("not_what_its_name_says" if named_like_an_image(found.name) else "not_an_image")
+            raise unread(head) or Rejected(_by_name(found.name))
         raise Rejected(REFUSED_KINDS[kind])
     except Rejected as rejected:
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
-        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
+        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.parts)
+
+
+def _by_name(name: str) -> str:
+    """The reason for a file that holds nothing that is known."""
+    return "not_what_its_name_says" if named_like_an_image(name) else "no_header" if named_like_voxels(name) else "not_an_image"
 
 
 def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
@@ -189,28 +198,6 @@ def table_content(root: Path, name: str, site: Site) -> bytes:
             return read_all(stream)
     except Rejected as rejected:
         raise Refusal(Problem(where, rejected.reason.replace("_", " "), "a CSV file", "send it again")) from None
-
-
-def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
-    """Give each header its data file, which shares its fate and is no file of its own.
-
-    A header is rejected where that file is missing, is another header's or is itself an image.
-    """
-    own = {found.name: (found, item) for found, item in zip(files, examined, strict=True)}
-    taken: set[str] = set()
-    joined: list[tuple[str, list[ImageFile | Reject]]] = []
-    for found, item in zip(files, examined, strict=True):
-        data, content = own.get(item.part, (None, None))
-        if data is not None and not isinstance(content, ImageFile) and data.name not in taken:
-            taken.add(data.name)
-            whole = [replace(item, data=data)] if isinstance(item, ImageFile) else [item, replace(item, name=data.name)]
-            joined.append((found.name, whole))
-        elif item.part and isinstance(item, ImageFile):
-            problem = "a data file that is missing" if data is None else "a data file that is another header's, or an image itself"
-            joined.append((found.name, [Reject(found.name, item.kind, "bad_data_file", problem)]))
-        else:
-            joined.append((found.name, [item]))
-    return [item for name, items in joined if name not in taken for item in items]
 
 
 def drop_duplicates(images: list[ImageFile], rows: dict[str, Row]) -> tuple[list[ImageFile], list[Reject]]:

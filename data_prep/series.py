@@ -155,7 +155,7 @@ def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> lis
     """One reject a file or frame, data files with their headers."""
     return [Reject(file.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
                    image.identifiers.get("SOPInstanceUID", ""), frame=image.frame)
-            for image in images for file in (image.found, image.data) if file]
+            for image in images for file in image.files]
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:

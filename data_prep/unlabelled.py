@@ -12,8 +12,9 @@ from data_prep.dicomdir import is_dicomdir
 from data_prep.image_file import Facts, ImageFile
 from data_prep.labels import Row
 from data_prep.parallel import in_order
+from data_prep.parts import Beside, join_parts
 from data_prep.rejects import Reject
-from data_prep.scan import describe, drop_duplicates, examine, examine_all, join_parts, plan_volumes
+from data_prep.scan import describe, drop_duplicates, examine, examine_all, plan_volumes
 from data_prep.series import Volume
 from data_prep.sources import Found
 from data_prep.walk import walk
@@ -28,7 +29,7 @@ def path_keys(secret: str) -> Keys:
 
 
 def files_under(path: Path) -> list[Found]:
-    """What `walk` gives, or one image file with its data file. Raises Refusal."""
+    """What `walk` gives, or one image file with its data files. Raises Refusal."""
     if is_dicomdir(path.name):
         path = path.parent
     path = path.resolve()
@@ -36,8 +37,10 @@ def files_under(path: Path) -> list[Found]:
         found = Found(path.name, path, path.stat().st_size)
         item = None if is_archive(found) else examine(found)
         if isinstance(item, ImageFile) or (item is not None and item.image):
-            data = path.parent / item.part
-            return [found, Found(item.part, data, data.stat().st_size)] if item.part and data.is_file() else [found]
+            folders = {(path.parent / part).parent for part in item.parts}
+            beside = Beside(Found(str(file.relative_to(path.parent)), file, file.stat().st_size)
+                            for folder in folders if folder.is_dir() for file in sorted(folder.iterdir()) if file.is_file())
+            return [found, *dict.fromkeys(data for part in item.parts if (data := beside.find(part)))]
     return walk(path)
 
 

@@ -31,7 +31,7 @@ def inspect_path(workspace: Workspace, path: Path, out: Path) -> None:
     plans, rejects = plan_all(files, keys)
     with whole_folder(out.resolve()) as folder:
         written, new = _write(plans, keys, folder)
-        used = {file.name for plan, _ in written for image in plan.files for file in (image.found, image.data) if file}
+        used = {file.name for plan, _ in written for image in plan.files for file in image.files}
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")
