@@ -15,6 +15,7 @@ from data_prep.orientation import LPS_TO_RAS, from_common
 from data_prep.plane import as_stored
 from data_prep.rejects import Reject
 from data_prep.series import slice_affine
+from data_prep.tilt import STRAIGHT
 from workspace.outputs import to_json
 
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])  # NIfTI's RGB24
@@ -24,7 +25,7 @@ SCANNER, ALIGNED = 1, 2  # NIfTI's form codes: the scanner's coordinates, or any
 
 # What of a header gets into the JSON beside an image. Identifiers are keyed hashes.
 TOLD = ("record", "patient", "study", "series", "age", "sex", "study_year", "modality", "manufacturer", "model",
-        "transfer_syntax", "photometric", "slices",  # as in records.parquet
+        "transfer_syntax", "photometric", "slices", "tilt",  # as in records.parquet
         "number")  # of the record in its series, from 1: stacks, and in each its echoes, image types and time points in their order
 FLAGS = {
     "inverted": "the lowest value is white (MONOCHROME1); values are as they are in the file",
@@ -34,6 +35,7 @@ FLAGS = {
     "no_place": "no usable position and orientation: columns are taken to run to the left, rows to the back",
     "no_stated_count": "no header says how many slices there are: a slice lost at an end cannot be noticed",
     "multi_frame": "frames of one file",
+    "straightened": "slices stacked aslant (a tilted gantry), sheared back onto a straight grid by interpolation: tilt says by how many degrees",
     "doubtful": "values outside the range that the file states: damage may have changed them",
     **DOUBTS,
     "at_risk_modality": "a modality whose pictures often show names: look before passing it on",
@@ -100,6 +102,7 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "no_place": not placed,
         "no_stated_count": plan.affine is not None and not any(image.place.stated or image.frame is not None for image in plan.files),
         "multi_frame": plan.files[0].frame is not None,
+        "straightened": plan.lean != STRAIGHT,
         "doubtful": pixels.doubtful,
         "at_risk_modality": modality in AT_RISK,
         **{doubt: any(doubt in image.doubts for image in plan.files) for doubt in DOUBTS},

@@ -28,6 +28,7 @@ COLUMNS = {
     "transfer_syntax": "string",  # DICOM UID; for other files their format: NIFTI, ANALYZE, MGH, NRRD, METAIMAGE, NPZ, PNG, JPEG, JPEG2000, TIFF, BMP
     "photometric": "string",  # DICOM (0028,0004)
     "slices": "Int32",  # source files or frames in the record: 1 for an image
+    "tilt": "Float32",  # degrees that a stack of slices was sheared back by (convert.tilt); missing where it was straight
     "pixel_hash": "string",  # SHA-256 of the record's row in pixels.npy
     "perceptual_hash": "string",  # 576 bits in hex, alike for pictures that look alike; empty where the array is too small for one
 }

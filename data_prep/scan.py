@@ -24,6 +24,7 @@ from data_prep.parts import join_parts
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
+from data_prep.tilt import STRAIGHT
 from data_prep.unread import unread
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
@@ -76,7 +77,8 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     images, again = drop_duplicates(images, matched.rows)
     rejects += again
     make = _Maker(name, site, keys, table)
-    plan = partial(plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
+    how = {"each": params.convert.repeats == "each", "straightened": params.convert.tilt == "resample"}
+    plan = partial(plan_volumes, **how) if len(params.convert.size) == 3 else _plan_images
     plans, unplanned = plan(images, matched.rows, rejects, make)
     rejects += unplanned
     used = {image.found.name for plan in plans for image in plan.files}
@@ -240,8 +242,10 @@ def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
 
 
 def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: Maker,
-                 each: bool) -> tuple[list[Planned], list[Reject]]:
-    """Every volume of a DICOM series or another file is a record. `each`: also later echoes and time points.
+                 each: bool, straightened: bool) -> tuple[list[Planned], list[Reject]]:
+    """Every volume of a DICOM series or another file is a record.
+
+    `each`: also later echoes and time points; `straightened`: tilted stacks are brought onto a straight grid.
 
     A multi-frame file has a reject for each of its frames that are not used.
     """
@@ -270,7 +274,7 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
         rejects += reject_all([image for part in later if not each for image in part], "later_repeat")
     for volume in volumes:
         try:
-            made, again = make_volume(volume, any(image.found.folder in broken_folders for image in volume.slices))
+            made, again = make_volume(volume, any(image.found.folder in broken_folders for image in volume.slices), straightened)
             rejects += again
             plans.append(make(made.files, rows, replace(made.files[0].facts, spacing=made.spacing), made))
         except Rejected as rejected:
@@ -298,6 +302,7 @@ def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Vol
         "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
         "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric,
         "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
+        "tilt": None if volume is None or volume.tilt is None else round(volume.tilt, 2),
     }
 
 
@@ -319,7 +324,7 @@ class _Maker:
             "patient": self.keys.patient(self._patient(files[0], row)),
             "age": facts.age if row.age is None else row.age,
             "sex": facts.sex if row.sex is None else row.sex,
-        }, volume.affine if volume else None, facts.spacing)
+        }, volume.affine if volume else None, facts.spacing, volume.lean if volume else STRAIGHT)
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
         """The one row of a record's files. Raises Rejected."""

@@ -17,6 +17,7 @@ from data_prep.rejects import Reject
 from data_prep.scan import describe, drop_duplicates, examine, examine_all, plan_volumes
 from data_prep.series import Volume
 from data_prep.sources import Found
+from data_prep.tilt import STRAIGHT
 from data_prep.walk import walk
 from workspace.progress import track
 
@@ -44,15 +45,19 @@ def files_under(path: Path) -> list[Found]:
     return walk(path)
 
 
-def plan_all(files: list[Found], keys: Keys) -> tuple[list[Planned], list[Reject]]:
-    """The records that `files` make, whatever their dimensions, and why the others make none: a reject a file or frame."""
+def plan_all(files: list[Found], keys: Keys, straightened: bool = False) -> tuple[list[Planned], list[Reject]]:
+    """The records that `files` make, whatever their dimensions, and why the others make none: a reject a file or frame.
+
+    `straightened`: tilted stacks are brought onto a straight grid.
+    """
     examined = join_parts(files, list(track(in_order(examine_all, files, workers=0), "reading headers", total=len(files))))
     images, again = drop_duplicates([item for item in examined if isinstance(item, ImageFile)], {})
     broken = [item for item in examined if isinstance(item, Reject)] + again
     slices = [single for image in images for single in image.slices]
     stacks = {_series(image) for image in slices if image.place and (image.place.position or image.place.orientation)}
     make = _Unlabelled(keys)
-    plans, refused = plan_volumes([image for image in slices if len(image.shape) == 3 or _series(image) in stacks], {}, broken, make, each=True)
+    plans, refused = plan_volumes([image for image in slices if len(image.shape) == 3 or _series(image) in stacks], {}, broken, make, each=True,
+                                  straightened=straightened)
     alone = {(reject.name, reject.frame) for reject in refused if reject.reason in NO_VOLUME}
     plans += [make((image,), {}, image.facts) for image in slices
               if (image.found.name, image.frame) in alone or (len(image.shape) == 2 and _series(image) not in stacks)]
@@ -71,7 +76,7 @@ class _Unlabelled:
     def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned:
         told = describe(self.keys, files, facts, volume)
         patient = self.keys.patient(files[0].identifiers.get("PatientID") or files[0].found.name)
-        return Planned(told["record"], files, told | {"patient": patient}, volume.affine if volume else None)
+        return Planned(told["record"], files, told | {"patient": patient}, volume.affine if volume else None, lean=volume.lean if volume else STRAIGHT)
 
 
 def _numbered(plans: list[Planned]) -> list[Planned]:
