@@ -179,10 +179,11 @@ def _check_object(data: Dataset) -> None:
 
 def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
     """Rows and columns of an image that fewsite decodes. Raises Rejected."""
-    if data.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage and (_whole(data, "NumberOfFrames") or 1) > 1:
+    several = (_whole(data, "NumberOfFrames") or 1) > 1
+    if several and data.get("SOPClassUID") == VLWholeSlideMicroscopyImageStorage:
         raise Rejected("slide")
     if syntax not in DECODERS:
-        if any(word in UID(syntax).name for word in FILMS):
+        if several and any(word in UID(syntax).name for word in FILMS):
             raise Rejected("film", UID(syntax).name)
         raise Rejected("unknown_transfer_syntax", syntax if syntax in UID_dictionary else "a private transfer syntax")
     photometric, samples = _text(data, "PhotometricInterpretation"), _whole(data, "SamplesPerPixel")

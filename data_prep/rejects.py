@@ -96,8 +96,6 @@ REASONS = {
     "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),
     "gantry_tilt": Reason("a volume whose slices are stacked aslant, as by a tilted gantry",
                           "set convert.tilt to resample (in inspect: --tilt resample), or send a straightened reconstruction"),
-    "crooked_stack": Reason("a volume whose slices lie aside of one another, and not as a gantry's tilt leaves them",
-                            "send a straightened reconstruction"),
     "duplicate_position": Reason("several slices with different pixels at one position, and no echo or time that tells them apart",
                                  "send each time point as a series"),
     "sibling_rejected": Reason("a slice of a volume of which another slice was rejected", SEND_SERIES),

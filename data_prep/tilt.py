@@ -28,7 +28,7 @@ def leans(positions: np.ndarray, normal: np.ndarray, pixel: float) -> bool:
     line = aside[0] + np.outer(share, aside[-1] - aside[0])
     steep = np.linalg.norm(aside[-1] - aside[0]) > math.tan(math.radians(STEEPEST)) * (along[-1] - along[0])
     if steep or np.abs(aside - line).max() > ASIDE_TOLERANCE * pixel:
-        raise Rejected("crooked_stack")
+        raise Rejected("variable_spacing", "slices that lie aside of one another, and not as a gantry's tilt leaves them")
     return True
 
 

@@ -69,7 +69,7 @@ def test_a_lean_is_a_line(aside: list[float], expected: bool) -> None:
 @pytest.mark.parametrize("aside", [[0, 1, 2, 9], [0, 3, 0, 3], [0, 6, 12, 18]], ids=["moved", "to and fro", "50 degrees"])
 def test_what_no_gantry_leaves_is_crooked(aside: list[float]) -> None:
     positions = np.array([(0, place, 5.0 * number) for number, place in enumerate(aside)])
-    with pytest.raises(Rejected, match="crooked_stack"):
+    with pytest.raises(Rejected, match="variable_spacing"):
         leans(positions, np.array([0, 0, 1.0]), pixel=1.0)
 
 

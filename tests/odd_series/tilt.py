@@ -74,7 +74,7 @@ def a_tilted_stack_with_a_gap(folder: Path) -> Right:
 def a_table_that_moved_aside(folder: Path) -> Right:
     """The upper half lies three rows back: no tilt leaves that, so no shear may mend it."""
     slices(folder, [(3.0 * (number > 2), 0.0) for number in range(SLICES)])
-    return Right(rejects={"crooked_stack": SLICES}, straightened=True)
+    return Right(rejects={"variable_spacing": SLICES}, straightened=True)
 
 
 @odd
