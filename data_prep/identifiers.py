@@ -39,7 +39,7 @@ MAKERS = ("Manufacturer", "ManufacturerModelName")  # typed fields that fewsite 
 TEXT_VRS = ("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT")
 BYTES_VRS = ("OB", "OW", "UN")
 MOST_BYTES = 4096  # of a private element of bytes; longer ones are tables and images
-MOST_TAGS = 2**20  # bytes, of an MGH file's tags or of one box of JPEG 2000
+MOST_TEXT = 2**20  # bytes: of a header of text, of what follows an MGH file's voxels, of one box of JPEG 2000
 MGH_BYTES = {0: 1, 1: 4, 3: 4, 4: 2, 10: 2}  # of a voxel, by type
 JP2 = b"\0\0\0\x0cjP  "
 PREAMBLE_BYTES = 128  # PS3.10 7.1
@@ -101,7 +101,7 @@ def _of_file(found: Found, asked: tuple[str, ...]) -> Identifiers:
                 case Kind.NIFTI | Kind.NIFTI_PAIR | Kind.ANALYZE:
                     _add_printable(gathered, PREAMBLE, _nifti_header(stream))
                 case Kind.NRRD | Kind.METAIMAGE:
-                    _add_printable(gathered, PREAMBLE, END_OF_HEADER.split(stream.read(MOST_BYTES), 1)[0])
+                    _add_printable(gathered, PREAMBLE, END_OF_HEADER.split(stream.read(MOST_TEXT), 1)[0])
                 case Kind.MGH:
                     _add_printable(gathered, PREAMBLE, _mgh_tags(stream))
                 case Kind.PNG | Kind.JPEG | Kind.TIFF | Kind.BMP:
@@ -197,7 +197,7 @@ def _mgh_tags(stream: BinaryIO) -> bytes:
     """What follows the voxels: the commands that made the file, and paths of other files."""
     *sizes, kind = struct.unpack(">5i", stream.read(MGH_HEADER)[4:24])
     stream.seek(MGH_HEADER + math.prod(sizes) * MGH_BYTES[kind])
-    return stream.read(MOST_TAGS)
+    return stream.read(MOST_TEXT)
 
 
 def _jpeg_2000_boxes(stream: BinaryIO) -> bytes:
@@ -209,7 +209,7 @@ def _jpeg_2000_boxes(stream: BinaryIO) -> bytes:
         if length == 1:
             length = struct.unpack_from(">Q", content, place + 8)[0]
         end = place + length if length else len(content)
-        texts += [content[place + 8 : min(end, place + MOST_TAGS)]] if kind != b"jp2c" else []
+        texts += [content[place + 8 : min(end, place + MOST_TEXT)]] if kind != b"jp2c" else []
         place = max(end, place + 8)
     for comment in re.finditer(rb"\xff\x64(..)", content, re.DOTALL):
         texts.append(content[comment.end() : comment.end() + struct.unpack(">H", comment[1])[0] - 2])
