@@ -85,10 +85,9 @@ def jpeg_2000_sample(stream: BinaryIO) -> tuple[int, bool]:
     """Bits of the first component, and whether it has a sign (T.800 A.5.1). Raises Rejected."""
     stream.seek(0)
     content = stream.read(J2K_SEARCHED)
-    start = content.find(J2K_SIZE)
     try:
-        stated = content[start + 42]
-    except IndexError:
+        stated = content[content.index(J2K_SIZE) + 42]
+    except (ValueError, IndexError):
         raise Rejected("not_decodable", "a compressed image that does not say its samples") from None
     return (stated & 0x7F) + 1, stated > 0x7F
 

@@ -28,6 +28,7 @@ from data_prep.sources import Found, opened
 from data_prep.voxels import MAX_VOLUMES, promised
 
 KIND, ANALYZE = "nifti", "analyze"
+COLOURS = 3
 VOXELS = ".img"  # beside a header .hdr
 MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}  # in one unit of the header
 ANALYZE_MM = {b"": 1.0, b"mm": 1.0, b"cm": 10.0, b"um": 0.001}
@@ -62,7 +63,7 @@ def _image(header: AnalyzeHeader, found: Found, parts: tuple[str, ...]) -> Image
         affine = _affine(header)
         facts = Facts(kind.upper(), "MONOCHROME2", spacing=common_spacing(affine))
         return ImageFile(found, kind, common_shape(shape, affine), facts, volumes=_volumes(header), parts=parts, affine=affine, doubts=doubts)
-    photometric = "RGB" if int(header["datatype"]) in COLOUR_TYPES else "MONOCHROME2"
+    photometric = "RGB" if int(header["datatype"]) in COLOUR_TYPES or _is_colour_by_planes(header) else "MONOCHROME2"
     affine = _plane_affine(header)
     view = BOTTOM_UP if affine is None else affine
     spacing = _plane_spacing(header)
@@ -78,7 +79,8 @@ def read_pixels(stream: BinaryIO, volume: int | None = None, data: tuple[Found, 
     with quiet():
         header = _header(stream.read(HEAD))
         shape, element = _shape(header), header.get_data_dtype()
-        start, size = _offset(header), math.prod(shape) * element.itemsize
+        samples = (COLOURS,) if _is_colour_by_planes(header) else ()
+        start, size = _offset(header), math.prod((*shape, *samples)) * element.itemsize
         if (volume or 0) >= _volumes(header) or _is_whole(header) == bool(data):
             raise Rejected("file_changed")
         with opened(data[0]) if data else nullcontext(stream) as voxels:
@@ -86,11 +88,12 @@ def read_pixels(stream: BinaryIO, volume: int | None = None, data: tuple[Found, 
         try:
             slope, intercept = header.get_slope_inter()
             scaling = (1.0, 0.0) if slope is None else (slope, intercept or 0.0)  # Analyze has none
-            values = np.asanyarray(ArrayProxy(content, (shape, element, 0, *scaling)))
+            values = np.asanyarray(ArrayProxy(content, ((*shape, *samples), element, 0, *scaling)))
         except Exception as error:  # nibabel raises several kinds on malformed headers
             raise Rejected("not_decodable", type(error).__name__) from None
         if values.dtype.names:  # RGB24 comes as fields R, G, B
-            values = np.stack([values[name] for name in values.dtype.names], axis=-1)
+            values, samples = np.stack([values[name] for name in values.dtype.names], axis=-1), (COLOURS,)
+        if samples:
             return Pixels(np.ascontiguousarray(_upright(values, header)))
         values = values.astype(np.float32)
         if not np.isfinite(values).all():
@@ -161,15 +164,22 @@ def _shape(header: AnalyzeHeader) -> tuple[int, ...]:
     sizes = _dimensions(header)
     space = sizes[:3]
     volume = len(space) == 3 and space[2] > 1
-    if math.prod(sizes[4:]) > 1:
+    if math.prod(sizes[4:]) > 1 and not _is_colour_by_planes(header):
         raise Rejected("several_values")
-    if not volume and math.prod(sizes[3:]) > 1:
+    if not volume and math.prod(sizes[3:4]) > 1:
         raise Rejected("time_series")
     if _volumes(header) > MAX_VOLUMES:
         raise Rejected("too_large")
     if volume and int(header["datatype"]) in COLOUR_TYPES:
         raise Rejected("several_values", "a volume in colour")
     return space if volume else space[:2]
+
+
+def _is_colour_by_planes(header: AnalyzeHeader) -> bool:
+    """Whether it is a picture of which red, green and blue lie one behind the other, as ITK writes colours: vectors along the fifth axis."""
+    sizes = _dimensions(header)
+    unscaled = float(header["scl_slope"]) in (0, 1) or math.isnan(header["scl_slope"])
+    return len(sizes) == 5 and sizes[2:] == (1, 1, COLOURS) and header.get_data_dtype() == np.uint8 and unscaled
 
 
 def _volumes(header: AnalyzeHeader) -> int:

@@ -56,6 +56,14 @@ def test_a_picture_that_simpleitk_turned_comes_out_as_its_png(tmp_path: Path, en
     assert header.facts.spacing == pytest.approx((0.8, 0.6))
 
 
+@pytest.mark.parametrize("ending", ["mha", "nrrd", "nii", "bmp", "png", "tif"])
+def test_a_colour_picture_by_simpleitk_comes_out_the_same_from_each_format(tmp_path: Path, ending: str) -> None:
+    colours = np.stack([picture(), picture()[::-1], picture()[:, ::-1]], axis=-1)
+    sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(tmp_path / f"x.{ending}"))
+    values, header = shown(tmp_path / f"x.{ending}")
+    assert np.array_equal(values, colours) and values.dtype == np.uint8 and header.facts.photometric == "RGB"
+
+
 @pytest.mark.parametrize("view", [("L", "P", "S"), ("L", "I", "P"), ("P", "I", "L")], ids=["axial", "coronal", "sagittal"])
 @pytest.mark.parametrize("colour", [False, True])
 def test_a_plane_is_shown_as_dicom_shows_it_however_it_is_stored(tmp_path: Path, view: tuple[str, ...], colour: bool) -> None:
