@@ -124,7 +124,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
         "doubtful": [row["record"] for row in rows if row.get("doubtful")],
-        "header_doubts": count(doubt for plan in kept(found.plans, rows) for doubt in sorted({doubt for file in plan.files for doubt in file.doubts})),
+        "header_doubts": count(doubt for plan in kept(found.plans, rows) for doubt in {doubt for file in plan.files for doubt in file.doubts}),
         "modalities": count(row["modality"] for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
         "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},

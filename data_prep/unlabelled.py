@@ -17,7 +17,6 @@ from data_prep.rejects import Reject
 from data_prep.scan import describe, drop_duplicates, examine, examine_all, plan_volumes
 from data_prep.series import Volume
 from data_prep.sources import Found
-from data_prep.tilt import STRAIGHT
 from data_prep.walk import walk
 from workspace.progress import track
 
@@ -76,7 +75,8 @@ class _Unlabelled:
     def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned:
         told = describe(self.keys, files, facts, volume)
         patient = self.keys.patient(files[0].identifiers.get("PatientID") or files[0].found.name)
-        return Planned(told["record"], files, told | {"patient": patient}, volume.affine if volume else None, lean=volume.lean if volume else STRAIGHT)
+        row = told | {"patient": patient}
+        return Planned(told["record"], files, row, volume.affine, lean=volume.lean) if volume else Planned(told["record"], files, row)
 
 
 def _numbered(plans: list[Planned]) -> list[Planned]:

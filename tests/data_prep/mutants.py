@@ -63,7 +63,8 @@ NIFTI_2_FIELDS = {4: "q", 12: "h", 14: "h", 16: "q", 24: "q", 32: "q", 40: "q", 
 BMP_FIELDS = {10: "I", 14: "I", 18: "i", 22: "i", 28: "h", 30: "I", 34: "I", 46: "I"}  # BITMAPINFOHEADER
 MGH_FIELDS = dict.fromkeys((0, 4, 8, 12, 16, 20), "i") | {28: "h", 30: "f", 42: "f", 78: "f"}
 TEXT_VALUES = ("0", "-1", "1", "99999999999", "65535 65535 65535", "2147483647 2147483647", "nan nan nan", "(1,0,0) (1,0,0) (1,0,0)",
-               "gzip", "raw", "bzip2", "ascii", "hex", "LIST", "%d.raw 0 99999999 1", "", "none", "1e308 1e308 1e308", "double", "MET_DOUBLE", "True", "x.raw")
+               "gzip", "raw", "bzip2", "ascii", "hex", "LIST", "%d.raw 0 99999999 1", "", "none", "1e308 1e308 1e308", "double",
+               "MET_DOUBLE", "True", "x.raw")
 ZIP_FIELDS = {b"PK\1\2": (8, 10, 16, 20, 24, 28, 30, 42), b"PK\3\4": (6, 8, 14, 18, 22, 26, 28),
               b"PK\5\6": (8, 10, 12, 16, 20)}  # APPNOTE 4.3
 

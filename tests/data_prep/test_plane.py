@@ -1,6 +1,7 @@
 """Single planes come out the same way up from every format that says how they lie."""
 
 import itertools
+import json
 from pathlib import Path
 
 import nibabel
@@ -9,11 +10,13 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
+from data_prep import convert as stage
 from data_prep.decode import Planned, read
 from data_prep.image_file import ImageFile
 from data_prep.plane import as_stored, upright
 from data_prep.scan import examine
 from data_prep.sources import Found
+from tests.data_prep.test_convert import workspace
 
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 AXIAL = np.diag([-0.6, -0.8, 2.0, 1.0])  # DICOM's: columns to the left, rows to the back
@@ -137,3 +140,15 @@ def test_two_ways_to_say_how_a_volume_lies_that_differ_are_told(tmp_path: Path, 
     content[108:112] = np.array(352, "<f4").tobytes()
     (tmp_path / "x.nii").write_bytes(content)
     assert examine(Found("x.nii", tmp_path / "x.nii", len(content))).doubts == expected
+
+
+def test_headers_that_say_one_thing_in_two_ways_are_counted_and_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    made = workspace(tmp_path, "{file: labels.csv, match: file, class: view}", extra="")
+    for name, qform in (("a", AXIAL), ("b", AXIAL @ np.diag([-1.0, 1, 1, 1]))):
+        image = nibabel.Nifti1Image(picture().T[..., None] + np.int16(ord(name)), AXIAL)
+        image.set_qform(qform, 1)
+        nibabel.save(image, made.incoming("site") / f"{name}.nii")
+    (made.incoming("site") / "labels.csv").write_text("file,view\na.nii,AP\nb.nii,PA\n")
+    stage.convert(made, "site")
+    assert json.loads((made.studies("site") / "summary.json").read_text())["header_doubts"] == {"affines_differ": 1}
+    assert "site: 1 records, affines differ: two affines (sform and qform)" in capsys.readouterr().err
