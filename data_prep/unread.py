@@ -18,8 +18,8 @@ VOLUMES = {
 }
 FILMS = {
     "MP4 or QuickTime": rb".{4}(ftyp|moov|mdat|wide)", "AVI": rb"RIFF.{4}AVI ", "MPEG": rb"\x00\x00\x01[\xb3\xba]",
-    "Matroska or WebM": rb"\x1aE\xdf\xa3", "Windows Media": rb"0&\xb2u\x8ef\xcf\x11", "Flash video": rb"FLV\x01", "MPEG transport stream": rb"G.{187}G.{187}G",
-    "Motion JPEG 2000": rb"\x00\x00\x00\x0cjP  \r\n\x87\n.{4}ftypmjp2",
+    "Matroska or WebM": rb"\x1aE\xdf\xa3", "Windows Media": rb"0&\xb2u\x8ef\xcf\x11", "Flash video": rb"FLV\x01",
+    "MPEG transport stream": rb"G.{187}G.{187}G", "Motion JPEG 2000": rb"\x00\x00\x00\x0cjP  \r\n\x87\n.{4}ftypmjp2",
 }
 REASONS = ((PICTURES, "unread_picture"), (VOLUMES, "unread_volume"), (FILMS, "film"))  # in this order: HEIC is a kind of MP4
 TABLE = tuple((re.compile(start, re.DOTALL), name, reason) for formats, reason in REASONS for name, start in formats.items())
