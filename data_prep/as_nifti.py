@@ -10,9 +10,12 @@ from data_prep.burned_in import AT_RISK
 from data_prep.decode import Planned, read
 from data_prep.deidentify import Keys
 from data_prep.image_file import Pixels
+from data_prep.nifti import DOUBTS
 from data_prep.orientation import LPS_TO_RAS, from_common
+from data_prep.plane import as_stored
 from data_prep.rejects import Reject
 from data_prep.series import slice_affine
+from data_prep.tilt import STRAIGHT
 from data_prep.units import HU
 from workspace.outputs import to_json
 
@@ -23,7 +26,7 @@ SCANNER, ALIGNED = 1, 2  # NIfTI's form codes: the scanner's coordinates, or any
 
 # What of a header gets into the JSON beside an image. Identifiers are keyed hashes.
 TOLD = ("record", "patient", "study", "series", "age", "sex", "study_year", "modality", "manufacturer", "model",
-        "transfer_syntax", "photometric", "units", "slices",  # as in records.parquet
+        "transfer_syntax", "photometric", "units", "slices", "tilt",  # as in records.parquet
         "number")  # of the record in its series, from 1: stacks, and in each its echoes, image types and time points in their order
 FLAGS = {
     "inverted": "the lowest value is white (MONOCHROME1); values are as they are in the file",
@@ -34,7 +37,9 @@ FLAGS = {
     "no_place": "no usable position and orientation: columns are taken to run to the left, rows to the back",
     "no_stated_count": "no header says how many slices there are: a slice lost at an end cannot be noticed",
     "multi_frame": "frames of one file",
+    "straightened": "slices stacked aslant (a tilted gantry), sheared back onto a straight grid by interpolation: tilt says by how many degrees",
     "doubtful": "values outside the range that the file states: damage may have changed them",
+    **DOUBTS,
     "at_risk_modality": "a modality whose pictures often show names: look before passing it on",
     "exposed": "its header says that a face can be known in it, or does not say that a whole slide is without its label",
 }
@@ -53,7 +58,7 @@ def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | l
     if not isinstance(pixels, Pixels):
         return pixels
     affine, placed = _grid(plan)
-    voxels = _voxels(pixels, affine, bottom_up=plan.files[0].affine is not None)
+    voxels = _voxels(pixels, affine, turned=plan.files[0].affine is not None)
     image = (nibabel.Nifti1Image if max(voxels.shape) <= NIFTI1_LIMIT else nibabel.Nifti2Image)(voxels, affine)
     code = SCANNER if placed and plan.files[0].kind == "dicom" else ALIGNED
     image.set_sform(affine, code)
@@ -82,12 +87,11 @@ def _grid(plan: Planned) -> tuple[np.ndarray, bool]:
     return LPS_TO_RAS @ np.diag([pixel[1], pixel[0], 1.0, 1.0]), False
 
 
-def _voxels(pixels: Pixels, affine: np.ndarray, bottom_up: bool) -> np.ndarray:
-    """(columns, rows, slices) in the order of the files. `bottom_up`: a single plane's last row is at the top, as in NIfTI."""
+def _voxels(pixels: Pixels, affine: np.ndarray, turned: bool) -> np.ndarray:
+    """(columns, rows, slices) in the order of the files. `turned`: a single plane was turned upright by its own affine."""
     if pixels.values.ndim == 3 and not pixels.photograph:
         return from_common(pixels.values, affine)
-    plane = pixels.values[::-1] if bottom_up else pixels.values
-    plane = np.ascontiguousarray(plane.swapaxes(0, 1))
+    plane = np.ascontiguousarray(as_stored(pixels.values, affine) if turned else pixels.values.swapaxes(0, 1))
     return plane.view(RGB) if pixels.photograph else plane[..., None]
 
 
@@ -102,8 +106,10 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "no_place": not placed,
         "no_stated_count": plan.affine is not None and not any(image.place.stated or image.frame is not None for image in plan.files),
         "multi_frame": plan.files[0].frame is not None,
+        "straightened": plan.lean != STRAIGHT,
         "doubtful": pixels.doubtful,
         "at_risk_modality": modality in AT_RISK,
         "exposed": any(image.exposed for image in plan.files),
+        **{doubt: any(doubt in image.doubts for image in plan.files) for doubt in DOUBTS},
     }
     return [name for name in FLAGS if raised[name]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import BinaryIO
 
-from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
+from pydicom.uid import JPEG2000, JPEG2000TransferSyntaxes, RLELossless
 
 from data_prep.rejects import Rejected
 
@@ -19,6 +19,8 @@ TILE_BYTES = 14  # T.800 A.4.2 and A.4.3: each tile has a header of at least tha
 JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS
 JPEG_PIXELS = 512  # T.81 F.1.2 and G.1.2: a byte holds 8 blocks of 8 x 8 pixels at most, each with one bit for its mean
 JPEG_ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # T.81 B.1.1.3: markers without a length
+J2K_SEARCHED = 2**20  # bytes before the codestream of a JP2 file: colour profiles and metadata
+BMP_RUNS, BMP_RUN = (1, 2), 128  # BI_RLE8 and BI_RLE4; pixels in a byte
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # PNG 11.2.2: samples a pixel, by colour type
 PNG_PASSES = {0: ((0, 0, 1, 1),), 1: ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))}
 CHUNK = 2**20
@@ -39,12 +41,23 @@ def check_frame(frame: bytes, syntax: str, rows: int, columns: int, sample_bytes
 
 
 def check_picture(stream: BinaryIO, kind: str, rows: int, columns: int) -> None:
-    """The same of a JPEG or PNG file. Pillow fills missing rows of either without a word. Raises Rejected."""
+    """The same of a picture's file. Pillow fills missing rows of a JPEG or PNG without a word, and makes room for what a BMP or JPEG 2000
+    promises. Raises Rejected.
+    """
+    if kind == "JPEG2000":
+        stream.seek(0)
+        content = stream.read()
+        check_frame(content, JPEG2000, rows, columns, 1)
+        if rows * columns > JPEG_PIXELS * len(content):  # it could be, of nothing but one grey
+            raise Rejected("truncated", "a compressed image that is too short for its header")
+        return
     if kind == "PNG":
         try:
             whole = _png_is_whole(stream)
         except (struct.error, KeyError, zlib.error) as error:
             raise Rejected("not_decodable", type(error).__name__) from None
+    elif kind == "BMP":
+        whole = _bmp_is_whole(stream, rows * columns)
     else:
         whole = kind != "JPEG" or rows * columns <= JPEG_PIXELS * stream.seek(0, 2)
     if not whole:
@@ -105,6 +118,25 @@ def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
     if tiles * TILE_BYTES > len(frame):
         raise Rejected("truncated", "a compressed image that is too short for its tiles")
     return bottom - top, right - left
+
+
+def jpeg_2000_sample(stream: BinaryIO) -> tuple[int, bool]:
+    """Bits of the first component, and whether it has a sign (T.800 A.5.1). Raises Rejected."""
+    stream.seek(0)
+    content = stream.read(J2K_SEARCHED)
+    try:
+        stated = content[content.index(J2K_SIZE) + 42]
+    except (ValueError, IndexError):
+        raise Rejected("not_decodable", "a compressed image that does not say its samples") from None
+    return (stated & 0x7F) + 1, stated > 0x7F
+
+
+def _bmp_is_whole(stream: BinaryIO, pixels: int) -> bool:
+    """Whether there is a byte for as many pixels as its packing allows: run lengths make 255 of two, others no more than 8 of one."""
+    stream.seek(14)
+    header = stream.read(20)
+    packed = len(header) == 20 and struct.unpack("<I", header[:4])[0] >= 40 and struct.unpack("<I", header[16:])[0] in BMP_RUNS
+    return pixels <= (BMP_RUN if packed else 8) * stream.seek(0, 2)
 
 
 def _png_is_whole(stream: BinaryIO) -> bool:

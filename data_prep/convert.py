@@ -21,6 +21,7 @@ from data_prep.incoming import unwatched
 from data_prep.index import write_index
 from data_prep.labels import shown_lines
 from data_prep.matching import write_unmatched
+from data_prep.nifti import DOUBTS
 from data_prep.one_number import most_studies, one_number_warnings
 from data_prep.parallel import CHUNK, in_order
 from data_prep.records import COLUMNS, write_records
@@ -128,6 +129,7 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
         "doubtful": [row["record"] for row in rows if row.get("doubtful")],
+        "header_doubts": count(doubt for plan in kept(found.plans, rows) for doubt in {doubt for file in plan.files for doubt in file.doubts}),
         "modalities": count(row["modality"] for row in rows),
         "units": count(row["units"] or "not stated" for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
@@ -143,6 +145,7 @@ def warnings(told: dict[str, Any]) -> list[str]:
     doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state: damage may have changed "
                 "them; summary.json lists them as doubtful"]
     lines = burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
+    lines += [f"{told['site']}: {number} records, {doubt.replace('_', ' ')}: {DOUBTS[doubt]}" for doubt, number in told["header_doubts"].items()]
     for name, at in told["not_understood"].items():
         if at["lines"]:
             lines.append(f"{told['site']}: {len(at['lines'])} cells of the column labels.{name} are not understood and count as missing "

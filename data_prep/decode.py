@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import dicom, itk_image, nifti, npz, raster
+from data_prep import dicom, itk_image, mgh, nifti, npz, raster
 from data_prep.crop import cut
 from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
@@ -18,6 +18,7 @@ from data_prep.rejects import Reject, Rejected
 from data_prep.series import reject_all
 from data_prep.sources import opened
 from data_prep.standardise import standardise
+from data_prep.tilt import STRAIGHT, Lean, straighten
 from data_prep.units import wrong_for_window
 from workspace.settings import Convert
 
@@ -33,11 +34,12 @@ class Planned:
     row: dict[str, object]
     affine: np.ndarray | None = None
     spacing: tuple[float, ...] | None = None
+    lean: Lean = STRAIGHT  # of slices that are to be straightened
 
     @property
     def paths(self) -> set[Path | str]:
         """What has to be opened to read it."""
-        return {path for image in self.files for file in (image.found, image.data) if file for path in file.paths}
+        return {path for image in self.files for file in image.files for path in file.paths}
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
             return reject_all(images, rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
     slices = [of_slice[name] for name in names]
     try:
-        pixels = slices[0] if volume is None else _stack(slices, volume, plan.affine)
+        pixels = slices[0] if volume is None else _stack(slices, volume, plan)
         _check_content(pixels)
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
@@ -122,9 +124,13 @@ def _read(images: list[ImageFile]) -> list[Pixels]:
             return dicom.read_slices(stream, images)
         if image.kind in (itk_image.NRRD, itk_image.META):
             pixels = itk_image.read_pixels(stream, image)
+        elif image.kind in (nifti.KIND, nifti.ANALYZE):
+            pixels = nifti.read_pixels(stream, image.frame, image.data)
+        elif image.kind == mgh.KIND:
+            pixels = mgh.read_pixels(stream, image.frame)
         else:
-            pixels = nifti.read_pixels(stream, image.frame) if image.kind == "nifti" else raster.read_pixels(stream)
-    if image.kind in ("nifti", itk_image.NRRD, itk_image.META) and pixels.values.shape[: len(image.shape)] != image.shape:
+            return [raster.read_pixels(stream)]
+    if pixels.values.shape[: len(image.shape)] != image.shape:
         raise Rejected("file_changed")
     return [pixels]
 
@@ -147,15 +153,19 @@ def _into(room: np.ndarray | None, pixels: Pixels) -> Pixels:
     return replace(pixels, values=room)
 
 
-def _stack(slices: list[Pixels], volume: np.ndarray, affine: np.ndarray) -> Pixels:
+def _stack(slices: list[Pixels], volume: np.ndarray, plan: Planned) -> Pixels:
     """Slices of (rows, columns), whose values `volume` holds -> one volume in the common order. Raises Rejected."""
     if any(pixels.photograph for pixels in slices):
         raise Rejected("unsupported_pixels", "a volume in colour")
     if len({pixels.rescaled for pixels in slices}) > 1:
         raise Rejected("mixed_values", "a rescale in some slices only")
-    values = to_common(volume.T, affine)
-    doubtful = any(pixels.doubtful for pixels in slices)
-    if all(pixels.valid is None for pixels in slices):
-        return Pixels(values, None, slices[0].inverted, slices[0].rescaled, doubtful)
-    valid = [np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices]
-    return Pixels(values, to_common(np.stack(valid).T, affine), slices[0].inverted, slices[0].rescaled, doubtful)
+    inverted, doubtful = slices[0].inverted, any(pixels.doubtful for pixels in slices)
+    valid = None
+    if any(pixels.valid is not None for pixels in slices):
+        valid = np.stack([np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices])
+    if plan.lean != STRAIGHT:
+        volume, valid = straighten(volume, valid, plan.lean)
+        if valid.any():
+            volume[~valid] = volume[valid].max() if inverted else volume[valid].min()  # dark, as what lies outside a scan
+    valid = None if valid is None else to_common(valid.T, plan.affine)
+    return Pixels(to_common(volume.T, plan.affine), valid, inverted, slices[0].rescaled, doubtful)

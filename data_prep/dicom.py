@@ -37,6 +37,7 @@ from data_prep.units import units
 from data_prep.values import COLOUR, GREY, PALETTE, padding, scaling, values_of
 
 VISIBLE_LIGHT = "1.2.840.10008.5.1.4.1.1.77.1."  # SOP classes of endoscopes, microscopes and slide scanners
+FILMS = ("MPEG", "HEVC")  # in the names of transfer syntaxes of films (PS3.6 A)
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
@@ -191,6 +192,8 @@ def _sop_class(data: Dataset) -> str:
 def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
     """Rows and columns of an image that fewsite decodes. Raises Rejected."""
     if syntax not in DECODERS:
+        if (_whole(data, "NumberOfFrames") or 1) > 1 and any(word in UID(syntax).name for word in FILMS):
+            raise Rejected("film", UID(syntax).name)
         raise Rejected("unknown_transfer_syntax", syntax if syntax in UID_dictionary else "a private transfer syntax")
     photometric, samples = _text(data, "PhotometricInterpretation"), _whole(data, "SamplesPerPixel")
     if (photometric, samples) not in [(name, 1) for name in (*GREY, PALETTE)] + [(name, 3) for name in COLOUR]:

@@ -106,7 +106,7 @@ class Finished:
             return None
         versions = [(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino) for path, about in files]
         affine = None if plan.affine is None else plan.affine.tolist()
-        return self._keys.pixels(repr((versions, plan.files, plan.row["modality"], affine, plan.spacing)))
+        return self._keys.pixels(repr((versions, plan.files, plan.row["modality"], affine, plan.spacing, plan.lean)))
 
     def _row(self, key: str) -> bytes:
         self._file.seek(self._places[key] * self._length)

@@ -1,5 +1,6 @@
 """The identifying values of an export, for a search through the outputs. They are held in memory, never written or shown."""
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID_dictionary
 
 from data_prep.elements import asked_of
-from data_prep.kinds import HEAD, Kind, sniff
+from data_prep.kinds import HEAD, MGH_HEADER, Kind, sniff
 from data_prep.labels import BY_ARRAY, identifying_cells
 from data_prep.parallel import in_order
 from data_prep.quiet import quiet
@@ -38,6 +39,9 @@ MAKERS = ("Manufacturer", "ManufacturerModelName")  # typed fields that fewsite 
 TEXT_VRS = ("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT")
 BYTES_VRS = ("OB", "OW", "UN")
 MOST_BYTES = 4096  # of a private element of bytes; longer ones are tables and images
+MOST_TEXT = 2**20  # bytes: of a header of text, of what follows an MGH file's voxels, of one box of JPEG 2000
+MGH_BYTES = {0: 1, 1: 4, 3: 4, 4: 2, 10: 2}  # of a voxel, by type
+JP2 = b"\0\0\0\x0cjP  "
 PREAMBLE_BYTES = 128  # PS3.10 7.1
 END_OF_HEADER = re.compile(rb"\r?\n\r?\n|ElementDataFile")  # NRRD's blank line, MetaImage's last field
 PRINTABLE = re.compile(rb"[\x20-\x7e]{6,}")  # shorter runs of printable bytes are chance
@@ -94,12 +98,16 @@ def _of_file(found: Found, asked: tuple[str, ...]) -> Identifiers:
             match kind:
                 case Kind.DICOM | Kind.BARE_DICOM:
                     _add_dicom(gathered, stream, kind is Kind.BARE_DICOM, asked)
-                case Kind.NIFTI | Kind.NIFTI_PAIR:
+                case Kind.NIFTI | Kind.NIFTI_PAIR | Kind.ANALYZE:
                     _add_printable(gathered, PREAMBLE, _nifti_header(stream))
                 case Kind.NRRD | Kind.METAIMAGE:
-                    _add_printable(gathered, PREAMBLE, END_OF_HEADER.split(stream.read(MOST_BYTES), 1)[0])
-                case Kind.PNG | Kind.JPEG | Kind.TIFF:
+                    _add_printable(gathered, PREAMBLE, END_OF_HEADER.split(stream.read(MOST_TEXT), 1)[0])
+                case Kind.MGH:
+                    _add_printable(gathered, PREAMBLE, _mgh_tags(stream))
+                case Kind.PNG | Kind.JPEG | Kind.TIFF | Kind.BMP:
                     _add_picture(gathered, stream)
+                case Kind.JPEG2000:
+                    _add_printable(gathered, PICTURE, _jpeg_2000_boxes(stream))
     except Exception:  # damaged files raise anything; what was read of them until then is kept
         gathered.unread = 1
     _add_path(gathered, found.name)
@@ -183,6 +191,29 @@ def _nifti_header(stream: BinaryIO) -> bytes:
     size, voxels = (348, int(struct.unpack(order + "f", head[108:112])[0])) if version_1 else (540, struct.unpack(order + "q", head[168:176])[0])
     stream.seek(0)
     return stream.read(max(size, min(voxels, MOST_BYTES)))
+
+
+def _mgh_tags(stream: BinaryIO) -> bytes:
+    """What follows the voxels: the commands that made the file, and paths of other files."""
+    *sizes, kind = struct.unpack(">5i", stream.read(MGH_HEADER)[4:24])
+    stream.seek(MGH_HEADER + math.prod(sizes) * MGH_BYTES[kind])
+    return stream.read(MOST_TEXT)
+
+
+def _jpeg_2000_boxes(stream: BinaryIO) -> bytes:
+    """What lies around the codestream (T.800 I.4): XML, UUIDs and what else is written there; and the codestream's comments (A.9.2)."""
+    content = stream.read()
+    texts, place = [], 0
+    while content.startswith(JP2) and place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if length == 1:
+            length = struct.unpack_from(">Q", content, place + 8)[0]
+        end = place + length if length else len(content)
+        texts += [content[place + 8 : min(end, place + MOST_TEXT)]] if kind != b"jp2c" else []
+        place = max(end, place + 8)
+    for comment in re.finditer(rb"\xff\x64(..)", content, re.DOTALL):
+        texts.append(content[comment.end() : comment.end() + struct.unpack(">H", comment[1])[0] - 2])
+    return b"\0".join(texts)
 
 
 def _add_picture(gathered: Identifiers, stream: BinaryIO) -> None:

@@ -56,7 +56,7 @@ class Place:
 class ImageFile:
     """One image file's header. `identifiers` and `found.name` are a patient's values: for matching and keys, never written.
 
-    `part`: the name of the file that holds its voxels, where the header is a file of its own; `data`: that file.
+    `parts`: the names of the files that hold its voxels, where the header is a file of its own; `data`: those files.
     `keep`: all that is used of each slice, None for the whole; `shape` is of the whole, `place` of what is kept.
     """
 
@@ -69,14 +69,20 @@ class ImageFile:
     frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
     volumes: int = 1  # that lie one behind the other in the file: the time points of a 4D NIfTI
     frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, this is
-    part: str = ""
-    data: Found | None = None
+    parts: tuple[str, ...] = ()
+    data: tuple[Found, ...] = ()
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
     exposed: bool = False  # its sender says that a patient may be known by it, or nobody says that a whole slide shows no label
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
+    doubts: tuple[str, ...] = ()  # where its header says one thing in two ways: names of flags
     native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
+
+    @property
+    def files(self) -> tuple[Found, ...]:
+        """The header's file, and those of its voxels."""
+        return (self.found, *self.data)
 
     @property
     def kept_shape(self) -> tuple[int, ...]:

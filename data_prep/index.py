@@ -48,9 +48,8 @@ def look_up(examined: Iterable[ImageFile | Reject], keys: Keys, patient: Callabl
             continue
         study, series = item.identifiers.get("StudyInstanceUID"), item.identifiers.get("SeriesInstanceUID")
         whose = patient(item), keys.study(study) if study else None, keys.series(series) if series else None
-        for file in (item.found, item.data):
-            if file:
-                yield Seen(file.name, item.kind, *whose)
+        for file in item.files:
+            yield Seen(file.name, item.kind, *whose)
 
 
 def write_index(seen: Iterable[Seen], records: Iterable[Planned], rejects: Iterable[Reject], keys: Keys, path: Path) -> None:
@@ -58,9 +57,8 @@ def write_index(seen: Iterable[Seen], records: Iterable[Planned], rejects: Itera
     holders: dict[str, list[tuple[str, int, Planned]]] = {}
     for record in records:
         for place, image in enumerate(record.files):
-            for file in (image.found, image.data):
-                if file:
-                    holders.setdefault(file.name, []).append((record.key, place, record))
+            for file in image.files:
+                holders.setdefault(file.name, []).append((record.key, place, record))
     lost = {reject.name: reject for reject in rejects}
     rows = sorted((_row(file, holders.get(file.name, []), lost.get(file.name), keys) for file in seen), key=lambda row: row["file"])
     write_parquet(pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS), path)

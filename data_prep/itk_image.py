@@ -1,4 +1,4 @@
-"""One NRRD or MetaImage file, its voxels inside or in a data file beside it.
+"""One NRRD or MetaImage file, its voxels inside or in data files beside it.
 
 SimpleITK says what the geometry means, from a header that holds nothing else. The voxels are counted and read here: it reads
 from named files only, so that zips would have to be extracted, and believes a header's sizes before it looks for the voxels.
@@ -7,16 +7,18 @@ from named files only, so that zips would have to be extracted, and believes a h
 import math
 import re
 import tempfile
-import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from data_prep.data_files import data_files
+from data_prep.encoded import BZIP2, ENCODINGS, GZIP, RAW, TEXT, TO_THE_END, Encoding, decode
 from data_prep.image_file import Facts, ImageFile, Pixels
 from data_prep.kinds import NRRD_MAGIC
 from data_prep.orientation import LPS_TO_RAS, check_affine, common_shape, common_spacing, to_common
+from data_prep.plane import upright, upright_pair, usable
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import MAX_FILE_BYTES, Found, opened, read_all
@@ -26,9 +28,8 @@ MAX_HEADER = 2**20  # bytes; segmentations list every segment in theirs
 MM = {"": 1.0, "?": 1.0, "???": 1.0, "mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001}  # in one unit of the header
 GEOMETRY = re.compile(r"space: [a-z-]+|[A-Za-z ]+[:=][-+.\deE(),\s]+")  # a line that holds nothing but numbers
 VECTOR = re.compile(r"none|\([^()]*\)")  # one axis of NRRD's space directions
-GZIP_OR_ZLIB = 47  # zlib's window bits for "either, by its header"
-TO_THE_END = -1  # NRRD's byte skip and MetaImage's HeaderSize: the voxels are the last bytes of the data file
 COLOURS = 3
+DATA_FILE = ("data file", "ElementDataFile")
 
 NRRD_TYPES = {name: code for code, names in {  # http://teem.sourceforge.net/nrrd/format.html#type
     "i1": ("signed char", "int8", "int8_t"), "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
@@ -51,7 +52,7 @@ META_GEOMETRY = (*META_MATRIX, "Offset", "Position", "Origin", "ElementSpacing")
 class _Header:
     """What a header promises. `sizes`: columns, rows, slices; `geometry`: the lines that SimpleITK is given.
 
-    `part`: the data file as the header writes it, empty where the voxels follow the header; `skip`: bytes before them.
+    `apart`: whether the voxels lie in data files, and do not follow the header.
     `oriented`, `spaced`: whether it says how the voxels lie in the patient, and how large they are; `unit`: mm in its own.
     """
 
@@ -59,17 +60,20 @@ class _Header:
     sizes: tuple[int, ...]
     colours: int
     element: np.dtype
-    packed: bool
-    skip: int
-    part: str
+    encoding: Encoding
+    apart: bool
     oriented: bool
     spaced: bool
     unit: float
     geometry: tuple[str, ...]
 
     @property
+    def count(self) -> int:
+        return math.prod(self.sizes) * self.colours
+
+    @property
     def bytes(self) -> int:
-        return math.prod(self.sizes) * self.colours * self.element.itemsize
+        return self.count * self.element.itemsize
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,68 +83,72 @@ class _Header:
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
     """Shape, spacing and the name of the data file. Raises Rejected."""
-    fields, _ = _fields(stream)
-    part = _part(fields, found)
+    fields, _, listed = _fields(stream)
+    parts = data_files(_written(fields), listed, found) if _written(fields) else ()
     try:
         header = _header(fields)
         photometric = "RGB" if header.colours > 1 else "MONOCHROME2"
         if len(header.shape) == 3:
             affine = _affine(header)
             facts = Facts(header.kind.upper(), photometric, spacing=common_spacing(affine))
-            return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, part=part, affine=affine)
-        facts = Facts(header.kind.upper(), photometric, spacing=_flat_spacing(header))
-        return ImageFile(found, header.kind, header.shape[::-1], facts, part=part)
+            return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, parts=parts, affine=affine)
+        affine, spacing = _plane_affine(header), _plane_spacing(header)
+        view = LPS_TO_RAS if affine is None else affine
+        facts = Facts(header.kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view))
+        return ImageFile(found, header.kind, upright_pair(header.shape, view), facts, parts=parts, affine=affine)
     except Rejected as rejected:
-        raise Rejected(rejected.reason, rejected.found, part=part) from None
+        raise Rejected(rejected.reason, rejected.found, parts=parts) from None
 
 
 def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
     """Values of an image (rows, columns) as stored, or of a volume (slices, rows, columns) in the common order. Raises Rejected."""
-    fields, rest = _fields(stream)
+    fields, rest, _ = _fields(stream)
     header = _header(fields)
     if header.bytes > MAX_FILE_BYTES:
         raise Rejected("too_large")
-    if bool(header.part) != (image.data is not None):
+    if header.apart != bool(image.data):
         raise Rejected("file_changed")
-    if image.data is None:
-        content = rest + read_all(stream)
-    else:
-        with opened(image.data) as voxels:
-            content = read_all(voxels)
-    values = _voxels(content, header)
+    values = _voxels(header, image.data) if image.data else decode(rest + read_all(stream), header.encoding, header.element, header.count)
     if header.colours > 1:
-        return Pixels(np.ascontiguousarray(values.reshape(header.colours, *header.shape, order="F").T))
+        photograph = np.moveaxis(values.reshape(header.colours, *header.shape, order="F"), 0, -1)
+        return Pixels(_upright(photograph, header))
     with np.errstate(over="ignore"):
         values = values.reshape(header.shape, order="F").astype(np.float32)
     if not np.isfinite(values).all():
         raise Rejected("not_finite")
-    return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else values.T))
+    return Pixels(np.ascontiguousarray(to_common(values, _affine(header))) if values.ndim == 3 else _upright(values, header))
 
 
-def _voxels(content: bytes, header: _Header) -> np.ndarray:
-    """The promised number of elements, flat. Raises Rejected where there are fewer."""
-    if header.packed:
-        unpacker = zlib.decompressobj(GZIP_OR_ZLIB)
-        try:
-            content = unpacker.decompress(content, header.bytes + max(header.skip, 0) + 1)
-        except zlib.error:
-            raise Rejected("truncated", "compressed data that ends early or is damaged") from None
-        if not unpacker.eof:
-            raise Rejected("truncated", "compressed data that ends early, or holds more than its header promises")
-    start = max(len(content) - header.bytes, 0) if header.skip == TO_THE_END else header.skip
-    if len(content) < start + header.bytes:
-        raise Rejected("truncated", f"{max(len(content) - start, 0)} of {header.bytes} bytes")
-    return np.frombuffer(content, header.element, header.bytes // header.element.itemsize, start)
+def _upright(plane: np.ndarray, header: _Header) -> np.ndarray:
+    """(columns, rows[, samples]) -> (rows, columns[, samples]), as stored where the header does not say how it lies."""
+    affine = _plane_affine(header)
+    return np.ascontiguousarray(upright(plane, LPS_TO_RAS if affine is None else affine))
 
 
-def _fields(stream: BinaryIO) -> tuple[dict[str, str], bytes]:
-    """The header's fields, and what was read behind it. NRRD's names are in small letters, MetaImage's as written."""
+def _voxels(header: _Header, files: tuple[Found, ...]) -> np.ndarray:
+    """All elements, flat, an equal number from each file. Raises Rejected."""
+    count, left = divmod(header.count, len(files))
+    if left:
+        raise Rejected("bad_data_file", "voxels that cannot be divided evenly among their files")
+    pieces = []
+    for file in files:
+        with opened(file) as stream:
+            pieces.append(decode(read_all(stream), header.encoding, header.element, count))
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _fields(stream: BinaryIO) -> tuple[dict[str, str], bytes, list[str]]:
+    """The header's fields, what was read behind it, and the data files that it lists.
+
+    NRRD's names are in small letters, MetaImage's as written.
+    """
     start = stream.read(MAX_HEADER)
     nrrd = start.startswith(NRRD_MAGIC)
-    end = re.search(rb"\r?\n\r?\n" if nrrd else rb"(^|\n)ElementDataFile[^\n]*\n?", start)
+    end = re.search(rb"\r?\n\r?\n" if nrrd else rb"(^|\n)ElementDataFile(?![^\n]*=\s*LIST)[^\n]*\n?", start)
     text, rest = (start[: end.end()], start[end.end() :]) if end else (start, b"")
     fields = {"magic": NRRD} if nrrd else {}
-    for line in text.decode("utf-8", "replace").splitlines():
+    lines = text.decode("utf-8", "replace").splitlines()
+    for number, line in enumerate(lines, 1):
         name, separator, value = line.partition(":" if nrrd else "=")
         if line.startswith("#") or not separator or (nrrd and value.startswith("=")):  # NRRD's key:=value pairs mean nothing to it
             continue
@@ -148,7 +156,15 @@ def _fields(stream: BinaryIO) -> tuple[dict[str, str], bytes]:
         if name in fields:
             raise Rejected("not_decodable", "a header that says a thing twice")
         fields[name] = value.strip()
-    return fields, rest
+        if name in DATA_FILE and value.split()[:1] == ["LIST"]:  # all that follows are names
+            return fields, b"", [line.strip() for line in lines[number:] if line.strip()]
+    return fields, rest, []
+
+
+def _written(fields: dict[str, str]) -> str:
+    """Which data files the header names; empty where the voxels follow it."""
+    written = next((fields[name] for name in DATA_FILE if name in fields), "")
+    return "" if written.upper() == "LOCAL" else written
 
 
 def _header(fields: dict[str, str]) -> _Header:
@@ -157,10 +173,10 @@ def _header(fields: dict[str, str]) -> _Header:
         header = _nrrd(fields) if "magic" in fields else _meta(fields)
     except (KeyError, ValueError, IndexError) as error:
         raise Rejected("not_decodable", f"{type(error).__name__} in its header") from None
-    if len(header.sizes) < 2 or min(*header.sizes, header.colours) < 1 or header.skip < TO_THE_END:
+    if len(header.sizes) < 2 or min(*header.sizes, header.colours) < 1 or header.encoding.skip < TO_THE_END or header.encoding.lines < 0:
         raise Rejected("not_decodable", "dimensions that cannot be")
     if header.colours > 1 and (header.colours != COLOURS or header.element != np.uint8 or len(header.shape) == 3):
-        raise Rejected("unsupported_pixels", "a volume in colour, or colours of other than three times 8 bits")
+        raise Rejected("several_values", "a volume in colour, or colours of other than three times 8 bits")
     return header
 
 
@@ -174,8 +190,9 @@ def _nrrd(fields: dict[str, str]) -> _Header:
     colours = sizes[0] if 0 not in spatial else 1
     if any(sizes[axis] > 1 for axis in range(1, len(sizes)) if axis not in spatial[:3]):
         raise Rejected("time_series")
-    if fields["encoding"].lower() not in ("raw", "gzip", "gz") or int(fields.get("line skip", 0)):
-        raise Rejected("unsupported_pixels", "an encoding other than raw and gzip, or skipped lines")
+    encoding, lines = ENCODINGS.get(fields["encoding"].lower()), int(fields.get("line skip", 0))
+    if encoding is None:
+        raise Rejected("unread_encoding")
     space = fields.get("space", "").lower()
     geometry = []
     if "space directions" in fields:
@@ -185,12 +202,13 @@ def _nrrd(fields: dict[str, str]) -> _Header:
     elif "spacings" in fields:
         spacings = fields["spacings"].split()
         geometry = ["spacings: " + " ".join(spacings[axis] for axis in spatial[:3])]
-    part, packed = fields.get("data file", ""), fields["encoding"].lower() != "raw"
+    apart = bool(_written(fields))
+    if apart and encoding in (GZIP, BZIP2) and not lines:
+        encoding = RAW  # a packed file is unpacked where it is opened
     code = NRRD_TYPES.get(" ".join(fields["type"].lower().split()))
     return _Header(NRRD, tuple(sizes[axis] for axis in spatial[:3]), colours,
-                   element=_element(code, code not in ("i1", "u1") and fields["endian"].lower() == "big"),
-                   packed=packed and not part,  # a gzipped data file is unpacked where it is opened
-                   skip=int(fields.get("byte skip", 0)), part=part,
+                   element=_element(code, code not in ("i1", "u1") and encoding != TEXT and fields["endian"].lower() == "big"),
+                   encoding=Encoding(encoding, lines, int(fields.get("byte skip", 0))), apart=apart,
                    oriented=space in NRRD_SPACES and "space directions" in fields, spaced=bool(geometry),
                    unit=_unit(fields.get("space units" if "space directions" in fields else "units", "")), geometry=tuple(geometry))
 
@@ -204,17 +222,17 @@ def _meta(fields: dict[str, str]) -> _Header:
     if len(sizes) > 3:
         raise Rejected("unsupported_pixels", "more than three dimensions")
     packed, skip = _true(fields, "CompressedData"), int(fields.get("HeaderSize", 0))
-    if not _true(fields, "BinaryData", "true") or (packed and skip):
-        raise Rejected("unsupported_pixels", "voxels as text, or packed behind a header of their own")
+    if packed and skip:
+        raise Rejected("unread_encoding", "packed behind a header of their own")
     if float(fields.get("ElementToIntensityFunctionSlope", 1)) != 1 or float(fields.get("ElementToIntensityFunctionOffset", 0)) != 0:
         raise Rejected("bad_rescale", "an intensity function, which readers do not agree on")
     # MetaIO would read on into the next lines.
     if any(len(fields[name].split()) != len(sizes) ** (2 if name in META_MATRIX else 1) for name in META_GEOMETRY if name in fields):
         raise ValueError
-    part = fields["ElementDataFile"]
+    encoding = GZIP if packed else RAW if _true(fields, "BinaryData", "true") else TEXT
     big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
     return _Header(META, sizes, int(fields.get("ElementNumberOfChannels", 1)), element=_element(META_TYPES.get(fields["ElementType"]), big),
-                   packed=packed, skip=skip, part="" if part.upper() == "LOCAL" else part,
+                   encoding=Encoding(encoding, 0, skip), apart=fields["ElementDataFile"].upper() != "LOCAL",
                    oriented=any(name in fields for name in META_MATRIX), spaced="ElementSpacing" in fields,
                    unit=_unit(fields.get("DistanceUnits", "")),
                    geometry=tuple(f"{name} = {fields[name]}" for name in META_GEOMETRY if name in fields))
@@ -242,19 +260,6 @@ def _unit(text: str) -> float:
     return MM[units.pop()]
 
 
-def _part(fields: dict[str, str], found: Found) -> str:
-    """The data file's name under the export's root; empty where the voxels follow the header. Raises Rejected."""
-    name = fields.get("data file", fields.get("ElementDataFile", ""))
-    if not name or name.upper() == "LOCAL":
-        return ""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
-        raise Rejected("bad_data_file", "a data file outside the header's folder")
-    if "%" in name or name.split()[0].upper() == "LIST":
-        raise Rejected("bad_data_file", "voxels in several files")
-    return str(PurePosixPath(found.folder) / path)
-
-
 def _affine(header: _Header) -> np.ndarray:
     """Voxel (column, row, slice) -> mm, RAS. Raises Rejected where the header says nothing or nothing usable."""
     if not header.oriented:
@@ -264,20 +269,34 @@ def _affine(header: _Header) -> np.ndarray:
     image = _geometry(header)
     if image is None:
         raise Rejected("singular_affine")
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing() * header.unit
-    affine[:3, 3] = np.array(image.GetOrigin()) * header.unit
-    affine = LPS_TO_RAS @ affine
+    affine = _stated_affine(header, image)
     check_affine(affine)
     return affine
 
 
-def _flat_spacing(header: _Header) -> tuple[float, float] | None:
+def _stated_affine(header: _Header, image: "SimpleITK.ImageFileReader") -> np.ndarray:
+    """Of a file of two dimensions, in the axial plane."""
+    axes = image.GetDimension()
+    affine = np.eye(4)
+    affine[:axes, :axes] = np.array(image.GetDirection()).reshape(axes, axes) * image.GetSpacing() * header.unit
+    affine[:axes, 3] = np.array(image.GetOrigin()) * header.unit
+    return LPS_TO_RAS @ affine
+
+
+def _plane_affine(header: _Header) -> np.ndarray | None:
+    """How a single plane lies, where its header says so. SimpleITK writes planes as NRRD in a space without a name, which is LPS."""
+    named = header.oriented or (len(header.sizes) == 2 and header.geometry[:1] == ("space dimension: 2",))
+    image = _geometry(header) if named and header.spaced else None
+    return None if image is None else usable(_stated_affine(header, image))
+
+
+def _plane_spacing(header: _Header) -> tuple[float, float] | None:
+    """mm, of columns and rows as stored."""
     image = _geometry(header) if header.spaced else None
     if image is None:
         return None
     columns, rows = (size * header.unit for size in image.GetSpacing()[:2])
-    return (rows, columns) if rows > 0 and columns > 0 and math.isfinite(rows * columns) else None
+    return (columns, rows) if columns > 0 and rows > 0 and math.isfinite(rows * columns) else None
 
 
 def _geometry(header: _Header) -> "SimpleITK.ImageFileReader | None":

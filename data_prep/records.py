@@ -25,10 +25,11 @@ COLUMNS = {
     "manufacturer": "string",
     "model": "string",
     "spacing": "string",  # mm, one a spatial axis in the order of the pixels, such as 0.2x0.2; of the source, before any resizing
-    "transfer_syntax": "string",  # DICOM UID; for other files their format: NIFTI, NRRD, METAIMAGE, NPZ, PNG, JPEG, TIFF
+    "transfer_syntax": "string",  # DICOM UID; for other files their format: NIFTI, ANALYZE, MGH, NRRD, METAIMAGE, NPZ, PNG, JPEG, JPEG2000, TIFF, BMP
     "photometric": "string",  # DICOM (0028,0004)
     "units": "string",  # what the source's values are in, such as HU (data_prep/units.py); missing where its format says nothing
     "slices": "Int32",  # source files or frames in the record: 1 for an image
+    "tilt": "Float32",  # degrees that a stack of slices was sheared back by (convert.tilt); missing where it was straight
     "pixel_hash": "string",  # SHA-256 of the record's row in pixels.npy
     "perceptual_hash": "string",  # 576 bits in hex, alike for pictures that look alike; empty where the array is too small for one
 }

@@ -36,6 +36,11 @@ REASONS = {
     "damaged_directory": Reason("a DICOMDIR that cannot be read, so that nobody knows what is missing", SEND_AGAIN),
     "unreadable": Reason("a file that the system does not let us read", "mend its permissions or the broken link"),
     "file_changed": Reason("a file that changed while it was read", "wait until the export is complete and run again"),
+    "unread_picture": Reason("a picture in a format that fewsite does not read", "send it as PNG or TIFF"),
+    "unread_volume": Reason("a file of a format that holds volumes and that fewsite does not read", "send it as DICOM or NIfTI"),
+    "film": Reason("a film", "send the frame that counts as PNG, or as DICOM of one frame"),
+    "slide": Reason("a scanned slide: one picture at several sizes, or in tiles that are frames", "send the region that counts as one PNG or TIFF"),
+    "no_header": Reason("a file named like voxels, without the header that says how to read them", "send its header with it, under the same name"),
     "not_what_its_name_says": Reason("a file named like an image that holds something else, such as an HTML page", SEND_AGAIN),
     "too_large": Reason("a file larger than fewsite reads", "check that it is sound; split it if it is"),
     # archives
@@ -65,12 +70,13 @@ REASONS = {
     "no_bias_field": Reason("an image to which N4 can fit no bias field", "leave n4 out of convert.intensity for its modality"),
     "multi_frame": Reason("several pictures in one file that do not say where in space they lie, such as a film's frames or a TIFF's pages",
                           "send the one that counts as a file of its own"),
-    "slide": Reason("a scanned slide: one picture at several sizes, or in tiles that are frames", "send the region that counts as one PNG or TIFF"),
     "constant_image": Reason("one value everywhere, as stored or as convert.intensity and convert.spacing take it",
                              "look at it with fewsite inspect; leave it out, or correct convert.intensity"),
     "not_finite": Reason("values that are not finite, or too far apart for 32-bit floats", "send it with finite values"),
     "bad_rescale": Reason("a rescale slope or intercept that cannot be right or that readers do not agree on",
                           "send the original, or the values themselves without a rescale"),
+    "unread_encoding": Reason("voxels in an encoding that fewsite does not read", "write it without compression, or with gzip"),
+    "several_values": Reason("several values in each voxel, such as a vector, a tensor or a volume's colours", "send one of them a file"),
     "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
     "other_units": Reason("values in other units than convert.intensity's window, such as a map of iodine",
                           "leave them out of the labels, set units beside the window, or percentiles in its place"),
@@ -109,18 +115,18 @@ REASONS = {
     "bad_orientation": Reason("an orientation that is no pair of unit vectors at right angles", "send the original series"),
     "missing_slice": Reason("a volume with a gap, or with fewer slices than it says", SEND_SERIES),
     "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),
-    "gantry_tilt": Reason("a volume whose slices are not stacked at right angles", "send a straightened reconstruction"),
+    "gantry_tilt": Reason("a volume whose slices are stacked aslant, as by a tilted gantry",
+                          "set convert.tilt to resample (in inspect: --tilt resample), or send a straightened reconstruction"),
     "duplicate_position": Reason("several slices with different pixels at one position, and no echo or time that tells them apart",
                                  "send each time point as a series"),
     "sibling_rejected": Reason("a slice of a volume of which another slice was rejected", "mend what that slice was rejected for"),
     "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", "send the broken file again, or take it out of the folder"),
     "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
     "time_series": Reason("several volumes in one file", "send one volume a file"),
-    "no_orientation": Reason("a volume that does not say how it lies in the patient", "write its orientation"),
+    "no_orientation": Reason("a volume that does not say how it lies in the patient", "send it as DICOM, or as NIfTI that states its orientation"),
     "singular_affine": Reason("a volume whose affine cannot be inverted", "write an affine that says how it lies"),
     "sheared_affine": Reason("a volume whose axes are not at right angles", "resample it to a straight grid"),
-    "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd or .mha file"),
-    "nifti_pair": Reason("a NIfTI header whose voxels lie in another file", "write it as one .nii file"),
+    "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd, .mha or .nii file"),
 }
 
 # Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats; a label shows no patient's body.
@@ -130,14 +136,14 @@ BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat", "slide_label
 class Rejected(Exception):
     """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the rest is never shown."""
 
-    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", part: str = "", sop_class: str = ""):
-        self.reason, self.found, self.series, self.instance, self.part, self.sop_class = reason, found, series, instance, part, sop_class
+    def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", parts: tuple[str, ...] = (), sop_class: str = ""):
+        self.reason, self.found, self.series, self.instance, self.parts, self.sop_class = reason, found, series, instance, parts, sop_class
         super().__init__(reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One file that is not used. `name`, `part` and the UIDs may hold a patient's id: kept in memory, never written."""
+    """One file that is not used. `name`, `parts` and the UIDs may hold a patient's id: kept in memory, never written."""
 
     name: str
     kind: str
@@ -145,7 +151,7 @@ class Reject:
     found: str = ""
     series: str = ""  # UID
     instance: str = ""  # UID
-    part: str = ""  # the file that holds a header's voxels
+    parts: tuple[str, ...] = ()  # the files that hold a header's voxels
     frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, where it is not about all of it
     sop_class: str = ""  # UID, where it is known
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from data_prep import burned_in, dicom, itk_image, nifti, npz, raster
+from data_prep import burned_in, dicom, itk_image, mgh, nifti, npz, raster
 from data_prep.copies import drop_copies
 from data_prep.decode import Planned
 from data_prep.deidentify import MODALITIES, Keys, read_secret
@@ -19,17 +19,20 @@ from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.incoming import incoming_link
 from data_prep.index import Seen, look_up
-from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, sniff
+from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, named_like_voxels, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.left_by_systems import is_double, left_by_a_system
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
+from data_prep.parts import join_parts
 from data_prep.rejects import Reject, Rejected, left_out, one_a_file
 from data_prep.same_value import one_text
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
-from data_prep.units import KNOWN
+from data_prep.tilt import STRAIGHT
 from data_prep.unhashable import unhashable
+from data_prep.units import KNOWN
+from data_prep.unread import unread
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -37,8 +40,7 @@ from workspace.progress import track
 from workspace.settings import OTHERS, Convert, Params, Site, resolve_root
 from workspace.siblings import two_keys, two_roles
 
-REFUSED_KINDS = {Kind.EMPTY: "empty_file", Kind.NIFTI_PAIR: "nifti_pair",
-                 **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
+REFUSED_KINDS = {Kind.EMPTY: "empty_file", **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
 
 # What a file may be that is a slice without saying of which series; other formats are none.
 MAY_BE_A_SLICE = frozenset({Kind.DICOM, Kind.BARE_DICOM, Kind.EMPTY, Kind.OTHER, *(kind for kind in REFUSED_KINDS if kind is not Kind.NIFTI_PAIR)})
@@ -86,7 +88,8 @@ def scan(workspace: Workspace, name: str, site: Site, params: Params, *, root: P
     images, again = drop_copies(images, matched.rows, params.convert.workers, params.convert.scheduler)
     rejects += again
     make = _Maker(name, site, keys, table)
-    plan = partial(plan_volumes, each=params.convert.repeats == "each") if len(params.convert.size) == 3 else _plan_images
+    how = {"each": params.convert.repeats == "each", "straightened": params.convert.tilt == "resample"}
+    plan = partial(plan_volumes, **how) if len(params.convert.size) == 3 else _plan_images
     plans, unplanned = plan(images, matched.rows, rejects, make)
     rejects += unplanned
     used = {image.found.name for plan in plans for image in plan.files}
@@ -151,21 +154,28 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
                     return dicom.read_header(stream, found, asked=asked)
                 case Kind.BARE_DICOM:
                     return dicom.read_header(stream, found, bare=True, asked=asked)
-                case Kind.NIFTI:
+                case Kind.NIFTI | Kind.NIFTI_PAIR | Kind.ANALYZE:
                     return nifti.read_header(stream, found)
+                case Kind.MGH:
+                    return mgh.read_header(stream, found)
                 case Kind.NRRD | Kind.METAIMAGE:
                     return itk_image.read_header(stream, found)
-                case Kind.PNG | Kind.JPEG | Kind.TIFF:
+                case Kind.PNG | Kind.JPEG | Kind.TIFF | Kind.BMP | Kind.JPEG2000:
                     return raster.read_header(stream, found)
         if kind is Kind.OTHER:
-            raise Rejected("not_what_its_name_says" if named_like_an_image(found.name) else "not_an_image")
+            raise unread(head) or Rejected(_by_name(found.name))
         raise Rejected(REFUSED_KINDS[kind])
     except Rejected as rejected:
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
         if found.named:
             return Reject(found.name, shown, rejected.reason, "", found.named.series, found.named.instance, sop_class=found.named.sop_class)
-        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part,
+        return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.parts,
                       sop_class=rejected.sop_class)
+
+
+def _by_name(name: str) -> str:
+    """The reason for a file that holds nothing that is known."""
+    return "not_what_its_name_says" if named_like_an_image(name) else "no_header" if named_like_voxels(name) else "not_an_image"
 
 
 def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:
@@ -214,26 +224,6 @@ def table_content(root: Path, name: str, site: Site) -> bytes:
         raise Refusal(Problem(where, rejected.reason.replace("_", " "), "a CSV file", "send it again")) from None
 
 
-def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
-    """Give each header its data file, which shares its fate and is no file of its own.
-
-    A header is rejected where that file is missing, is another header's or is itself an image.
-    """
-    own = {found.name: (found, item) for found, item in zip(files, examined, strict=True)}
-    taken: set[str] = set()
-    joined: list[tuple[str, list[ImageFile | Reject]]] = []
-    for found, item in zip(files, examined, strict=True):
-        data, content = own.get(item.part, (None, None))
-        if data is not None and not isinstance(content, ImageFile) and data.name not in taken:
-            taken.add(data.name)
-            whole = [replace(item, data=data)] if isinstance(item, ImageFile) else [item, replace(item, name=data.name)]
-            joined.append((found.name, whole))
-        elif item.part and isinstance(item, ImageFile):
-            problem = "a data file that is missing" if data is None else "a data file that is another header's, or an image itself"
-            joined.append((found.name, [Reject(found.name, item.kind, "bad_data_file", problem)]))
-        else:
-            joined.append((found.name, [item]))
-    return [item for name, items in joined if name not in taken for item in items]
 
 
 class Maker(Protocol):
@@ -259,8 +249,10 @@ def _plan_images(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
 
 
 def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: Maker,
-                 each: bool) -> tuple[list[Planned], list[Reject]]:
-    """Every volume of a DICOM series or another file is a record. `each`: also later echoes and time points.
+                 each: bool, straightened: bool) -> tuple[list[Planned], list[Reject]]:
+    """Every volume of a DICOM series or another file is a record.
+
+    `each`: also later echoes and time points; `straightened`: tilted stacks are brought onto a straight grid.
 
     A multi-frame file has a reject for each of its frames that are not used.
     """
@@ -291,7 +283,7 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
         rejects += reject_all([image for part in later if not each for image in part], "later_repeat")
     for volume in volumes:
         try:
-            made, again = make_volume(volume, any(image.found.folder in broken_folders for image in volume.slices))
+            made, again = make_volume(volume, any(image.found.folder in broken_folders for image in volume.slices), straightened)
             rejects += again
             plans.append(make(made.files, rows, replace(made.files[0].facts, spacing=made.spacing), made))
         except Rejected as rejected:
@@ -330,6 +322,7 @@ def describe(keys: Keys, files: tuple[ImageFile, ...], facts: Facts, volume: Vol
         "spacing": None if facts.spacing is None else "x".join(f"{size:g}" for size in np.round(facts.spacing, 4)),
         "transfer_syntax": facts.transfer_syntax, "photometric": facts.photometric, "units": facts.units,
         "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
+        "tilt": None if volume is None or volume.tilt is None else round(volume.tilt, 2),
     }
 
 
@@ -351,7 +344,7 @@ class _Maker:
             "patient": self.keys.patient(self._patient(files[0], row)),
             "age": facts.age if row.age is None else row.age,
             "sex": facts.sex if row.sex is None else row.sex,
-        }, volume.affine if volume else None, facts.spacing)
+        }, volume.affine if volume else None, facts.spacing, volume.lean if volume else STRAIGHT)
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
         """The one row of a record's files. Raises Rejected."""

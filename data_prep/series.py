@@ -13,13 +13,13 @@ from data_prep.image_file import ImageFile
 from data_prep.orientation import LPS_TO_RAS, common_shape, common_spacing
 from data_prep.rejects import Reject, Rejected
 from data_prep.sources import opened
+from data_prep.tilt import STRAIGHT, Lean, degrees, leans, straight, straight_shape
 
 SAME_DIRECTION = 1e-3  # per cosine: scanners' rounding is 1e-5, a new scan plane is 1e-2 or more
 UNIT_TOLERANCE = 1e-3  # of the axes' length and right angle; six-digit cosines keep 1e-6
 SPACING_TOLERANCE = 0.02  # of the mean step: above rounded positions (0.01 mm of 0.6), far below a missing slice (1.0)
 PERPENDICULAR_TOLERANCE = 1e-3  # highdicom's: 1 - cosine, 2.6 degrees
 GRID_TOLERANCE = 0.05  # of the mean step: how far a slice may lie off an even grid when small differences of steps add up
-ASIDE_TOLERANCE = 0.5  # of a pixel: how far aside a stack may lean over its whole length
 SAME_PLACE = 0.01  # mm; two slices nearer than this are at one position
 SAME_PIXEL_SIZE = 1e-3  # relative
 FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
@@ -27,18 +27,24 @@ FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
 
 @dataclass(frozen=True)
 class Volume:
-    """Slices in order along their normal. `affine`: (column, row, slice) -> mm, RAS.
+    """Slices in order along their normal. `affine`: (column, row, slice) -> mm, RAS, of the straight grid where the slices lean.
 
     `shape` and `spacing` (mm): of slices, rows and columns in the common order.
     """
 
     files: tuple[ImageFile, ...]
     affine: np.ndarray
+    lean: Lean = STRAIGHT
 
     @property
     def shape(self) -> tuple[int, ...]:
         rows, columns = self.files[0].kept_shape
-        return common_shape((columns, rows, len(self.files)), self.affine)
+        return common_shape(straight_shape((columns, rows, len(self.files)), self.lean), self.affine)
+
+    @property
+    def tilt(self) -> float | None:
+        """Degrees that its slices are sheared back by; None where they lie straight."""
+        return None if self.lean == STRAIGHT else degrees(self.affine, self.lean)
 
     @property
     def spacing(self) -> tuple[float, ...]:
@@ -97,8 +103,10 @@ def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
     return [volume for part in parts for volume in _split_moments(part, normal)]
 
 
-def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]]:
-    """Order slices into a volume; slices that are there twice are rejected. `broken_nearby`: a broken file may be one of them.
+def make_volume(group: Group, broken_nearby: bool, straightened: bool = False) -> tuple[Volume, list[Reject]]:
+    """Order slices into a volume; slices that are there twice are rejected.
+
+    `broken_nearby`: a broken file may be one of them; `straightened`: a tilted stack is brought onto a straight grid.
 
     Raises Rejected, which then holds for every slice.
     """
@@ -121,7 +129,7 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
         raise Rejected("not_a_volume", f"{len(slices)} slices")
     positions = np.array([image.place.position for image in slices])
     orientation = _mean_orientation(slices)
-    order = _order(positions, orientation, min(first.facts.spacing))
+    order, tilted = _order(positions, orientation, min(first.facts.spacing), straightened)
     stated = max((image.place.stated or 0 for image in slices), default=0)
     # Vendors differ in whether they state the slices of one time point or of all.
     if len(slices) < stated != group.of:
@@ -130,7 +138,8 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
         raise Rejected("maybe_incomplete")
     ordered = tuple(slices[place] for place in order)
     step = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
-    return Volume(ordered, _affine(positions[order[0]], orientation, first.facts.spacing, step)), duplicates
+    affine = _affine(positions[order[0]], orientation, first.facts.spacing, step)
+    return Volume(ordered, *(straight(affine, len(ordered)) if tilted else (affine,))), duplicates
 
 
 def slice_affine(image: ImageFile, pixel: tuple[float, ...]) -> np.ndarray | None:
@@ -160,7 +169,7 @@ def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> lis
     """One reject a file or frame, data files with their headers."""
     return [Reject(file.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
                    image.identifiers.get("SOPInstanceUID", ""), frame=image.frame)
-            for image in images for file in (image.found, image.data) if file]
+            for image in images for file in image.files]
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
@@ -253,23 +262,24 @@ def _values(image: ImageFile) -> np.ndarray:
         return cut(read_slices(stream, [image])[0], image).values
 
 
-def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float) -> list[int]:
-    """Indices of `positions` in the order of the volume. `pixel`: mm. Raises Rejected with what is wrong with its geometry."""
+def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float, straightened: bool) -> tuple[list[int], bool]:
+    """Indices of `positions` in the order of the volume, and whether it is tilted. `pixel`: mm.
+
+    Raises Rejected with what is wrong with its geometry; a tilt alone is nothing wrong where it is `straightened`.
+    """
     from highdicom.spatial import get_normal_vector, get_volume_positions  # as in _normal
 
     tolerances = {"rtol": SPACING_TOLERANCE, "perpendicular_tol": PERPENDICULAR_TOLERANCE}
-    spacing, places = get_volume_positions(positions.tolist(), orientation.tolist(), **tolerances)
     normal = get_normal_vector(orientation)
+    heights = np.outer(positions @ normal, normal).tolist()
+    spacing, _ = get_volume_positions(heights, orientation.tolist(), **tolerances)
     along = np.sort(positions @ normal)
-    aside = positions - np.outer(positions @ normal, normal)
-    if spacing is not None and np.ptp(aside, axis=0).max() > ASIDE_TOLERANCE * pixel:
+    if spacing is None or np.abs(along - np.linspace(along[0], along[-1], len(along))).max() > GRID_TOLERANCE * spacing:
+        spacing, places = get_volume_positions(heights, orientation.tolist(), allow_missing_positions=True, **tolerances)
+        if spacing is not None:
+            raise Rejected("missing_slice", f"{max(places) + 1 - len(places)} of {max(places) + 1} positions without a slice")
+        raise Rejected("variable_spacing", f"steps from {np.diff(along).min():.2f} to {np.diff(along).max():.2f} mm")
+    tilted = leans(positions, normal, pixel)
+    if tilted and not straightened:
         raise Rejected("gantry_tilt")
-    if spacing is not None and np.abs(along - np.linspace(along[0], along[-1], len(along))).max() <= GRID_TOLERANCE * spacing:
-        return [int(place) for place in np.argsort(positions @ normal)]
-    span = positions[np.argmax(positions @ normal)] - positions[np.argmin(positions @ normal)]
-    if abs(span @ normal) / np.linalg.norm(span) < 1 - PERPENDICULAR_TOLERANCE:
-        raise Rejected("gantry_tilt")
-    spacing, places = get_volume_positions(positions.tolist(), orientation.tolist(), allow_missing_positions=True, **tolerances)
-    if spacing is not None:
-        raise Rejected("missing_slice", f"{max(places) + 1 - len(places)} of {max(places) + 1} positions without a slice")
-    raise Rejected("variable_spacing", f"steps from {np.diff(along).min():.2f} to {np.diff(along).max():.2f} mm")
+    return [int(place) for place in np.argsort(positions @ normal)], tilted

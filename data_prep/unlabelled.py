@@ -13,8 +13,9 @@ from data_prep.dicomdir import is_dicomdir
 from data_prep.image_file import Facts, ImageFile
 from data_prep.labels import Row
 from data_prep.parallel import in_order
+from data_prep.parts import Beside, join_parts
 from data_prep.rejects import Reject
-from data_prep.scan import describe, examine, examine_all, join_parts, plan_volumes
+from data_prep.scan import describe, examine, examine_all, plan_volumes
 from data_prep.series import Volume
 from data_prep.sources import Found
 from data_prep.walk import walk
@@ -29,7 +30,7 @@ def path_keys(secret: str) -> Keys:
 
 
 def files_under(path: Path) -> list[Found]:
-    """What `walk` gives, or one image file with its data file. Raises Refusal."""
+    """What `walk` gives, or one image file with its data files. Raises Refusal."""
     if is_dicomdir(path.name):
         path = path.parent
     path = path.resolve()
@@ -37,20 +38,26 @@ def files_under(path: Path) -> list[Found]:
         found = Found(path.name, path, path.stat().st_size)
         item = None if is_archive(found) else examine(found)
         if isinstance(item, ImageFile) or (item is not None and item.image):
-            data = path.parent / item.part
-            return [found, Found(item.part, data, data.stat().st_size)] if item.part and data.is_file() else [found]
+            folders = {(path.parent / part).parent for part in item.parts}
+            beside = Beside(Found(str(file.relative_to(path.parent)), file, file.stat().st_size)
+                            for folder in folders if folder.is_dir() for file in sorted(folder.iterdir()) if file.is_file())
+            return [found, *dict.fromkeys(data for part in item.parts if (data := beside.find(part)))]
     return walk(path)
 
 
-def plan_all(files: list[Found], keys: Keys) -> tuple[list[Planned], list[Reject]]:
-    """The records that `files` make, whatever their dimensions, and why the others make none: a reject a file or frame."""
+def plan_all(files: list[Found], keys: Keys, straightened: bool = False) -> tuple[list[Planned], list[Reject]]:
+    """The records that `files` make, whatever their dimensions, and why the others make none: a reject a file or frame.
+
+    `straightened`: tilted stacks are brought onto a straight grid.
+    """
     examined = join_parts(files, list(track(in_order(examine_all, files, workers=0), "reading headers", total=len(files))))
     images, again = drop_copies([item for item in examined if isinstance(item, ImageFile)])
     broken = [item for item in examined if isinstance(item, Reject)] + again
     slices = [single for image in images for single in image.slices]
     stacks = {_series(image) for image in slices if image.place and (image.place.position or image.place.orientation)}
     make = _Unlabelled(keys)
-    plans, refused = plan_volumes([image for image in slices if len(image.shape) == 3 or _series(image) in stacks], {}, broken, make, each=True)
+    plans, refused = plan_volumes([image for image in slices if len(image.shape) == 3 or _series(image) in stacks], {}, broken, make, each=True,
+                                  straightened=straightened)
     alone = {(reject.name, reject.frame) for reject in refused if reject.reason in NO_VOLUME}
     plans += [make((image,), {}, image.facts) for image in slices
               if (image.found.name, image.frame) in alone or (len(image.shape) == 2 and _series(image) not in stacks)]
@@ -69,7 +76,8 @@ class _Unlabelled:
     def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned:
         told = describe(self.keys, files, facts, volume)
         patient = self.keys.patient(files[0].identifiers.get("PatientID") or files[0].found.name)
-        return Planned(told["record"], files, told | {"patient": patient}, volume.affine if volume else None)
+        row = told | {"patient": patient}
+        return Planned(told["record"], files, row, volume.affine, lean=volume.lean) if volume else Planned(told["record"], files, row)
 
 
 def _numbered(plans: list[Planned]) -> list[Planned]:

@@ -16,7 +16,7 @@ from pipeline.git_objects import repository_of
 from pipeline.init import CODE
 from pipeline.readable import View, views
 from pipeline.search import DISTINCT, LONGEST, SHORTEST, SHORTEST_IN_BINARY, SHORTEST_NUMBER, Searcher, Value, spellings
-from workspace.errors import Problem, Refusal, refuse_if, together
+from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track
 from workspace.settings import Params, Site, load_params, load_site

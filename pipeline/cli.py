@@ -46,6 +46,7 @@ def check(site: Annotated[str, typer.Argument(help="a site's name, as in sites/N
 def inspect(
     path: Annotated[Path, typer.Argument(help="a folder, an archive, a DICOMDIR, a list of paths or one image file")],
     out: Annotated[Path, typer.Option("--out", help="a new or empty folder")],
+    tilt: Annotated[Literal["reject", "resample"], typer.Option("--tilt", help="of slices stacked aslant, as convert.tilt")] = "reject",
 ) -> None:
     """Write every image and volume under a path as NIfTI, as fewsite reads it, to look at in a viewer.
 
@@ -55,7 +56,7 @@ def inspect(
     """
     from pipeline.inspect import inspect_path
 
-    run_stage("fewsite inspect", lambda: inspect_path(Workspace(), path, out))
+    run_stage("fewsite inspect", lambda: inspect_path(Workspace(), path, out, straightened=tilt == "resample"))
 
 
 @app.command()

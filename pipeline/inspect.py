@@ -16,11 +16,11 @@ from workspace.paths import Workspace
 from workspace.progress import track
 
 
-def inspect_path(workspace: Workspace, path: Path, out: Path) -> None:
+def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool = False) -> None:
     """Write `out`, whole or not at all, and print what became of every file. One record at a time is in memory. Raises Refusal.
 
     Hashes are made with the workspace's secret, so that `fewsite locate` resolves them; outside of a workspace with one that is
-    forgotten.
+    forgotten. `straightened`: tilted stacks are brought onto a straight grid; else they are rejected, since nothing is resampled.
     """
     refuse_if(_problems(path, out))
     here = workspace.params_file.is_file()
@@ -28,10 +28,10 @@ def inspect_path(workspace: Workspace, path: Path, out: Path) -> None:
     files = files_under(path)
     if not files:
         raise Refusal(Problem("PATH", "no file", "images", "correct the path"))
-    plans, rejects = plan_all(files, keys)
+    plans, rejects = plan_all(files, keys, straightened)
     with whole_folder(out.resolve()) as folder:
         written, new = _write(plans, keys, folder)
-        used = {file.name for plan, _ in written for image in plan.files for file in (image.found, image.data) if file}
+        used = {file.name for plan, _ in written for image in plan.files for file in image.files}
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")

@@ -181,6 +181,7 @@ class Convert(Strict):
     channels: Literal[1, 3] = 1  # 1: grey; 3: colour, grey images repeated
     intensity: Annotated[dict[str, Intensity], BeforeValidator(_beside_the_usual)] = Field(INTENSITY, validate_default=True)  # modality or default -> see intensity; photographs stay as they are
     repeats: Literal["first", "each"] = "first"  # of the echoes, image types and time points of one DICOM series or 4D NIfTI: the first, or a record each
+    tilt: Literal["reject", "resample"] = "reject"  # slices stacked aslant, as by a tilted gantry: refuse them, or shear them back onto a straight grid
     workers: Annotated[int, Field(ge=0)] = 0  # processes; 0: one a core
     scheduler: Annotated[str, AfterValidator(_scheduler)] = LOCAL  # processes: of this machine; or the address of a Dask scheduler, such as tcp://host:8786
 

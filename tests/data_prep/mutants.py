@@ -1,5 +1,6 @@
 """Sound files of every kind that is read, and strategies that damage them: bytes, lengths and header fields at their extremes."""
 
+import bz2
 import gzip
 import io
 import re
@@ -16,6 +17,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from hypothesis import strategies as st
+from nibabel.freesurfer.mghformat import MGHImage
 from PIL import Image, PngImagePlugin
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
@@ -60,8 +62,11 @@ NIFTI_FIELDS = {40: "h", 42: "h", 44: "h", 46: "h", 48: "h", 70: "h", 72: "h", 7
                 123: "B", 252: "h", 254: "h", 256: "f", 280: "f", 284: "f", 296: "f", 312: "f", 344: "i"}  # nifti1.h
 NIFTI_2_FIELDS = {4: "q", 12: "h", 14: "h", 16: "q", 24: "q", 32: "q", 40: "q", 48: "q", 104: "d", 112: "d", 168: "q", 176: "d", 184: "d",
                   344: "i", 348: "i", 400: "d", 500: "i"}  # nifti2.h
+BMP_FIELDS = {10: "I", 14: "I", 18: "i", 22: "i", 28: "h", 30: "I", 34: "I", 46: "I"}  # BITMAPINFOHEADER
+MGH_FIELDS = dict.fromkeys((0, 4, 8, 12, 16, 20), "i") | {28: "h", 30: "f", 42: "f", 78: "f"}
 TEXT_VALUES = ("0", "-1", "1", "99999999999", "65535 65535 65535", "2147483647 2147483647", "nan nan nan", "(1,0,0) (1,0,0) (1,0,0)",
-               "gzip", "raw", "", "none", "1e308 1e308 1e308", "double", "MET_DOUBLE", "True", "x.raw")
+               "gzip", "raw", "bzip2", "ascii", "hex", "LIST", "%d.raw 0 99999999 1", "", "none", "1e308 1e308 1e308", "double",
+               "MET_DOUBLE", "True", "x.raw")
 ZIP_FIELDS = {b"PK\1\2": (8, 10, 16, 20, 24, 28, 30, 42), b"PK\3\4": (6, 8, 14, 18, 22, 26, 28),
               b"PK\5\6": (8, 10, 12, 16, 20)}  # APPNOTE 4.3
 
@@ -156,6 +161,15 @@ def sound_files() -> dict[str, Sound]:
         made[f"{kind} colour"] = Sound(picture(kind, photograph), edited, photograph.size)
         made[f"{kind} grey"] = Sound(picture(kind, photograph[..., 0] if kind == "JPEG" else flat), edited, flat.size * 4)
     made["TIFF packed"] = Sound(picture("TIFF", photograph, compression="tiff_adobe_deflate"), edited_stream, photograph.size)
+    made["JPEG 2000 colour"] = Sound(picture("JPEG2000", photograph), edited_stream, photograph.size)
+    made["JPEG 2000 grey"] = Sound(picture("JPEG2000", flat), edited_stream, flat.size * 4)
+    made["BMP"] = Sound(picture("BMP", photograph), edited_at(BMP_FIELDS), photograph.size)
+    made["mgh"] = Sound(mgh(), edited_at(MGH_FIELDS), deep)
+    made["mgz"] = Sound(mgh(), edited_at(MGH_FIELDS), deep, wrap=gzip.compress)
+    head = by_itk("nrrd", packed=False).partition(b"\n\n")[0]
+    for encoding, content in (("ascii", " ".join(map(str, PIXELS.ravel())).encode()), ("hex", PIXELS.tobytes().hex().encode()),
+                              ("bzip2", bz2.compress(PIXELS.tobytes()))):
+        made[f"nrrd {encoding}"] = Sound(head.replace(b"encoding: raw", f"encoding: {encoding}".encode()) + b"\n\n" + content, edited_text, deep)
     slices = {}
     for number, pixels in enumerate(PIXELS):
         elements = place | {"SOPInstanceUID": f"1.2.{number}", "ImagePositionPatient": [0, 0, 2 * number]}
@@ -196,6 +210,11 @@ def nifti(kind: type[nibabel.Nifti1Image]) -> bytes:
     image = kind(PIXELS.T.astype(np.int16), np.diag([0.5, 0.7, 2.0, 1.0]))
     image.header["descrip"] = NAME
     return image.to_bytes()
+
+
+def mgh() -> bytes:
+    image = MGHImage(PIXELS.T.astype(np.int16), np.diag([0.5, 0.7, 2.0, 1.0]))
+    return image.to_bytes() + NAME.encode()  # where FreeSurfer writes its commands
 
 
 def by_itk(ending: str, packed: bool) -> bytes:

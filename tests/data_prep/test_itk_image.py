@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -44,10 +45,8 @@ def read(path: Path) -> tuple[ImageFile, Pixels]:
     image = examine(Found(path.name, path, path.stat().st_size))
     if isinstance(image, Reject):
         raise AssertionError(f"{image.reason}: {image.found}")
-    if image.part:
-        data = path.parent / image.part
-        image = ImageFile(image.found, image.kind, image.shape, image.facts, part=image.part,
-                          data=Found(image.part, data, data.stat().st_size))
+    data = tuple(Found(part, path.parent / part, (path.parent / part).stat().st_size) for part in image.parts)
+    image = replace(image, data=data)
     with opened(image.found) as stream:
         return image, itk_image.read_pixels(stream, image)
 
@@ -173,10 +172,15 @@ def test_values_that_are_not_finite_are_rejected(tmp_path: Path, name: str, valu
     ("x.mha", "TransformMatrix = 0 0 -1 1 0 0 0 -1 0", "TransformMatrix = 0 0 -1 1 0 0 0 -1 .2", "sheared_affine"),
     ("x.mha", "NDims = 3", "NDims = 3\nDistanceUnits = furlong", "no_spacing"),
     ("x.mha", "ElementType = MET_SHORT", "ElementType = MET_OTHER", "unsupported_pixels"),
-    ("x.mha", "NDims = 3", "NDims = 3\nElementNumberOfChannels = 3", "unsupported_pixels"),
-    ("x.mha", "BinaryData = True", "BinaryData = False", "unsupported_pixels"),
+    ("x.mha", "NDims = 3", "NDims = 3\nElementNumberOfChannels = 3", "several_values"),
+    ("x.mha", "BinaryData = True", "BinaryData = False", "not_decodable"),
     ("x.mha", "NDims = 3", "NDims = 3\nElementToIntensityFunctionSlope = 2", "bad_rescale"),
-    ("x.nrrd", "encoding: raw", "encoding: ascii", "unsupported_pixels"),
+    ("x.nrrd", "encoding: raw", "encoding: ascii", "not_decodable"),
+    ("x.nrrd", "encoding: raw", "encoding: hex", "not_decodable"),
+    ("x.nrrd", "encoding: raw", "encoding: bzip2", "truncated"),
+    ("x.nrrd", "encoding: raw", "encoding: lzma", "unread_encoding"),
+    ("x.nrrd", "encoding: raw", "encoding: raw\nline skip: 100000", "truncated"),
+    ("x.nrrd", "encoding: raw", "encoding: raw\nline skip: -1", "not_decodable"),
     ("x.nrrd", "type: short", "type: block", "unsupported_pixels"),
     ("x.nrrd", "kinds: domain domain domain", "kinds: domain domain time", "time_series"),
 ])
@@ -228,7 +232,9 @@ def test_a_data_file_shares_the_fate_of_its_header(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("written", "found"), [
     ("../incoming/a.raw", "outside the header's folder"), ("/etc/hostname", "outside the header's folder"), ("..\\\\a.raw", "outside"),
     ("nothing.raw", "missing"), ("c.mha", "another header's, or an image itself"), ("b.raw", ""), ("a.mhd", "an image itself"),
-    ("a%03d.raw", "several files"), ("LIST", "several files")])
+    ("a%03d.raw", "missing"), ("a%03d.raw 1 2 1", "missing"), ("a%03d.raw 1 99999999 1", "too many"), ("a%03d.raw 1 2 0", "no data file"),
+    ("LIST", "no data file"), ("LIST\n../incoming/a.raw", "outside the header's folder"), ("LIST\na.raw\na.raw", "another header's"),
+    ("LIST\na.raw\nb.raw", "another header's, or an image itself")])
 def test_a_header_with_a_data_file_that_is_not_its_own_is_rejected(tmp_path: Path, written: str, found: str) -> None:
     folder, told = site(tmp_path, a=written)
     assert told["files"] == told["used"] + told["rejected"] + told["not_images"] == 8
@@ -250,7 +256,7 @@ def test_a_header_and_its_data_file_are_read_from_a_zip(tmp_path: Path) -> None:
 def test_the_affine_is_the_one_that_nibabel_reads_from_the_same_image(tmp_path: Path) -> None:
     save(tmp_path / "x.nrrd", block())
     as_nifti(tmp_path / "x.nii", tmp_path / "x.nrrd")
-    fields, _ = itk_image._fields((tmp_path / "x.nrrd").open("rb"))
+    fields, *_ = itk_image._fields((tmp_path / "x.nrrd").open("rb"))
     assert np.allclose(itk_image._affine(itk_image._header(fields)), nibabel.load(tmp_path / "x.nii").affine, atol=1e-5)
 
 

@@ -15,13 +15,14 @@ class Right:
 
     `volumes`: the values of each volume or image that must come out, in any order, each (slices, rows, columns) in the order
     of its files' positions along +z, or (rows, columns). `rejects`: reason -> files. `flags`: what must be flagged on one of
-    them. `units`: what the values are, where the files say it.
+    them. `units`: what the values are, where the files say it. `straightened`: asked of inspect.
     """
 
     volumes: tuple[np.ndarray, ...] = ()
     rejects: dict[str, int] = field(default_factory=dict)
     flags: frozenset[str] = frozenset()
     units: str | None = None
+    straightened: bool = False
 
 
 def odd(writer: Callable[[Path], Right]) -> Callable[[Path], Right]:

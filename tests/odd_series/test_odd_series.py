@@ -34,7 +34,7 @@ def test_an_odd_export_gives_what_is_right(name: str, tmp_path: Path) -> None:
     export, out = tmp_path / "export", tmp_path / "out"
     export.mkdir()
     right = WRITERS[name](export)
-    inspect_path(Workspace(tmp_path / "no_workspace"), export, out)
+    inspect_path(Workspace(tmp_path / "no_workspace"), export, out, straightened=right.straightened)
     told = [json.loads(file.read_text()) for file in sorted(out.glob("*.json"))]
     left = [voxels(file) for file in sorted(out.glob("*.nii.gz"))]
     shapes = sorted(str(values.shape) for values in left)
