@@ -89,7 +89,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
             raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""), identifiers.get("SOPInstanceUID", ""),
                            sop_class=identifiers["SOPClassUID"]) from None
         grey = _text(data, "PhotometricInterpretation") in GREY
-        places = [(_place(header, units(data, header) if grey else None), _spacing(header)) for header in headers]
+        places = [(_place(data, header, grey), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1], places[0][0].units)
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", exposed=_is_exposed(data, identifiers["SOPClassUID"]),
@@ -342,17 +342,21 @@ def _regions(data: Dataset) -> Rectangle | None:
     return min(tops), min(lefts), max(bottoms) - min(tops), max(rights) - min(lefts)
 
 
-def _place(data: Dataset, its_units: str | None) -> Place:
+def _place(whole: Dataset, data: Dataset, grey: bool) -> Place:
+    """`whole`: the file's header; `data`: one frame's own."""
     image_type = _text(data, "ImageType").upper()
     echo = _numbers(data, "EchoTime", 1) or (0.0,)  # 0 in enhanced objects where there is none
     weighting = _numbers(data, "DiffusionBValue", 1) or (0.0,)
     number = _whole(data, "InstanceNumber")
+    rescaled = _tag("RescaleSlope") in data
+    its_units = units(whole, data) if grey else None
+    meant = its_units if rescaled or not grey else units(whole, data, as_if_rescaled=True)
     return Place(
         _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6), "LOCALIZER" in image_type,
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
         meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper(),
-                        its_units or "")),
+                        meant or "")),
         moments=(_whole(data, "TemporalPositionIdentifier"), _text(data, "DimensionIndexValues") or None,
                  _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
         number=number,

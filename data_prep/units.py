@@ -37,13 +37,14 @@ OTHER_CT = frozenset({"LOCALIZER", "PERFUSION", "MAT_SPECIFIC", "MAT_REMOVED", "
 KNOWN = sorted({*NAMES.values(), *CODES.values(), *SUV_KINDS.values(), *(f"{UNSPECIFIED} ({kind})" for kind in MAPS.values())})
 
 
-def units(data: Dataset, header: Dataset) -> str:
+def units(data: Dataset, header: Dataset, as_if_rescaled: bool = False) -> str:
     """The units of a grey image's values after its modality LUT. `data`: the file's header; `header`: its own, of one frame.
 
     Rescale Type or, of PET, Units; else a Real World Value Mapping that maps as the rescale does; else HU, for a CT image that is
     no localizer and no map (PS3.3 C.8.2.1.1.2: Rescale Type is required wherever the values are not in HU).
+    `as_if_rescaled`: what they would be in if the header had a rescale: a slice that lost it is still of its series.
     """
-    found = _stated(data, header)
+    found = _stated(data, header, as_if_rescaled or tag_of("RescaleSlope") in header)
     if found != UNSPECIFIED or text(data, "Modality").upper() != "MR":
         return found
     kinds = [*_image_type(header), text(header, "ComplexImageComponent").upper()]
@@ -59,11 +60,10 @@ def wrong_for_window(found: str | None, wanted: str | None, modality: str) -> st
     return "" if found is None or found == need else f"values in {found}; the window of {modality} is in {need}"
 
 
-def _stated(data: Dataset, header: Dataset) -> str:
+def _stated(data: Dataset, header: Dataset, rescaled: bool) -> str:
     if tag_of("ModalityLUTSequence") in header:
         tables = items(header, "ModalityLUTSequence")
         return NAMES.get(text(tables[0], "ModalityLUTType").upper(), UNSPECIFIED) if tables else UNSPECIFIED
-    rescaled = tag_of("RescaleSlope") in header
     stated = (text(data, "Units").upper() or text(header, "RescaleType").upper()) if rescaled else ""
     if stated == "GML":
         return SUV_KINDS.get(text(data, "SUVType").upper(), UNSPECIFIED)
