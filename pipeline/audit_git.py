@@ -40,7 +40,7 @@ class SearchedGit:
     @property
     def said(self) -> str:
         counts = ", ".join(f"{count} {kind}s" for kind, count in sorted(self.objects.items()))
-        lines = [f"searched in Git's objects, those that no commit leads to with them: {counts or 'none'}, {self.size / 1e6:.1f} MB",
+        lines = [f"searched in Git's objects, those that no commit leads to with them: {counts or 'none'}, {self.size / 1e6:.1f} MB; and in the names it has staged",
                  "  for all of the above, for the files of data/, results/, .dvc/cache and so on, for those of the exports, and for whatever is an array, a table",
                  "  or a medical image; not in who wrote a commit"]
         if self.own:
@@ -56,7 +56,7 @@ def search_git(repository: Repository, workspace: Workspace, searcher: Searcher,
     searched = SearchedGit()
     for item in track(repository.objects(), "searching Git's objects"):
         place = places.get(item.name)
-        if of_code and item.kind == BLOB and place and not place.startswith(OF_WORKSPACE):
+        if of_code and item.kind == BLOB and place and not place.startswith(OF_WORKSPACE) and item.name not in protected:
             searched.own += 1
             continue
         searched.objects[item.kind] += 1
@@ -68,6 +68,9 @@ def search_git(repository: Repository, workspace: Workspace, searcher: Searcher,
             searched.findings.update((shown, kind) for kind in kinds_in(view, searcher, own, found, alike))
         if item.kind == BLOB and (file := protected.get(item.name) or _kept_out(place, prefix) or _medical(item.content)):
             searched.findings[shown, file] += 1
+    if not of_code:
+        names = View(repository.staged(), text=True)
+        searched.findings.update(("Git's index", kind) for kind in kinds_in(names, searcher, own, set()))
     return searched
 
 

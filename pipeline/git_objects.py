@@ -57,6 +57,11 @@ class Repository:
         with self._running("rev-list", "--objects", "--all", "--reflog", "--indexed-objects") as output:
             return dict(line.decode("utf-8", "surrogateescape").rstrip("\n").split(" ", 1) for line in output if b" " in line)
 
+    def staged(self) -> bytes:
+        """The paths in the index, a line each: the next commit will hold them."""
+        with self._running("ls-files", "-z", ":/") as output:
+            return output.read().replace(b"\0", b"\n")
+
     def names_in(self, tree: GitObject) -> Iterator[bytes]:
         """The names of the files and folders in a tree: mode, space, name, zero byte, hash."""
         start = 0

@@ -223,9 +223,15 @@ def test_what_git_took_in_is_found_though_the_file_is_gone(committed: Workspace,
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", "as if nothing had been")
     if leak is file_name and state.startswith("staged"):
-        audit_workspace(committed)  # a name is kept by commits alone
+        audit_workspace(committed)  # a name is kept by the index and by commits alone
         return
     assert kind in refused(committed, capsys)
+
+
+def test_a_name_that_is_staged_is_found_before_it_is_committed(committed: Workspace, export: Path, capsys: pytest.CaptureFixture[str]):
+    file_name(Path.cwd(), export)
+    run(Path.cwd(), "git", "add", "--all")
+    assert "Git's index: file or folder name" in refused(committed, capsys)
 
 
 def test_an_identifier_in_a_message_is_found(committed: Workspace, capsys: pytest.CaptureFixture[str]):

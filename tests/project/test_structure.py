@@ -1,6 +1,7 @@
 """The layout explains itself: arrows point one way, and dvc.yaml names what each stage imports."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,15 @@ def test_imports_point_one_way(package):
         assert {Path(name).parts[0] for name in imports(file)} <= set(allowed), file
 
 
+def main_file(stage: str) -> Path:
+    """The file of the module that a stage runs, from the root."""
+    module = Path(*STAGES[stage].get("do", STAGES[stage])["cmd"].split()[2].split("."))
+    return module / "__main__.py" if (ROOT / module).is_dir() else module.with_suffix(".py")
+
+
 def needed(stage: str) -> list[str]:
     """What a stage depends on. Learners are imported by name: one that trains is one file, a site's evaluation may meet any."""
-    definition = STAGES[stage].get("do", STAGES[stage])
-    module = Path(*definition["cmd"].split()[2].split("."))
-    main = module / "__main__.py" if (ROOT / module).is_dir() else module.with_suffix(".py")
-    files = closure(str(main)) | ({"eval/templates"} if stage in ("report", "overview") else set())
+    files = closure(str(main_file(stage))) | ({"eval/templates"} if stage in ("report", "overview") else set())
     if stage in BY_NAME:
         files |= set().union(*(closure(str(file.relative_to(ROOT))) for file in (ROOT / LEARNERS).glob("[a-z]*.py")))
         files = {file for file in files if not file.startswith(LEARNERS)} | {BY_NAME[stage]}
@@ -63,6 +67,12 @@ def test_a_stage_depends_on_exactly_the_files_that_it_imports(stage):
     definition, expected = STAGES[stage].get("do", STAGES[stage]), needed(stage)
     written = [name.removeprefix(CODE) for name in definition["deps"] if name.startswith(CODE)]
     assert written == expected, "deps of this stage:\n" + "\n".join(f"        - {CODE}{name}" for name in expected)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_looks_at_its_inputs_again_before_its_outputs_appear(stage):
+    text = (ROOT / main_file(stage)).read_text()
+    assert re.search(r"whole_folder\(|write_meta_split\(|refuse_moved_inputs\(", text) and "run_module(" in text
 
 
 def test_every_workspace_uses_the_one_dvc_yaml():
