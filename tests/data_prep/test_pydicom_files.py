@@ -55,7 +55,7 @@ def by_pydicom(data: Dataset) -> np.ndarray:
         data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     stored = pixel_array(data)
     if data.PhotometricInterpretation == "PALETTE COLOR":
-        if not data.original_encoding[1]:  # pydicom takes its palette for little endian
+        if not data.original_encoding[1] and "RedPaletteColorLookupTableData" in data:  # pydicom takes it for little endian
             for colour in ("Red", "Green", "Blue"):
                 swapped = np.frombuffer(data[f"{colour}PaletteColorLookupTableData"].value, np.uint16).byteswap()
                 setattr(data, f"{colour}PaletteColorLookupTableData", swapped.tobytes())
