@@ -74,8 +74,8 @@ def records_of(site: str, hospital: Hospital) -> pd.DataFrame:
                           "model": "M1", "spacing": "0.2x0.2", "transfer_syntax": "1.2.840.10008.1.2.1",
                           "photometric": "MONOCHROME2", "units": "unspecified"}.items():
         table[column] = value
-    return table.assign(study=table["record"], series=table["record"], study_year=2020, slices=1, pixel_hash=table["record"], perceptual_hash="",
-                        **dict.fromkeys(hospital.unknown, pd.NA)).sort_values("record").reset_index(drop=True)
+    return table.assign(study=table["record"], series=table["record"], study_year=2020, slices=1, tilt=None, pixel_hash=table["record"],
+                        perceptual_hash="", **dict.fromkeys(hospital.unknown, pd.NA)).sort_values("record").reset_index(drop=True)
 
 
 def predictions_of(records: pd.DataFrame, hospital: Hospital, asked: pd.Series) -> pd.DataFrame:
