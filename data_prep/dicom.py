@@ -17,6 +17,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     UID_dictionary,
+    VLWholeSlideMicroscopyImageStorage,
 )
 
 from data_prep import frames, native
@@ -159,7 +160,8 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
         raise Rejected("burned_in_annotation")
     if _shows_a_label(data, sop_class):
         raise Rejected("slide_label")
-    if "TotalPixelMatrixColumns" in data and (_whole(data, "NumberOfFrames") or 1) > 1:
+    in_tiles = sop_class == VLWholeSlideMicroscopyImageStorage or "TotalPixelMatrixColumns" in data
+    if in_tiles and (_whole(data, "NumberOfFrames") or 1) > 1:
         raise Rejected("slide")
 
 
