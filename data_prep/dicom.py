@@ -3,7 +3,7 @@
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import BinaryIO
@@ -39,6 +39,7 @@ from data_prep import frames, native
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
+from data_prep.meaning import ASKED, PEPOLAR, PULSE_SEQUENCE, SAME, SCANNED, STATED_VOLUMES, TELLS, USER_DATA_12, Element
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
@@ -75,8 +76,7 @@ IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames
 NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "ImageType",
           "BurnedInAnnotation", "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-          "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
-          "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
+          "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", *ASKED, *frames.NEEDED,
           "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
           "RescaleIntercept", "ModalityLUTSequence")
 _tag = cache(Tag)
@@ -85,6 +85,8 @@ PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
 UNDEFINED_LENGTH = 0xFFFFFFFF
+DATE_OF = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}  # a time of day starts anew at midnight
+MORE = tuple(element for element in TELLS if not element.scanned)
 LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
 
 
@@ -388,19 +390,77 @@ def _regions(data: Dataset) -> Rectangle | None:
 
 
 def _place(data: Dataset) -> Place:
-    image_type = _text(data, "ImageType").upper()
-    echo = _numbers(data, "EchoTime", 1) or (0.0,)  # 0 in enhanced objects where there is none
-    weighting = _numbers(data, "DiffusionBValue", 1) or (0.0,)
-    number = _whole(data, "InstanceNumber")
     return Place(
-        _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6), "LOCALIZER" in image_type,
+        _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6),
+        "LOCALIZER" in _text(data, "ImageType").upper(),
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper())),
-        moments=(_whole(data, "TemporalPositionIdentifier"), _text(data, "DimensionIndexValues") or None,
-                 _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
-        number=number,
+        meaning=shared(tuple(_said(data, element) for element in SAME)),
+        moments=shared(tuple(_said(data, element) for element in SCANNED)),
+        number=_whole(data, "InstanceNumber"),
         times=_whole(data, "NumberOfTemporalPositions"))
+
+
+def read_more(stream: BinaryIO, indices: Sequence[int]) -> list[dict[str, Hashable]]:
+    """What the elements say that tell volumes apart and that no scan asks for, of some frames of a file. Raises Rejected."""
+    with quiet():
+        data = _parse(stream, force=True, stop_before_pixels=True)
+        headers = frames.frame_headers(data)
+        if max(indices) >= len(headers):
+            raise Rejected("file_changed")
+        stated = {name: _plain(_value(data, name)) for name in (*STATED_VOLUMES, "SpacingBetweenSlices")}
+        return [stated | {element.name: _said(headers[index] if _tag_of(element) in headers[index] else data, element) for element in MORE}
+                for index in indices]
+
+
+def reverses_rows(stream: BinaryIO) -> bool:
+    """Whether a file is of a sequence that writes some volumes with reversed rows, and says so in private elements alone. Raises Rejected."""
+    with quiet():
+        data = _parse(stream, force=True, stop_before_pixels=True)
+        return PEPOLAR in str(_private(data, *PULSE_SEQUENCE)).lower() and _private(data, *USER_DATA_12) != 0
+
+
+def _said(data: Dataset, element: Element) -> Hashable:
+    """What a header says by an element, so that equal values compare equal; what is missing or malformed says nothing."""
+    try:
+        if element.private is not None:
+            value = _private(data, *element.private)
+        else:
+            value = _plain(_value(data, element.name))
+            if element.name in DATE_OF and value is not None:
+                value = _text(data, DATE_OF[element.name]), value
+    except Exception:  # as in _text
+        value = None
+    if element.name == "EchoTime" and value == 0:  # enhanced objects say so where there is no echo
+        value = None
+    return element.absent if value is None else value
+
+
+def _private(data: Dataset, group: int, creator: str, byte: int) -> Hashable:
+    """A private element's value, wherever its maker's block lies (PS3.5 7.8.1)."""
+    try:
+        return _plain(data.private_block(group, creator)[byte].value)
+    except Exception:  # no such block or element, or as in _text
+        return None
+
+
+def _tag_of(element: Element) -> int | None:
+    return _tag(element.name) if element.private is None else None
+
+
+def _plain(value: object) -> Hashable:
+    """A number, text or tuple of them; None where there is nothing. Zero has no sign."""
+    if isinstance(value, bytes):
+        return value or None
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(map(_plain, value)) or None
+    if isinstance(value, int | float):
+        return float(value) + 0.0
+    text = str(value).strip(" \0").upper() if value is not None else ""
+    try:
+        return float(text) + 0.0
+    except ValueError:
+        return text or None
 
 
 def _value(data: Dataset, keyword: str) -> object:

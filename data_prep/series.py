@@ -1,12 +1,12 @@
 """DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not fit (PS3.3 C.7.6.2)."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from data_prep import stacks
 from data_prep.crop import cut
 from data_prep.dicom import read_slices
 from data_prep.image_file import ImageFile
@@ -20,9 +20,7 @@ SPACING_TOLERANCE = 0.02  # of the mean step: above rounded positions (0.01 mm o
 PERPENDICULAR_TOLERANCE = 1e-3  # highdicom's: 1 - cosine, 2.6 degrees
 GRID_TOLERANCE = 0.05  # of the mean step: how far a slice may lie off an even grid when small differences of steps add up
 ASIDE_TOLERANCE = 0.5  # of a pixel: how far aside a stack may lean over its whole length
-SAME_PLACE = 0.01  # mm; two slices nearer than this are at one position
 SAME_PIXEL_SIZE = 1e-3  # relative
-FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
 
 
 @dataclass(frozen=True)
@@ -77,19 +75,13 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
 def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
     """One list a volume, the first one first: image types, echoes, weightings and time points that lie at the same places.
 
-    Raises Rejected where they do not cover the same places, since one volume may then be in two pieces.
+    Slices that nothing parts stay in one list. Raises Rejected where one volume may be in two pieces.
     """
     if any(image.place.position is None or image.place.orientation is None for image in slices):
         return [slices]
     normal = _normal(slices)
-    meanings: dict[tuple[object, ...], list[ImageFile]] = defaultdict(list)
-    for image in slices:
-        meanings[image.place.meaning].append(image)
-    parts = sorted(meanings.values(), key=lambda part: (part[0].place.meaning[:2], _first_number(part), part[0].place.meaning))
-    heights = [_places(part, normal)[0] for part in parts]
-    if any(len(other) != len(heights[0]) or not np.allclose(other, heights[0], rtol=0, atol=SAME_PLACE) for other in heights):
-        raise Rejected("mixed_values", f"{len(parts)} echoes or image types that do not cover the same places")
-    return [volume for part in parts for volume in _split_moments(part, normal)]
+    volumes = stacks.split(slices, normal)
+    return [slices] if stacks.only_numbered_apart(volumes) and _show_the_same(*volumes[:2], normal) else volumes
 
 
 def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]]:
@@ -109,10 +101,12 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
     spacings = np.array([image.facts.spacing for image in slices])
     if not np.allclose(spacings, spacings[0], rtol=SAME_PIXEL_SIZE, atol=0):
         raise Rejected("mixed_spacing")
-    if len({(image.facts.photometric, image.facts.modality) for image in slices}) > 1:
-        raise Rejected("mixed_values")
+    mixed = [name for name, values in (("PhotometricInterpretation", {image.facts.photometric for image in slices}),
+                                       ("Modality", {image.facts.modality for image in slices})) if len(values) > 1]
+    if mixed:
+        raise Rejected("mixed_values", f"{' and '.join(mixed)} differ")
     slices, duplicates = _drop_same(slices, _normal(slices))
-    if len(slices) < FEWEST_SLICES:
+    if len(slices) < stacks.FEWEST_SLICES:
         raise Rejected("not_a_volume", f"{len(slices)} slices")
     positions = np.array([image.place.position for image in slices])
     orientation = _mean_orientation(slices)
@@ -173,42 +167,10 @@ def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
     return groups
 
 
-def _first_number(slices: list[ImageFile]) -> float:
-    return min(math.inf if image.place.number is None else image.place.number for image in slices)
-
-
-def _places(slices: list[ImageFile], normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct places on the normal (mm, rising), and which of them each slice is at."""
-    along = np.array([image.place.position for image in slices]) @ normal
-    order = np.argsort(along, kind="stable")
-    first = np.diff(along[order], prepend=-np.inf) >= SAME_PLACE
-    at = np.empty(len(slices), int)
-    at[order] = np.cumsum(first) - 1
-    return along[order][first], at
-
-
-def _split_moments(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
-    """One list a time point, in their order, if something tells them apart and each is at every place once; else all in one."""
-    heights, at = _places(slices, normal)
-    times = len(slices) // len(heights)
-    if times == 1 or len(slices) % len(heights) or len(heights) < FEWEST_SLICES:
-        return [slices]
-    keys = list(zip(*(image.place.moments for image in slices), strict=True))
-    numbers = [image.place.number for image in slices]
-    if slices[0].place.times == times and None not in numbers and len(set(numbers)) == len(numbers):
-        keys.append(_ranks(at, numbers))  # nothing names the time point, but the header states how many there are
-    for key in keys:
-        if None in key or len(set(key)) != times:
-            continue
-        parts = [[place for place, value in enumerate(key) if value == moment] for moment in sorted(set(key))]
-        if all(len(part) == len(set(at[part])) == len(heights) for part in parts):
-            return [[slices[place] for place in part] for part in parts]
-    return [slices]
-
-
-def _ranks(at: np.ndarray, numbers: list[int]) -> tuple[int, ...]:
-    """The how-manieth each slice is among those at its place."""
-    return tuple(int(np.sum((at == place) & (np.array(numbers) < number))) for place, number in zip(at, numbers, strict=True))
+def _show_the_same(volume: list[ImageFile], other: list[ImageFile], normal: np.ndarray) -> bool:
+    """Whether two volumes of the same places are copies."""
+    pairs = zip(*(sorted(slices, key=lambda image: np.dot(image.place.position, normal)) for slices in (volume, other)), strict=True)
+    return all(np.array_equal(_values(one), _values(two)) for one, two in pairs)
 
 
 def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:
@@ -234,9 +196,9 @@ def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageF
     same: list[ImageFile] = []
     for place in np.argsort(along, kind="stable"):
         image = slices[place]
-        if kept and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal)) < SAME_PLACE:
+        if kept and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal)) < stacks.SAME_PLACE:
             if not np.array_equal(_values(image), _values(kept[-1])):
-                raise Rejected("duplicate_position")
+                raise Rejected("duplicate_position", stacks.compared(slices))
             same.append(image)
         else:
             kept.append(image)
