@@ -32,7 +32,8 @@ FLAGS = {
     "no_place": "no usable position and orientation: columns are taken to run to the left, rows to the back",
     "no_stated_count": "no header says how many slices there are: a slice lost at an end cannot be noticed",
     "multi_frame": "frames of one file",
-    "doubtful": "values outside the range that the file states: damage may have changed them",
+    "doubtful": "values outside the range that the file states: damage may have changed them; or rows that may be reversed",
+    "reversed_rows": "a sequence that turns some volumes upside down without saying which (GE epi_pepolar): compare with another series",
     "at_risk_modality": "a modality whose pictures often show names: look before passing it on",
 }
 
@@ -99,6 +100,7 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "no_stated_count": plan.affine is not None and not any(image.place.stated or image.frame is not None for image in plan.files),
         "multi_frame": plan.files[0].frame is not None,
         "doubtful": pixels.doubtful,
+        "reversed_rows": plan.files[0].reversed_rows,
         "at_risk_modality": modality in AT_RISK,
     }
     return [name for name in FLAGS if raised[name]]

@@ -71,6 +71,7 @@ class ImageFile:
     clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
+    reversed_rows: bool = False  # of a sequence that turns some volumes upside down and does not say which
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
     native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
 

@@ -100,7 +100,8 @@ GE_ACQUISITION, GE_PARAMETERS = "GEMS_ACQU_01", "GEMS_PARM_01"
 SIEMENS, SIEMENS_XA, TOSHIBA_CT, UNITED = "SIEMENS MR HEADER", "SIEMENS MR SDI 02", "TOSHIBA_MEC_CT3", "Image Private Header"
 _PYDICOM, _DCM2NIIX = "pydicom's private dictionary", "dcm2niix, console/nii_dicom.cpp"
 PRIVATE = (
-    _private("PhilipsPhaseNumber", 0x2001, PHILIPS, 0x08, f"{_PYDICOM}: phases of the heart, or delays of ASL", Order.VALUE),
+    _private("PhilipsLabelType", 0x2005, PHILIPS_MR_5, 0x29, f"{_DCM2NIIX}: CONTROL or LABEL of ASL"),
+    _private("PhilipsPhaseNumber", 0x2001, PHILIPS, 0x08, f"{_PYDICOM}: of the heart, or the delays of one label", Order.VALUE),
     _private("PhilipsDiffusionBFactor", 0x2001, PHILIPS, 0x03, _PYDICOM, Order.VALUE, tolerance=1.0),
     _private("PhilipsImageType", 0x2005, PHILIPS_MR, 0x11, "dcm2niix, Philips/README.md: M, P, R, I"),
     _private("PhilipsDynamicScanBeginTime", 0x2005, PHILIPS_MR, 0xA0, f"{_DCM2NIIX}, s", Order.RANK),
@@ -109,7 +110,6 @@ PRIVATE = (
     _private("PhilipsDiffusionDirectionFH", 0x2005, PHILIPS_MR, 0xB2, _PYDICOM, tolerance=UNIT_VECTOR),
     _private("PhilipsDiffusionBValueNumber", 0x2005, PHILIPS_MR_5, 0x12, _DCM2NIIX, Order.VALUE),
     _private("PhilipsGradientOrientationNumber", 0x2005, PHILIPS_MR_5, 0x13, _DCM2NIIX, Order.VALUE),
-    _private("PhilipsLabelType", 0x2005, PHILIPS_MR_5, 0x29, f"{_DCM2NIIX}: CONTROL or LABEL of ASL"),
     _private("GEImageType", 0x0043, GE_PARAMETERS, 0x2F, f"{_PYDICOM}: 0 to 3 are magnitude, phase, real, imaginary", Order.VALUE),
     _private("GEVasCollapseFlag", 0x0043, GE_PARAMETERS, 0x30, "rordenlab/dcm2niix#690: what an image is, such as a field map"),
     _private("GEBValue", 0x0043, GE_PARAMETERS, 0x39, "GE's conformance statement: the first of Slop_int_6 to 9"),

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_prep import stacks
 from data_prep.crop import cut
-from data_prep.dicom import read_slices
+from data_prep.dicom import read_slices, reverses_rows
 from data_prep.image_file import ImageFile
 from data_prep.orientation import LPS_TO_RAS, common_shape, common_spacing
 from data_prep.rejects import Reject, Rejected
@@ -68,7 +68,7 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
             rejects += reject_all([image for image in slices if image.place.localizer], "localizer")
             for stack in sorted({image.place.stack for image in slices}):
                 stacked = [image for image in slices if image.place.stack == stack and not image.place.localizer]
-                groups += [Group(group, len(slices)) for group in _by_orientation(stacked)]
+                groups += [Group(part, len(slices)) for group in _by_orientation(stacked) for part in _without_derived(group)]
     return groups, rejects
 
 
@@ -112,12 +112,14 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
     orientation = _mean_orientation(slices)
     order = _order(positions, orientation, min(first.facts.spacing))
     stated = max((image.place.stated or 0 for image in slices), default=0)
-    # Vendors differ in whether they state the slices of one time point or of all.
-    if len(slices) < stated != group.of:
+    # Makers differ in whether they state the slices of one volume, of some or of all, and whether derived images count.
+    if not (stated <= len(slices) or stated == group.of or (stated <= group.of and stated % len(slices) == 0)):
         raise Rejected("missing_slice", f"{len(slices)} slices of {stated} that the header states")
     if broken_nearby and stated not in (len(slices), group.of):
         raise Rejected("maybe_incomplete")
     ordered = tuple(slices[place] for place in order)
+    if _may_reverse_rows(ordered[0]):
+        ordered = tuple(replace(image, reversed_rows=True) for image in ordered)
     step = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
     return Volume(ordered, _affine(positions[order[0]], orientation, first.facts.spacing, step)), duplicates
 
@@ -171,6 +173,27 @@ def _show_the_same(volume: list[ImageFile], other: list[ImageFile], normal: np.n
     """Whether two volumes of the same places are copies."""
     pairs = zip(*(sorted(slices, key=lambda image: np.dot(image.place.position, normal)) for slices in (volume, other)), strict=True)
     return all(np.array_equal(_values(one), _values(two)) for one, two in pairs)
+
+
+def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:
+    """Originals apart from what was calculated across them, such as a MIP."""
+    if any(image.place.position is None or image.place.orientation is None for image in slices):
+        return [slices]
+    try:
+        return stacks.separate(slices, _normal(slices))
+    except Rejected:  # make_volume says so, of each group
+        return [slices]
+
+
+def _may_reverse_rows(image: ImageFile) -> bool:
+    """Whether a volume's first slice, a file of its own, is of a sequence that reverses rows unsaid."""
+    if image.facts.modality != "MR" or image.frame is not None:
+        return False
+    try:
+        with opened(image.found) as stream:
+            return reverses_rows(stream)
+    except Rejected:  # decoding says so
+        return False
 
 
 def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:

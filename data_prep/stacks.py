@@ -8,7 +8,7 @@ import numpy as np
 
 from data_prep.dicom import read_more
 from data_prep.image_file import ImageFile
-from data_prep.meaning import SAME, SCANNED, STATED_VOLUMES, TELLS, Element, Order
+from data_prep.meaning import ACROSS, SAME, SCANNED, STATED_VOLUMES, TELLS, Element, Order
 from data_prep.rejects import Rejected
 from data_prep.sources import opened
 
@@ -16,6 +16,7 @@ SAME_PLACE = 0.01  # mm; two slices nearer than this are at one position
 FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
 EVEN = 0.02  # of the mean step: as series.SPACING_TOLERANCE
 NUMBER = "InstanceNumber"
+IMAGE_TYPE = [element.name for element in SAME].index("ImageType")
 CLOCKS = [element.name for element in TELLS if element.order is Order.CLOCK]
 Key = Callable[[list[int]], Sequence[Hashable]]  # indices of slices -> a value each, equal in slices of one stack
 
@@ -40,6 +41,44 @@ def split(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
     if any(len(other) != len(heights[0]) or not np.allclose(other, heights[0], rtol=0, atol=SAME_PLACE) for other in heights):
         raise Rejected("mixed_values", f"{', '.join(differing)} differ between slices that do not cover the same places")
     return [volume for part in classes for volume in _Stacks(part, normal).volumes()]
+
+
+def separate(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
+    """Originals, with what is derived and lies at the same places, and every other kind of derived image for itself (PS3.3 C.7.6.1.1.2).
+
+    All stay together where a derived image may be a slice of the same volume: it continues the others, or repeats a part of them.
+    """
+    kinds: dict[tuple[Hashable, ...], list[ImageFile]] = defaultdict(list)
+    for image in slices:
+        words = _words(image)
+        kinds[words if words[:1] == ("DERIVED",) else ()].append(image)
+    first = () if () in kinds else max(kinds, key=lambda kind: len(kinds[kind]))
+    together, apart = list(kinds.pop(first)), []
+    base = places(together, normal)[0]
+    for kind, some in sorted(kinds.items(), key=lambda item: _first_number(item[1])):
+        heights = places(some, normal)[0]
+        if len(heights) == len(base) and np.allclose(heights, base, rtol=0, atol=SAME_PLACE):
+            together += some
+        elif any(word in str(said) for said in kind[2:] for word in ACROSS) or not _one_volume(base, heights):
+            apart.append(some)
+        else:
+            return [slices]
+    return [together, *apart] if apart else [slices]
+
+
+def _one_volume(base: np.ndarray, other: np.ndarray) -> bool:
+    """Whether places may be those of one volume's other slices, or of a repeat that lacks some."""
+    shared = (np.abs(base[:, None] - other[None]) < SAME_PLACE).any(axis=0)
+    if not shared.any():
+        return even(np.concatenate([base, other])) is not None
+    step = even(base)
+    return bool(shared.all()) and len(other) > 1 and step is not None and math.isclose(np.diff(other).min(), step, rel_tol=EVEN)
+
+
+def _words(image: ImageFile) -> tuple[Hashable, ...]:
+    """The values of Image Type."""
+    said = image.place.meaning[IMAGE_TYPE]
+    return said if isinstance(said, tuple) else (said,)
 
 
 def even(along: np.ndarray) -> float | None:
@@ -141,8 +180,7 @@ class _Stacks:
         ranked = [(element, [image.place.moments[place] for image in self.slices]) for place, element in enumerate(SCANNED)]
         more = [(element, [each.get(element.name) for each in self.said]) for element in asked]
         ranks = [self._by_rank(element, values) for element, values in ranked + more if element.order in (Order.RANK, Order.CLOCK)]
-        return [*(self._by_value(element, values) for element, values in more), lambda indices: [self.numbers[index] for index in indices],
-                *ranks, self._by_number]
+        return [*(self._by_value(element, values) for element, values in more), self._by_equal_number, *ranks, self._by_number]
 
     def _by_value(self, element: Element, values: list[Hashable]) -> Key:
         def key(indices: list[int]) -> Sequence[Hashable]:
@@ -165,6 +203,10 @@ class _Stacks:
             return ranks if element.order is Order.RANK or self._in_blocks(indices, values, ranks) else [0] * len(indices)
 
         return key
+
+    def _by_equal_number(self, indices: list[int]) -> Sequence[Hashable]:
+        """Slices of one number, as of a file that holds a volume."""
+        return [self.numbers[index] if self.count > 1 else 0 for index in indices]
 
     def _by_number(self, indices: list[int]) -> Sequence[Hashable]:
         """Instance Numbers have no meaning (PS3.3 C.7.6.1), so they count only where they run as volumes are taken, or as many are stated."""
