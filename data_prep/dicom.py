@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -39,7 +39,7 @@ from data_prep import frames, native
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
-from data_prep.meaning import ASKED, PEPOLAR, PULSE_SEQUENCE, SAME, SCANNED, STATED_VOLUMES, TELLS, USER_DATA_12, Element
+from data_prep.meaning import ASKED, PEPOLAR, PRIVATE, PULSE_SEQUENCE, SAME, SCANNED, STANDARD, STATED_VOLUMES, USER_DATA_12, Element
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
@@ -80,13 +80,24 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
           "RescaleIntercept", "ModalityLUTSequence")
 _tag = cache(Tag)
+DATE_OF = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}  # a time of day starts anew at midnight
+STANDARD_MORE = tuple(element for element in STANDARD if not element.scanned)
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
+BLOCKS = range(0x10, 0x20)  # of private elements: PS3.5 7.8.1 allows more, but each makes reading slower
+
+
+def _private_tags(elements: Iterable[tuple[int, str, int]]) -> list[BaseTag]:
+    """Wherever private elements may lie, and who made them."""
+    return [Tag(group, element) for group, _, byte in elements for block in BLOCKS for element in (block, block << 8 | byte)]
+
+
+MORE_TAGS = [*map(_tag, (*(element.name for element in STANDARD_MORE), *DATE_OF.values(), *STATED_VOLUMES, "ImageType", *frames.NEEDED)),
+             *_private_tags(element.private for element in PRIVATE)]
+SEQUENCE_TAGS = _private_tags((PULSE_SEQUENCE, USER_DATA_12))
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
 UNDEFINED_LENGTH = 0xFFFFFFFF
-DATE_OF = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}  # a time of day starts anew at midnight
-MORE = tuple(element for element in TELLS if not element.scanned)
 LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
 
 
@@ -401,34 +412,31 @@ def _place(data: Dataset) -> Place:
         times=_whole(data, "NumberOfTemporalPositions"))
 
 
-def read_more(stream: BinaryIO, indices: Sequence[int]) -> list[dict[str, Hashable]]:
-    """What the elements say that tell volumes apart and that no scan asks for, of some frames of a file. Raises Rejected."""
+def read_more(stream: BinaryIO, wanted: Sequence[int | None]) -> list[dict[str, Hashable]]:
+    """What the elements say that tell volumes apart and that no scan asks for, of some frames of a file or of its one image. Raises Rejected."""
     with quiet():
-        data = _parse(stream, force=True, stop_before_pixels=True)
-        headers = frames.frame_headers(data)
-        if max(indices) >= len(headers):
-            raise Rejected("file_changed")
+        data = _parse(stream, force=True, stop_before_pixels=True, specific_tags=MORE_TAGS)
+        headers = frames.frame_headers(data) if data.get("PerFrameFunctionalGroupsSequence") else []
         stated = {name: _plain(_value(data, name)) for name in (*STATED_VOLUMES, "SpacingBetweenSlices")}
-        return [stated | {element.name: _said(headers[index] if _tag_of(element) in headers[index] else data, element) for element in MORE}
-                for index in indices]
+        of_file = {element.name: _said(data, element) for element in STANDARD_MORE} | _private_said(data)
+        of_frames = [{element.name: _said(header, element) for element in STANDARD_MORE if _tag(element.name) in header} for header in headers]
+        return [stated | of_file | (of_frames[frame] if frame is not None and frame < len(of_frames) else {}) for frame in wanted]
 
 
 def reverses_rows(stream: BinaryIO) -> bool:
     """Whether a file is of a sequence that writes some volumes with reversed rows, and says so in private elements alone. Raises Rejected."""
     with quiet():
-        data = _parse(stream, force=True, stop_before_pixels=True)
-        return PEPOLAR in str(_private(data, *PULSE_SEQUENCE)).lower() and _private(data, *USER_DATA_12) != 0
+        data = _parse(stream, force=True, stop_before_pixels=True, specific_tags=SEQUENCE_TAGS)
+        blocks = _private_blocks(data)
+        return PEPOLAR in str(_private(data, blocks, *PULSE_SEQUENCE)).lower() and _private(data, blocks, *USER_DATA_12) != 0
 
 
 def _said(data: Dataset, element: Element) -> Hashable:
     """What a header says by an element, so that equal values compare equal; what is missing or malformed says nothing."""
     try:
-        if element.private is not None:
-            value = _private(data, *element.private)
-        else:
-            value = _plain(_value(data, element.name))
-            if element.name in DATE_OF and value is not None:
-                value = _text(data, DATE_OF[element.name]), value
+        value = _plain(_value(data, element.name))
+        if element.name in DATE_OF and value is not None:
+            value = _text(data, DATE_OF[element.name]), value
     except Exception:  # as in _text
         value = None
     if element.name == "EchoTime" and value == 0:  # enhanced objects say so where there is no echo
@@ -436,31 +444,47 @@ def _said(data: Dataset, element: Element) -> Hashable:
     return element.absent if value is None else value
 
 
-def _private(data: Dataset, group: int, creator: str, byte: int) -> Hashable:
-    """A private element's value, wherever its maker's block lies (PS3.5 7.8.1)."""
+def _private_said(data: Dataset) -> dict[str, Hashable]:
+    blocks = _private_blocks(data)
+    return {element.name: _private(data, blocks, *element.private) for element in PRIVATE}
+
+
+def _private_blocks(data: Dataset) -> dict[tuple[int, str], int]:
+    """Group and creator -> where the maker's block begins (PS3.5 7.8.1)."""
+    blocks = {}
+    for tag in data.keys():
+        if tag.is_private_creator:
+            try:
+                blocks.setdefault((tag.group, str(data[tag].value).strip(" \0")), tag.group << 16 | tag.element << 8)
+            except Exception:  # as in _text
+                continue
+    return blocks
+
+
+def _private(data: Dataset, blocks: dict[tuple[int, str], int], group: int, creator: str, byte: int) -> Hashable:
+    block = blocks.get((group, creator))
     try:
-        return _plain(data.private_block(group, creator)[byte].value)
-    except Exception:  # no such block or element, or as in _text
+        element = None if block is None else data.get(Tag(block | byte))
+        return None if element is None else _plain(element.value)
+    except Exception:  # as in _text
         return None
-
-
-def _tag_of(element: Element) -> int | None:
-    return _tag(element.name) if element.private is None else None
 
 
 def _plain(value: object) -> Hashable:
     """A number, text or tuple of them; None where there is nothing. Zero has no sign."""
-    if isinstance(value, bytes):
+    if value is None or isinstance(value, bytes):
         return value or None
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return tuple(map(_plain, value)) or None
     if isinstance(value, int | float):
         return float(value) + 0.0
-    text = str(value).strip(" \0").upper() if value is not None else ""
-    try:
-        return float(text) + 0.0
-    except ValueError:
-        return text or None
+    if isinstance(value, MultiValue | list | tuple):
+        return tuple(map(_plain, value)) or None
+    text = str(value).strip(" \0").upper()
+    if text[:1].isdigit():  # a time, or a number that its maker wrote as text
+        try:
+            return float(text)
+        except ValueError:
+            pass
+    return text or None
 
 
 def _value(data: Dataset, keyword: str) -> object:

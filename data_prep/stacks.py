@@ -279,7 +279,7 @@ def _read_more(slices: Sequence[ImageFile]) -> list[dict[str, Hashable]]:
     for indices in by_file.values():
         try:
             with opened(slices[indices[0]].found) as stream:
-                for index, values in zip(indices, read_more(stream, [slices[index].frame or 0 for index in indices]), strict=True):
+                for index, values in zip(indices, read_more(stream, [slices[index].frame for index in indices]), strict=True):
                     said[index] = values
         except Rejected:
             continue
