@@ -93,6 +93,7 @@ STANDARD = (
     _tells("AcquisitionDateTime", "PS3.3 C.7.6.1", Order.CLOCK),
     _tells("AcquisitionTime", "PS3.3 C.7.6.1, on Acquisition Date", Order.CLOCK),
     _tells("ContentTime", "PS3.3 C.7.6.1, on Content Date", Order.CLOCK),
+    _tells("ImageIndex", "PS3.3 C.8.9.4.1.9: of PET, from one time slice to the next", Order.CLOCK),
 )
 
 PHILIPS, PHILIPS_MR, PHILIPS_MR_5 = "Philips Imaging DD 001", "Philips MR Imaging DD 001", "Philips MR Imaging DD 005"

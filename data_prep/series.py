@@ -1,6 +1,6 @@
 """DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not fit (PS3.3 C.7.6.2)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -45,10 +45,14 @@ class Volume:
 
 @dataclass(frozen=True)
 class Group:
-    """Slices of one series, stack and orientation. `of`: how many the whole series has."""
+    """Slices of one series, stack and orientation. `of`: how many the whole series has; `originals`: of these, those not derived;
+    `alike`: those whose values mean the same, by that meaning.
+    """
 
     slices: list[ImageFile]
     of: int
+    originals: int
+    alike: Counter[tuple[object, ...]]
 
 
 def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]]:
@@ -66,9 +70,13 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
             rejects += reject_all(slices, "mixed_patients")
         else:
             rejects += reject_all([image for image in slices if image.place.localizer], "localizer")
+            originals = sum(not stacks.is_derived(image) for image in slices)
+            alike = Counter(image.place.meaning for image in slices)
             for stack in sorted({image.place.stack for image in slices}):
                 stacked = [image for image in slices if image.place.stack == stack and not image.place.localizer]
-                groups += [Group(part, len(slices)) for group in _by_orientation(stacked) for part in _without_derived(group)]
+                placed, captures = _without_captures(stacked)
+                parts = [part for group in _by_orientation(placed) for part in _without_derived(group)]
+                groups += [Group(part, len(slices), originals, alike) for part in [*parts, *captures]]
     return groups, rejects
 
 
@@ -112,10 +120,11 @@ def make_volume(group: Group, broken_nearby: bool) -> tuple[Volume, list[Reject]
     orientation = _mean_orientation(slices)
     order = _order(positions, orientation, min(first.facts.spacing))
     stated = max((image.place.stated or 0 for image in slices), default=0)
-    # Makers differ in whether they state the slices of one volume, of some or of all, and whether derived images count.
-    if not (stated <= len(slices) or stated == group.of or (stated <= group.of and stated % len(slices) == 0)):
+    # Makers differ in whether they state the slices of one volume, of all that show the same, or of all, and whether derived images count.
+    whole = (group.of, group.originals, group.alike[first.place.meaning])
+    if len(slices) < stated and stated not in whole:
         raise Rejected("missing_slice", f"{len(slices)} slices of {stated} that the header states")
-    if broken_nearby and stated not in (len(slices), group.of):
+    if broken_nearby and stated not in (len(slices), *whole):
         raise Rejected("maybe_incomplete")
     ordered = tuple(slices[place] for place in order)
     if _may_reverse_rows(ordered[0]):
@@ -173,6 +182,13 @@ def _show_the_same(volume: list[ImageFile], other: list[ImageFile], normal: np.n
     """Whether two volumes of the same places are copies."""
     pairs = zip(*(sorted(slices, key=lambda image: np.dot(image.place.position, normal)) for slices in (volume, other)), strict=True)
     return all(np.array_equal(_values(one), _values(two)) for one, two in pairs)
+
+
+def _without_captures(slices: list[ImageFile]) -> tuple[list[ImageFile], list[list[ImageFile]]]:
+    """Slices without the derived images that have no place, such as a picture of the screen, if all others have one."""
+    lost = [image for image in slices if image.place.position is None and stacks.is_derived(image)]
+    placed = [image for image in slices if image not in lost] if lost else slices
+    return (placed, [lost]) if lost and placed and all(image.place.position for image in placed) else (slices, [])
 
 
 def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:

@@ -50,8 +50,7 @@ def separate(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile
     """
     kinds: dict[tuple[Hashable, ...], list[ImageFile]] = defaultdict(list)
     for image in slices:
-        words = _words(image)
-        kinds[words if words[:1] == ("DERIVED",) else ()].append(image)
+        kinds[_words(image) if is_derived(image) else ()].append(image)
     first = () if () in kinds else max(kinds, key=lambda kind: len(kinds[kind]))
     together, apart = list(kinds.pop(first)), []
     base = places(together, normal)[0]
@@ -64,6 +63,10 @@ def separate(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile
         else:
             return [slices]
     return [together, *apart] if apart else [slices]
+
+
+def is_derived(image: ImageFile) -> bool:
+    return _words(image)[:1] == ("DERIVED",)
 
 
 def _one_volume(base: np.ndarray, other: np.ndarray) -> bool:
@@ -236,19 +239,19 @@ class _Stacks:
     def _moments(self) -> list[list[int]] | None:
         """Time points that do not lie at the same places, each an even stack: patients move, and some scanners follow them.
 
-        An Acquisition Number counts if slices share a place, or if the spacing or the clock says that the stacks are two volumes:
-        the slices of one volume may come from several acquisitions.
+        An Acquisition Number or Trigger Time counts if the stated spacing, a stated number of volumes or the clock says so too: the slices of
+        one volume may come from several acquisitions, and at several times after the heartbeat.
         """
         if self._covers(list(range(len(self.slices)))) and len(self.slices) > self.count:
             return None
         names = [element.name for element in SCANNED]
-        for name in ("TemporalPositionIdentifier", "AcquisitionNumber"):
+        for name in ("TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime"):
             groups: dict[Hashable, list[int]] = defaultdict(list)
             for index, image in enumerate(self.slices):
                 groups[image.place.moments[names.index(name)]].append(index)
             if None in groups or len(groups) == 1 or not self._shifted(list(groups.values())):
                 continue
-            if name == "AcquisitionNumber" and len(self.slices) == self.count and not self._are_volumes(list(groups.values())):
+            if name != "TemporalPositionIdentifier" and not self._are_volumes(name, list(groups.values())):
                 continue
             return [groups[value] for value in sorted(groups)]
         return None
@@ -261,13 +264,17 @@ class _Stacks:
         starts = [self.along[group].min() for group in groups]
         return bool(np.ptp(starts) < steps[0] * (len(groups[0]) - 1))
 
-    def _are_volumes(self, groups: list[list[int]]) -> bool:
+    def _are_volumes(self, name: str, groups: list[list[int]]) -> bool:
+        if len(self.slices) > self.count:  # some share a place, so they are no one volume's
+            return True
         said = _read_more(self.slices)
         between = {each.get("SpacingBetweenSlices") for each in said}
         if len(between) == 1 and None not in between:
             return math.isclose(abs(between.pop()), even(self.along[groups[0]]), rel_tol=EVEN)
-        return any(all(len({said[index].get(name) for index in group} - {None}) == 1 for group in groups)
-                   and len({said[group[0]].get(name) for group in groups}) == len(groups) for name in CLOCKS)
+        if len(groups) in (self.slices[0].place.times, *(said[0].get(stated) for stated in STATED_VOLUMES)):
+            return True
+        return name == "AcquisitionNumber" and any(all(len({said[index].get(clock) for index in group} - {None}) == 1 for group in groups)
+                                                       and len({said[group[0]].get(clock) for group in groups}) == len(groups) for clock in CLOCKS)
 
 
 def _read_more(slices: Sequence[ImageFile]) -> list[dict[str, Hashable]]:

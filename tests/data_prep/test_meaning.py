@@ -1,5 +1,6 @@
 """Every row of the table of elements does what it says: it parts a volume or leaves it whole, and tells volumes apart or does not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def stack(folder: Path, slices: list[Dataset]) -> list[list[ImageFile]]:
     assert not rejects
     parts = split_repeats(group.slices)
     for part in parts:
-        make_volume(group.__class__(part, group.of), broken_nearby=False)
+        make_volume(replace(group, slices=part), broken_nearby=False)
     return parts
 
 

@@ -175,6 +175,12 @@ def acquisitions_half_a_step_apart_by_their_spacing(folder: Path) -> Right:
 
 
 @odd
+def phases_half_a_step_apart(folder: Path) -> Right:
+    """As above, told by the time after the heartbeat and the stated number of phases. PS3.3 C.8.3.1 (Cardiac Number of Images)."""
+    return half_a_step_apart(folder, TriggerTime=(20.0, 420.0), CardiacNumberOfImages=(2, 2))
+
+
+@odd
 def time_points_that_moved_a_little(folder: Path) -> Right:
     """A scanner that follows the head gives each moment places of its own (prospective motion correction). PS3.3 C.8.3.1."""
     volumes = moments(3)
@@ -422,6 +428,33 @@ def a_count_that_is_not_reached(folder: Path) -> Right:
     write(folder, [*(mr(plane, 1 + place + 6 * moment, STEP * place, TemporalPositionIdentifier=1 + moment, ImagesInAcquisition=18)
                      for moment, place, plane in volume_by_volume(moments(3)) if place < 5)])
     return Right(rejects={"missing_slice": 15})
+
+
+@odd
+def a_count_of_originals_that_is_not_reached(folder: Path) -> Right:
+    """Half of the stated slices are lost, and calculated images in the series make up their number. PS3.3 C.7.6.1."""
+    thick = (anatomy(7) // 2).astype(np.int16)
+    write(folder, [*(mr(plane, place + 1, STEP * place, ImagesInAcquisition=12) for place, plane in enumerate(anatomy())),
+                   *(mr(plane, 8 + place, 1.5 + 4 * place, ImageType=["DERIVED", "SECONDARY", "MPR"]) for place, plane in enumerate(thick))])
+    return Right(volumes=(thick,), rejects={"missing_slice": 6})
+
+
+@odd
+def magnitude_and_phase_that_each_state_their_count(folder: Path) -> Right:
+    """Images in Acquisition counts the images of one kind, over all moments. PS3.3 C.7.6.1."""
+    volumes = moments(4)
+    write(folder, (mr(plane, 1 + place + 6 * moment, STEP * place, ImageType=["ORIGINAL", "PRIMARY", "MP"[moment // 2]], ImagesInAcquisition=12)
+                   for moment, place, plane in volume_by_volume(volumes)))
+    return Right(volumes=tuple(volumes))
+
+
+@odd
+def a_capture_without_place_beside_originals(folder: Path) -> Right:
+    """A picture of the screen in the series says no position: an image by itself, which takes nothing with it. PS3.3 C.7.6.1.1.2."""
+    capture = mr(anatomy()[1], 7, 0, ImageType=["DERIVED", "SECONDARY", "OTHER"])
+    del capture.ImagePositionPatient, capture.ImageOrientationPatient
+    write(folder, [*originals(), capture])
+    return Right(volumes=(anatomy(), anatomy()[1]))
 
 
 @odd
