@@ -39,7 +39,7 @@ from data_prep import frames, native
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
-from data_prep.meaning import ASKED, PEPOLAR, PRIVATE, PULSE_SEQUENCE, SAME, SCANNED, STANDARD, STATED_VOLUMES, USER_DATA_12, Element
+from data_prep.meaning import ASKED, PEPOLAR, PRIVATE, PULSE_SEQUENCE, SAME, SCANNED, SIEMENS, SIEMENS_CSA, STANDARD, STATED_VOLUMES, USER_DATA_12, Element
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found
@@ -446,7 +446,18 @@ def _said(data: Dataset, element: Element) -> Hashable:
 
 def _private_said(data: Dataset) -> dict[str, Hashable]:
     blocks = _private_blocks(data)
-    return {element.name: _private(data, blocks, *element.private) for element in PRIVATE}
+    packed = _packed(data) if SIEMENS_CSA in {creator for _, creator in blocks} and SIEMENS not in {creator for _, creator in blocks} else {}
+    return {element.name: packed.get(element.field) if element.field else _private(data, blocks, *element.private) for element in PRIVATE}
+
+
+def _packed(data: Dataset) -> dict[str, Hashable]:
+    """The fields of Siemens' private header; those that older software says nowhere else."""
+    from nibabel.nicom import csareader  # warns as it is imported, here where callers are quiet
+
+    try:
+        return {name: _plain(tag["items"]) for name, tag in csareader.get_csa_header(data)["tags"].items()}
+    except Exception:  # as in _text
+        return {}
 
 
 def _private_blocks(data: Dataset) -> dict[tuple[int, str], int]:

@@ -27,7 +27,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True)
 class Element:
-    """One row. `name`: its keyword; `private`: group, creator and the last byte of a private element.
+    """One row. `name`: its keyword; `private`: group, creator and the last byte of a private element; `field`: one of those that it packs.
 
     `tolerance`: values as near as this are one; `absent`: what a header means that does not say it.
     `scanned`: read of every header; the others only of slices that share a place and that those leave together.
@@ -41,6 +41,7 @@ class Element:
     absent: object = None
     scanned: bool = False
     private: tuple[int, str, int] | None = None
+    field: str = ""
 
 
 def _same(name: str, source: str, order: Order = Order.NUMBER, tolerance: float = 0.0, absent: object = None) -> Element:
@@ -51,8 +52,9 @@ def _tells(name: str, source: str, order: Order = Order.VALUE, tolerance: float 
     return Element(name, Role.TELLS, source, order, tolerance, scanned=scanned)
 
 
-def _private(name: str, group: int, creator: str, byte: int, source: str, order: Order = Order.NUMBER, tolerance: float = 0.0) -> Element:
-    return Element(name, Role.TELLS, source, order, tolerance, private=(group, creator, byte))
+def _private(name: str, group: int, creator: str, byte: int, source: str, order: Order = Order.NUMBER, tolerance: float = 0.0,
+             field: str = "") -> Element:
+    return Element(name, Role.TELLS, source, order, tolerance, private=(group, creator, byte), field=field)
 
 
 UNIT_VECTOR = 1e-3  # per component: directions are written with four digits or more
@@ -98,7 +100,8 @@ STANDARD = (
 
 PHILIPS, PHILIPS_MR, PHILIPS_MR_5 = "Philips Imaging DD 001", "Philips MR Imaging DD 001", "Philips MR Imaging DD 005"
 GE_ACQUISITION, GE_PARAMETERS = "GEMS_ACQU_01", "GEMS_PARM_01"
-SIEMENS, SIEMENS_XA, TOSHIBA_CT, UNITED = "SIEMENS MR HEADER", "SIEMENS MR SDI 02", "TOSHIBA_MEC_CT3", "Image Private Header"
+SIEMENS, SIEMENS_XA, SIEMENS_CSA = "SIEMENS MR HEADER", "SIEMENS MR SDI 02", "SIEMENS CSA HEADER"
+TOSHIBA_CT, UNITED = "TOSHIBA_MEC_CT3", "Image Private Header"
 _PYDICOM, _DCM2NIIX = "pydicom's private dictionary", "dcm2niix, console/nii_dicom.cpp"
 PRIVATE = (
     _private("PhilipsLabelType", 0x2005, PHILIPS_MR_5, 0x29, f"{_DCM2NIIX}: CONTROL or LABEL of ASL"),
@@ -120,6 +123,8 @@ PRIVATE = (
     _private("GECardiacPhaseNumber", 0x0019, GE_ACQUISITION, 0xD7, _PYDICOM, Order.VALUE),
     _private("SiemensBValue", 0x0019, SIEMENS, 0x0C, _PYDICOM, Order.VALUE, tolerance=1.0),
     _private("SiemensDiffusionGradientDirection", 0x0019, SIEMENS, 0x0E, _PYDICOM, tolerance=UNIT_VECTOR),
+    _private("SiemensCSABValue", 0x0029, SIEMENS_CSA, 0x10, "nibabel's csareader", Order.VALUE, tolerance=1.0, field="B_value"),
+    _private("SiemensCSADirection", 0x0029, SIEMENS_CSA, 0x10, "nibabel's csareader", tolerance=UNIT_VECTOR, field="DiffusionGradientDirection"),
     _private("SiemensTimeAfterStart", 0x0019, SIEMENS, 0x16, _PYDICOM, Order.CLOCK),
     _private("SiemensTimeAfterStartXA", 0x0021, SIEMENS_XA, 0x04, _DCM2NIIX, Order.CLOCK),
     _private("ToshibaCardiacPhasePercent", 0x7005, TOSHIBA_CT, 0x04, f"{_PYDICOM}: of the reconstruction's gating"),
