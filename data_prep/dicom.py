@@ -39,7 +39,20 @@ from data_prep import frames, native
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
-from data_prep.meaning import ASKED, PEPOLAR, PRIVATE, PULSE_SEQUENCE, SAME, SCANNED, SIEMENS, SIEMENS_CSA, STANDARD, STATED_VOLUMES, USER_DATA_12, Element
+from data_prep.meaning import (
+    ASKED,
+    PEPOLAR,
+    PRIVATE,
+    PULSE_SEQUENCE,
+    SAME,
+    SCANNED,
+    SIEMENS,
+    SIEMENS_CSA,
+    STANDARD,
+    STATED_VOLUMES,
+    USER_DATA_12,
+    Element,
+)
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 from data_prep.sources import Found

@@ -72,7 +72,8 @@ def test_what_must_be_the_same_parts_slices_of_the_same_places(tmp_path: Path, e
         for data in slices:
             say(data, element, which)
     parts = stack(tmp_path, first + second)
-    assert [{image.identifiers["SOPInstanceUID"] for image in part} for part in parts] == [{f"1.2.{n}" for n in some} for some in ((1, 2, 3, 4), (5, 6, 7, 8))]
+    found = [sorted(image.identifiers["SOPInstanceUID"] for image in part) for part in parts]
+    assert found == [[f"1.2.{number}" for number in numbers] for numbers in ((1, 2, 3, 4), (5, 6, 7, 8))]
 
 
 @pytest.mark.parametrize("half", [lambda place: place % 2, lambda place: place // 3], ids=["by turns", "one after the other"])

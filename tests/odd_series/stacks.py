@@ -125,9 +125,9 @@ def units_of_pet_one_after_the_other(folder: Path) -> Right:
 @odd
 def a_ct_of_which_all_varies_that_may(folder: Path) -> Right:
     """Tube current, exposure, dose, table height, acquisition, times and windows change along one sound volume. PS3.3 C.8.2.1, C.11.2."""
-    write(folder, (ct(plane, 40 - 2 * place, STEP * place, **SOFT, **LOW, XRayTubeCurrent=200 + 17 * place, Exposure=90 - place, ExposureTime=500 + place,
-                      CTDIvol=7.5 + place, TableHeight=150 + 0.5 * place, AcquisitionNumber=1 + place % 3, AcquisitionTime=f"1000{place:02}",
-                      ContentTime=f"1001{place:02}", WindowCenter=40 + place, WindowWidth=400 - place, SliceLocation=place,
+    write(folder, (ct(plane, 40 - 2 * place, STEP * place, **SOFT, **LOW, XRayTubeCurrent=200 + 17 * place, Exposure=90 - place,
+                      ExposureTime=500 + place, CTDIvol=7.5 + place, TableHeight=150 + 0.5 * place, AcquisitionNumber=1 + place % 3,
+                      AcquisitionTime=f"1000{place:02}", ContentTime=f"1001{place:02}", WindowCenter=40 + place, WindowWidth=400 - place, SliceLocation=place,
                       SmallestImagePixelValue=place, AcquisitionDateTime=f"202001011000{place:02}") for place, plane in enumerate(anatomy())))
     return Right(volumes=(anatomy(),))
 
@@ -143,7 +143,7 @@ def a_gated_mr_of_which_all_varies_that_may(folder: Path) -> Right:
 
 @odd
 def a_volume_in_two_passes(folder: Path) -> Right:
-    """Odd and even slices of two acquisitions with gaps that each other fills; Spacing Between Slices is that of both. PS3.3 C.7.6.2, C.8.3.1."""
+    """Odd and even slices of two acquisitions, each with gaps that the other fills; the stated spacing is that of both. PS3.3 C.8.3.1."""
     write(folder, (mr(plane, place + 1, STEP * place, AcquisitionNumber=1 + place % 2, AcquisitionTime=f"1000{place % 2}0", SpacingBetweenSlices=STEP)
                    for place, plane in enumerate(anatomy())))
     return Right(volumes=(anatomy(),))
@@ -151,7 +151,7 @@ def a_volume_in_two_passes(folder: Path) -> Right:
 
 def half_a_step_apart(folder: Path, **told: tuple[object, object]) -> Right:
     volumes = moments(2)
-    write(folder, (mr(plane, 1 + place + 6 * moment, STEP * place + moment * STEP / 2, **{keyword: values[moment] for keyword, values in told.items()})
+    write(folder, (mr(plane, 1 + place + 6 * moment, STEP * (place + moment / 2), **{keyword: values[moment] for keyword, values in told.items()})
                    for moment, place, plane in volume_by_volume(volumes)))
     return Right(volumes=tuple(volumes))
 
@@ -206,7 +206,7 @@ def polarity(folder: Path, sequence: str, mode: int) -> None:
 
 @odd
 def reversed_polarity(folder: Path) -> Right:
-    """GE's epi_pepolar turns every other volume upside down; only private elements name the sequence. neurolabusc/dcm_qa_polar, rordenlab/dcm2niix#532."""
+    """GE's epi_pepolar turns every other volume upside down; only private elements name it. neurolabusc/dcm_qa_polar, rordenlab/dcm2niix#532."""
     polarity(folder, "epi_pepolar", 2)
     return Right(volumes=tuple(moments(2)), flags=frozenset({"reversed_rows"}))
 
@@ -253,11 +253,15 @@ def diffusion_told_privately_by_united_imaging(folder: Path) -> Right:
 
 @odd
 def labels_delays_and_repeats(folder: Path) -> Right:
-    """ASL of Philips: two moments, each of two delays that differ from slice to slice, each as label and control. neurolabusc/dcm_qa_philips_asl."""
+    """ASL of Philips: two moments of label and control, of two delays that differ from slice to slice. neurolabusc/dcm_qa_philips_asl."""
     volumes = moments(8)
-    write(folder, (private(private(mr(plane, 1, STEP * place, TemporalPositionIdentifier=1 + moment // 4, TriggerTime=300 + 250 * (moment % 2) + 9 * place),
-                                   0x2005, "Philips MR Imaging DD 005", x29_CS=("CONTROL", "LABEL")[moment // 2 % 2]),
-                           0x2001, "Philips Imaging DD 001", x08_IS=1 + moment % 2) for moment, place, plane in volume_by_volume(volumes)))
+
+    def slice_(moment: int, place: int, plane: np.ndarray) -> Dataset:
+        data = mr(plane, 1, STEP * place, TemporalPositionIdentifier=1 + moment // 4, TriggerTime=300 + 250 * (moment % 2) + 9 * place)
+        private(data, 0x2005, "Philips MR Imaging DD 005", x29_CS=("CONTROL", "LABEL")[moment // 2 % 2])
+        return private(data, 0x2001, "Philips Imaging DD 001", x08_IS=1 + moment % 2)
+
+    write(folder, (slice_(*each) for each in volume_by_volume(volumes)))
     return Right(volumes=tuple(volumes))
 
 
@@ -356,7 +360,8 @@ def one_slice_many_times(folder: Path) -> Right:
 def two_slices_many_times(folder: Path) -> Right:
     """Seven diffusion images of two places (neurolabusc/dcm_qa_ge): too few slices for a volume, so images."""
     volumes = moments(4, 2)
-    write(folder, (mr(plane, 1 + place + 2 * moment, STEP * place, DiffusionBValue=100.0 * moment) for moment, place, plane in volume_by_volume(volumes)))
+    write(folder, (mr(plane, 1 + place + 2 * moment, STEP * place, DiffusionBValue=100.0 * moment)
+                   for moment, place, plane in volume_by_volume(volumes)))
     return Right(volumes=tuple(plane for volume in volumes for plane in volume))
 
 
