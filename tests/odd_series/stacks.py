@@ -127,7 +127,8 @@ def a_ct_of_which_all_varies_that_may(folder: Path) -> Right:
     """Tube current, exposure, dose, table height, acquisition, times and windows change along one sound volume. PS3.3 C.8.2.1, C.11.2."""
     write(folder, (ct(plane, 40 - 2 * place, STEP * place, **SOFT, **LOW, XRayTubeCurrent=200 + 17 * place, Exposure=90 - place,
                       ExposureTime=500 + place, CTDIvol=7.5 + place, TableHeight=150 + 0.5 * place, AcquisitionNumber=1 + place % 3,
-                      AcquisitionTime=f"1000{place:02}", ContentTime=f"1001{place:02}", WindowCenter=40 + place, WindowWidth=400 - place, SliceLocation=place,
+                      AcquisitionTime=f"1000{place:02}", ContentTime=f"1001{place:02}", WindowCenter=40 + place,
+                      WindowWidth=400 - place, SliceLocation=place,
                       SmallestImagePixelValue=place, AcquisitionDateTime=f"202001011000{place:02}") for place, plane in enumerate(anatomy())))
     return Right(volumes=(anatomy(),))
 
