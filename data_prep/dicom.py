@@ -134,7 +134,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         except Rejected as rejected:
             raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""),
                            identifiers.get("SOPInstanceUID", "")) from None
-        places = [(_place(header), _spacing(header)) for header in headers]
+        places = [(_place(header, data), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1])
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
@@ -413,14 +413,15 @@ def _regions(data: Dataset) -> Rectangle | None:
     return min(tops), min(lefts), max(bottoms) - min(tops), max(rights) - min(lefts)
 
 
-def _place(data: Dataset) -> Place:
+def _place(data: Dataset, whole: Dataset) -> Place:
+    """Of a file's image or of a frame, which has a header of its own; `whole`: the file's."""
     return Place(
         _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6),
         "LOCALIZER" in _text(data, "ImageType").upper(),
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=shared(tuple(_said(data, element) for element in SAME)),
-        moments=shared(tuple(_said(data, element) for element in SCANNED)),
+        meaning=shared(tuple(_said(data if _tag(element.name) in data else whole, element) for element in SAME)),
+        moments=shared(tuple(_said(data if _tag(element.name) in data else whole, element) for element in SCANNED)),
         number=_whole(data, "InstanceNumber"),
         times=_whole(data, "NumberOfTemporalPositions"))
 

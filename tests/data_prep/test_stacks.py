@@ -95,6 +95,19 @@ def test_frames_are_told_apart_by_what_their_file_says(tmp_path: Path) -> None:
     assert [{image.identifiers["SOPInstanceUID"] for image in part} for part in split_repeats(group.slices)] == [{"1.2.1"}, {"1.2.2"}]
 
 
+def test_frames_of_reference_of_two_files_make_no_volume(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 4000, (4, 40, 40)).astype(np.uint16)
+    files = []
+    for part in (0, 1):
+        data = enhanced(pixels, [8.0 * part + 2 * place for place in range(4)])
+        data.SOPInstanceUID, data.FrameOfReferenceUID = f"1.2.{part + 1}", f"1.3.{part + 1}"
+        files.append(data)
+    (group,), _ = group_slices(read(tmp_path, files))
+    with pytest.raises(Rejected, match="mixed_values") as caught:
+        split_repeats(group.slices)
+    assert caught.value.found.startswith("FrameOfReferenceUID differ ")
+
+
 def test_only_what_may_be_copies_is_compared_by_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("data_prep.series._values", lambda image: pytest.fail("pixels were read"))
     assert order(tmp_path, lambda data, time, place: setattr(data, "InversionTime", 100 + time), times=2) == [0, 1]
