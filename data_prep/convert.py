@@ -142,8 +142,8 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
 
 def warnings(told: dict[str, Any]) -> list[str]:
     """What a person should look at, of a summary, a line each."""
-    doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state: damage may have changed "
-                "them; summary.json lists them as doubtful"]
+    doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state, which damage may have "
+                "changed, or rows that a sequence of GE (epi_pepolar) may have reversed; summary.json lists them as doubtful"]
     lines = burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
     lines += [f"{told['site']}: {number} records, {doubt.replace('_', ' ')}: {DOUBTS[doubt]}" for doubt, number in told["header_doubts"].items()]
     for name, at in told["not_understood"].items():

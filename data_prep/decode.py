@@ -111,7 +111,7 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
         _check_content(pixels)
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
-    return pixels
+    return replace(pixels, doubtful=True) if plan.files[0].reversed_rows else pixels
 
 
 def _read(images: list[ImageFile]) -> list[Pixels]:

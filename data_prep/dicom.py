@@ -2,13 +2,11 @@
 
 import math
 import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
@@ -26,13 +24,16 @@ from data_prep.decoders import DECODERS, NO_PIXELS, bits_below, check_frames, ch
 from data_prep.deidentify import equipment, modality, study_year
 from data_prep.header import identifier as _identifier
 from data_prep.header import numbers as _numbers
+from data_prep.header import parse
 from data_prep.header import tag_of as _tag
 from data_prep.header import text as _text
 from data_prep.header import whole as _whole
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
+from data_prep.meaning import ASKED, SCANNED, STATED
 from data_prep.objects import Object, object_of
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
+from data_prep.said import said
 from data_prep.sources import Found
 from data_prep.units import units
 from data_prep.values import COLOUR, GREY, PALETTE, padding, scaling, values_of
@@ -54,12 +55,21 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "BurnedInAnnotation", "SpecimenLabelInImage", "RecognizableVisualFeatures", "TotalPixelMatrixColumns",
           "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-          "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
-          "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
+          "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", *ASKED, *frames.NEEDED,
           "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence", "Units", "SUVType",
-          "MultienergyCTAcquisition")
+          "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "SUVType", "MultienergyCTAcquisition")
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
+BLOCKS = range(0x10, 0x20)  # of private elements: PS3.5 7.8.1 allows more, but each makes reading slower
+
+
+def _private_tags(elements: Iterable[tuple[int, str, int]]) -> list[BaseTag]:
+    """Wherever private elements may lie, and who made them."""
+    return [Tag(group, element) for group, _, byte in elements for block in BLOCKS for element in (block, block << 8 | byte)]
+
+
+MORE_TAGS = [*map(_tag, (*(element.name for element in STANDARD_MORE), *DATE_OF.values(), *STATED_VOLUMES, "ImageType", *frames.NEEDED)),
+             *_private_tags(element.private for element in PRIVATE)]
+SEQUENCE_TAGS = _private_tags((PULSE_SEQUENCE, USER_DATA_12))
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
@@ -70,7 +80,7 @@ LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 
 def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple[str, ...] = ()) -> ImageFile:
     """What the header says, without decoding pixels. `bare`: the file has no preamble; `asked`: more identifiers. Raises Rejected."""
     with quiet():
-        data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
+        data = parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
         syntax = shared(_transfer_syntax(data))
         start = None
         identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
@@ -111,7 +121,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
             return [pixels]
         stream.seek(0)
         caught.clear()
-        data = _parse(stream, force=True)
+        data = parse(stream, force=True)
         if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
             raise Rejected("truncated")
         syntax = _transfer_syntax(data)
@@ -131,15 +141,6 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
             raise Rejected("not_decodable", type(error).__name__) from None
         check_warnings(caught, data, shape)
         return pixels
-
-
-def _parse(stream: BinaryIO, **options: object) -> Dataset:
-    try:
-        return pydicom.dcmread(stream, **options)  # type: ignore[arg-type]
-    except (EOFError, zlib.error, struct.error):
-        raise Rejected("truncated") from None
-    except Exception as error:  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
-        raise Rejected("not_decodable", type(error).__name__) from None
 
 
 def _check_object(data: Dataset, has_pixels: bool) -> None:
@@ -345,22 +346,16 @@ def _regions(data: Dataset) -> Rectangle | None:
 
 
 def _place(whole: Dataset, data: Dataset, grey: bool) -> Place:
-    """`whole`: the file's header; `data`: one frame's own."""
-    image_type = _text(data, "ImageType").upper()
-    echo = _numbers(data, "EchoTime", 1) or (0.0,)  # 0 in enhanced objects where there is none
-    weighting = _numbers(data, "DiffusionBValue", 1) or (0.0,)
-    number = _whole(data, "InstanceNumber")
-    rescaled = _tag("RescaleSlope") in data
+    """`whole`: the file's header; `data`: its image's, or one frame's own."""
     its_units = units(whole, data) if grey else None
-    meant = its_units if rescaled or not grey else units(whole, data, as_if_rescaled=True)
+    meant = its_units if _tag("RescaleSlope") in data or not grey else units(whole, data, as_if_rescaled=True)
     return Place(
-        _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6), "LOCALIZER" in image_type,
+        _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6),
+        "LOCALIZER" in _text(data, "ImageType").upper(),
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=shared((round(echo[0], 3) or math.inf, round(weighting[0], 3), image_type, _text(data, "ComplexImageComponent").upper(),
-                        meant or "")),
-        moments=(_whole(data, "TemporalPositionIdentifier"), _text(data, "DimensionIndexValues") or None,
-                 _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
-        number=number,
+        meaning=shared((*(said(data if _tag(element.name) in data else whole, element) for element in STATED), meant or "")),
+        moments=shared(tuple(said(data if _tag(element.name) in data else whole, element) for element in SCANNED)),
+        number=_whole(data, "InstanceNumber"),
         times=_whole(data, "NumberOfTemporalPositions"),
         units=its_units)

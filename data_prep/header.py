@@ -1,8 +1,12 @@
 """One element of a DICOM header, or nothing where it is missing or malformed."""
 
 import math
+import struct
+import zlib
 from functools import cache
+from typing import BinaryIO
 
+import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
@@ -10,11 +14,22 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from data_prep.image_file import shared
+from data_prep.rejects import Rejected
 from data_prep.same_value import one_form
 
 UNDECODED = "\ufffd"  # what pydicom puts in the place of bytes that the Specific Character Set has not
 
 tag_of = cache(Tag)
+
+
+def parse(stream: BinaryIO, **options: object) -> Dataset:
+    """A file's data set. Raises Rejected."""
+    try:
+        return pydicom.dcmread(stream, **options)  # type: ignore[arg-type]
+    except (EOFError, zlib.error, struct.error):
+        raise Rejected("truncated") from None
+    except Exception as error:  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
+        raise Rejected("not_decodable", type(error).__name__) from None
 
 
 def value(data: Dataset, keyword: str) -> object:

@@ -75,6 +75,7 @@ class ImageFile:
     exposed: bool = False  # its sender says that a patient may be known by it, or nobody says that a whole slide shows no label
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
+    reversed_rows: bool = False  # of a sequence that turns some volumes upside down and does not say which
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
     doubts: tuple[str, ...] = ()  # where its header says one thing in two ways: names of flags
     native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again

@@ -1,14 +1,14 @@
 """DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not fit (PS3.3 C.7.6.2)."""
 
-import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data_prep import stacks
 from data_prep.crop import cut
-from data_prep.dicom import read_slices
+from data_prep.dicom import read_slices, reverses_rows
 from data_prep.image_file import ImageFile
 from data_prep.orientation import LPS_TO_RAS, common_shape, common_spacing
 from data_prep.rejects import Reject, Rejected
@@ -20,9 +20,7 @@ UNIT_TOLERANCE = 1e-3  # of the axes' length and right angle; six-digit cosines 
 SPACING_TOLERANCE = 0.02  # of the mean step: above rounded positions (0.01 mm of 0.6), far below a missing slice (1.0)
 PERPENDICULAR_TOLERANCE = 1e-3  # highdicom's: 1 - cosine, 2.6 degrees
 GRID_TOLERANCE = 0.05  # of the mean step: how far a slice may lie off an even grid when small differences of steps add up
-SAME_PLACE = 0.01  # mm; two slices nearer than this are at one position
 SAME_PIXEL_SIZE = 1e-3  # relative
-FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
 
 
 @dataclass(frozen=True)
@@ -53,10 +51,14 @@ class Volume:
 
 @dataclass(frozen=True)
 class Group:
-    """Slices of one series, stack and orientation. `of`: how many the whole series has."""
+    """Slices of one series, stack and orientation. `of`: how many the whole series has; `originals`: of these, those not derived;
+    `alike`: those whose values mean the same, by that meaning.
+    """
 
     slices: list[ImageFile]
     of: int
+    originals: int
+    alike: Counter[tuple[object, ...]]
 
 
 def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]]:
@@ -74,9 +76,13 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
             rejects += reject_all(slices, "mixed_patients")
         else:
             rejects += reject_all([image for image in slices if image.place.localizer], "localizer")
+            originals = sum(not stacks.is_derived(image) for image in slices)
+            alike = Counter(image.place.meaning for image in slices)
             for stack in sorted({_stack(image) for image in slices}):
                 stacked = [image for image in slices if _stack(image) == stack and not image.place.localizer]
-                groups += [Group(group, len(slices)) for group in _by_orientation(stacked)]
+                placed, captures = _without_captures(stacked)
+                parts = [part for group in _by_orientation(placed) for part in _without_derived(group)]
+                groups += [Group(part, len(slices), originals, alike) for part in [*parts, *captures]]
     return groups, rejects
 
 
@@ -88,19 +94,13 @@ def _stack(image: ImageFile) -> tuple[str, str]:
 def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
     """One list a volume, the first one first: image types, echoes, weightings and time points that lie at the same places.
 
-    Raises Rejected where they do not cover the same places, since one volume may then be in two pieces.
+    Slices that nothing parts stay in one list. Raises Rejected where one volume may be in two pieces.
     """
     if any(image.place.position is None or image.place.orientation is None for image in slices):
         return [slices]
     normal = _normal(slices)
-    meanings: dict[tuple[object, ...], list[ImageFile]] = defaultdict(list)
-    for image in slices:
-        meanings[image.place.meaning].append(image)
-    parts = sorted(meanings.values(), key=lambda part: (part[0].place.meaning[:2], _first_number(part), part[0].place.meaning))
-    heights = [_places(part, normal)[0] for part in parts]
-    if any(len(other) != len(heights[0]) or not np.allclose(other, heights[0], rtol=0, atol=SAME_PLACE) for other in heights):
-        raise Rejected("mixed_values", f"{len(parts)} echoes or image types that do not cover the same places")
-    return [volume for part in parts for volume in _split_moments(part, normal)]
+    volumes = stacks.split(slices, normal)
+    return [slices] if stacks.only_numbered_apart(volumes) and _show_the_same(*volumes[:2], normal) else volumes
 
 
 def make_volume(group: Group, broken_nearby: bool, straightened: bool = False) -> tuple[Volume, list[Reject]]:
@@ -122,21 +122,26 @@ def make_volume(group: Group, broken_nearby: bool, straightened: bool = False) -
     spacings = np.array([image.facts.spacing for image in slices])
     if not np.allclose(spacings, spacings[0], rtol=SAME_PIXEL_SIZE, atol=0):
         raise Rejected("mixed_spacing")
-    if len({(image.facts.photometric, image.facts.modality) for image in slices}) > 1:
-        raise Rejected("mixed_values")
+    mixed = [name for name, values in (("PhotometricInterpretation", {image.facts.photometric for image in slices}),
+                                       ("Modality", {image.facts.modality for image in slices})) if len(values) > 1]
+    if mixed:
+        raise Rejected("mixed_values", f"{' and '.join(mixed)} differ")
     slices, duplicates = _drop_same(slices, _normal(slices))
-    if len(slices) < FEWEST_SLICES:
+    if len(slices) < stacks.FEWEST_SLICES:
         raise Rejected("not_a_volume", f"{len(slices)} slices")
     positions = np.array([image.place.position for image in slices])
     orientation = _mean_orientation(slices)
     order, tilted = _order(positions, orientation, min(first.facts.spacing), straightened)
     stated = max((image.place.stated or 0 for image in slices), default=0)
-    # Vendors differ in whether they state the slices of one time point or of all.
-    if len(slices) < stated != group.of:
+    # Makers differ in whether they state the slices of one volume, of all that show the same, or of all, and whether derived images count.
+    whole = (group.of, group.originals, group.alike[first.place.meaning])
+    if len(slices) < stated and stated not in whole:
         raise Rejected("missing_slice", f"{len(slices)} slices of {stated} that the header states")
-    if broken_nearby and stated not in (len(slices), group.of):
+    if broken_nearby and stated not in (len(slices), *whole):
         raise Rejected("maybe_incomplete")
     ordered = tuple(slices[place] for place in order)
+    if _may_reverse_rows(ordered[0]):
+        ordered = tuple(replace(image, reversed_rows=True) for image in ordered)
     step = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
     affine = _affine(positions[order[0]], orientation, first.facts.spacing, step)
     return Volume(ordered, *(straight(affine, len(ordered)) if tilted else (affine,))), duplicates
@@ -187,42 +192,38 @@ def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
     return groups
 
 
-def _first_number(slices: list[ImageFile]) -> float:
-    return min(math.inf if image.place.number is None else image.place.number for image in slices)
+def _show_the_same(volume: list[ImageFile], other: list[ImageFile], normal: np.ndarray) -> bool:
+    """Whether two volumes of the same places are copies."""
+    pairs = zip(*(sorted(slices, key=lambda image: np.dot(image.place.position, normal)) for slices in (volume, other)), strict=True)
+    return all(np.array_equal(_values(one), _values(two)) for one, two in pairs)
 
 
-def _places(slices: list[ImageFile], normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct places on the normal (mm, rising), and which of them each slice is at."""
-    along = np.array([image.place.position for image in slices]) @ normal
-    order = np.argsort(along, kind="stable")
-    first = np.diff(along[order], prepend=-np.inf) >= SAME_PLACE
-    at = np.empty(len(slices), int)
-    at[order] = np.cumsum(first) - 1
-    return along[order][first], at
+def _without_captures(slices: list[ImageFile]) -> tuple[list[ImageFile], list[list[ImageFile]]]:
+    """Slices without the derived images that have no place, such as a picture of the screen, if all others have one."""
+    lost = [image for image in slices if image.place.position is None and stacks.is_derived(image)]
+    placed = [image for image in slices if image not in lost] if lost else slices
+    return (placed, [lost]) if lost and placed and all(image.place.position for image in placed) else (slices, [])
 
 
-def _split_moments(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
-    """One list a time point, in their order, if something tells them apart and each is at every place once; else all in one."""
-    heights, at = _places(slices, normal)
-    times = len(slices) // len(heights)
-    if times == 1 or len(slices) % len(heights) or len(heights) < FEWEST_SLICES:
+def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:
+    """Originals apart from what was calculated across them, such as a MIP."""
+    if any(image.place.position is None or image.place.orientation is None for image in slices):
         return [slices]
-    keys = list(zip(*(image.place.moments for image in slices), strict=True))
-    numbers = [image.place.number for image in slices]
-    if slices[0].place.times == times and None not in numbers and len(set(numbers)) == len(numbers):
-        keys.append(_ranks(at, numbers))  # nothing names the time point, but the header states how many there are
-    for key in keys:
-        if None in key or len(set(key)) != times:
-            continue
-        parts = [[place for place, value in enumerate(key) if value == moment] for moment in sorted(set(key))]
-        if all(len(part) == len(set(at[part])) == len(heights) for part in parts):
-            return [[slices[place] for place in part] for part in parts]
-    return [slices]
+    try:
+        return stacks.separate(slices, _normal(slices))
+    except Rejected:  # make_volume says so, of each group
+        return [slices]
 
 
-def _ranks(at: np.ndarray, numbers: list[int]) -> tuple[int, ...]:
-    """The how-manieth each slice is among those at its place."""
-    return tuple(int(np.sum((at == place) & (np.array(numbers) < number))) for place, number in zip(at, numbers, strict=True))
+def _may_reverse_rows(image: ImageFile) -> bool:
+    """Whether a volume's first slice, a file of its own, is of a sequence that reverses rows unsaid."""
+    if image.facts.modality != "MR" or image.frame is not None:
+        return False
+    try:
+        with opened(image.found) as stream:
+            return reverses_rows(stream)
+    except Rejected:  # decoding says so
+        return False
 
 
 def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:
@@ -248,9 +249,9 @@ def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageF
     same: list[ImageFile] = []
     for place in np.argsort(along, kind="stable"):
         image = slices[place]
-        if kept and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal)) < SAME_PLACE:
+        if kept and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal)) < stacks.SAME_PLACE:
             if not np.array_equal(_values(image), _values(kept[-1])):
-                raise Rejected("duplicate_position")
+                raise Rejected("duplicate_position", stacks.compared(slices))
             same.append(image)
         else:
             kept.append(image)

@@ -190,7 +190,8 @@ def numbered(keyword: str, *values: object) -> Callable[[Dataset, int, int], Non
     numbered("DiffusionBValue", 0, 500, 1000),
     numbered("ImageType", *(["ORIGINAL", "PRIMARY", part, "NONE"] for part in "MPR")),
     numbered("NumberOfTemporalPositions", 3, 3, 3),
-], ids=["time", "acquisition", "trigger", "echo", "diffusion", "type", "stated"])
+    lambda *_: None,
+], ids=["time", "acquisition", "trigger", "echo", "diffusion", "type", "stated", "number alone"])
 def test_repeats_at_the_same_places_are_volumes_in_their_order(tmp_path: Path, change: Callable[[Dataset, int, int], None]) -> None:
     (group,), rejects = group_slices(read(tmp_path, repeated(change)[::-1]))
     parts = split_repeats(group.slices)
@@ -200,7 +201,7 @@ def test_repeats_at_the_same_places_are_volumes_in_their_order(tmp_path: Path, c
 
 def test_repeats_that_nothing_names_are_never_mixed(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="duplicate_position"):
-        make(tmp_path, repeated(lambda *_: None))
+        make(tmp_path, repeated(lambda data, *_: setattr(data, "InstanceNumber", 1)))
 
 
 @pytest.mark.parametrize("slices", [
