@@ -5,19 +5,18 @@ import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import generate_fragments, generate_frames
 from pydicom.multival import MultiValue
 from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
-from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
+    EnhancedUSVolumeStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
@@ -35,13 +34,20 @@ from pydicom.uid import (
     UID_dictionary,
 )
 
-from data_prep import frames, native
+from data_prep import frames, native, stored_frames
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
+from data_prep.header_values import numbers as _numbers
+from data_prep.header_values import tag_of as _tag
+from data_prep.header_values import text as _text
+from data_prep.header_values import value as _value
+from data_prep.header_values import whole as _whole
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
+from data_prep.mosaic import find_mosaic
 from data_prep.quiet import quiet
-from data_prep.rejects import Rejected
+from data_prep.rejects import Rejected, not_decodable
 from data_prep.sources import Found
+from data_prep.stored_frames import PixelData, StoredFrame
 
 # One named decoder a syntax: pydicom would try another after a failure, and a lenient one may accept what a strict one refused.
 DECODERS = {
@@ -78,8 +84,7 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
           "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "ModalityLUTSequence")
-_tag = cache(Tag)
+          "RescaleIntercept", "ModalityLUTSequence", "SmallestImagePixelValue", "LargestImagePixelValue", "ExtendedOffsetTable")
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
@@ -93,12 +98,12 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
     with quiet():
         data = _parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
         syntax = shared(_transfer_syntax(data))
-        start = None
+        pixels = None
         identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
         try:
             _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
-                start = _check_pixels_are_whole(stream, data)
+                pixels = _whole_pixels(stream, data)
             shape = shared(_check_image(data, syntax))
             headers = frames.frame_headers(data)
             if math.prod(shape) * len(headers) > MAX_VOXELS:
@@ -112,9 +117,12 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         facts = _facts(data, syntax, places[0][1])
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
+        if headers[0] is data:
+            return replace(image, native=_native(stream, data, syntax, pixels))
         if len(headers) == 1:
-            return replace(image, native=_native(stream, data, syntax, start)) if headers[0] is data else image
-        return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
+            return image
+        return replace(image, shape=(len(headers), *_frame_shape(data, shape)), place=None, frames=tuple(places),
+                       stored=_stored_frames(stream, data, syntax, pixels, headers))
 
 
 def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
@@ -124,8 +132,8 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
     """
     expected = wanted[0]
     with quiet() as caught:
-        if (pixels := _read_native(stream, expected)) and not caught:
-            return [pixels]
+        if (pixels := _read_stored(stream, wanted)) and not caught:
+            return pixels
         stream.seek(0)
         caught.clear()
         data = _parse(stream, force=True)
@@ -135,7 +143,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         shape = _check_image(data, syntax)
         headers = frames.frame_headers(data)
         indices = [image.frame or 0 for image in wanted]
-        read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
+        read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape))
         if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
             raise Rejected("file_changed")
         _check_frames(data, syntax, shape)
@@ -145,7 +153,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         except Rejected:
             raise
         except Exception as error:  # decoders raise whatever they like on damaged streams, and their texts may quote values
-            raise Rejected("not_decodable", type(error).__name__) from None
+            raise not_decodable(error) from None
         if any(HARMLESS not in str(warning.message) for warning in caught):
             raise Rejected("decode_warning")
         return pixels
@@ -157,7 +165,7 @@ def _parse(stream: BinaryIO, **options: object) -> Dataset:
     except (EOFError, zlib.error, struct.error):
         raise Rejected("truncated") from None
     except Exception as error:  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
-        raise Rejected("not_decodable", type(error).__name__) from None
+        raise not_decodable(error) from None
 
 
 def _check_object(data: Dataset) -> None:
@@ -166,7 +174,7 @@ def _check_object(data: Dataset) -> None:
     name = sop_class.name if sop_class in UID_dictionary else ""
     if not name:
         raise Rejected("unknown_sop_class")
-    if "Image Storage" not in name:
+    if "Image Storage" not in name and sop_class != EnhancedUSVolumeStorage:  # the one image whose name does not say so
         raise Rejected("derived_object" if "Rows" in data else "no_pixels")
     if not _whole(data, "Rows") or not _whole(data, "Columns"):
         raise Rejected("truncated", "a header without rows and columns")
@@ -188,15 +196,13 @@ def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
     return shape
 
 
-def _frame_shape(data: Dataset, shape: tuple[int, int], count: int) -> tuple[int, int]:
-    return frames.tile(np.broadcast_to(0, shape), count, 0).shape if frames.is_mosaic(data) else shape
+def _frame_shape(data: Dataset, shape: tuple[int, int]) -> tuple[int, int]:
+    mosaic = find_mosaic(data)
+    return shape if mosaic is None else mosaic.shape(shape)
 
 
-def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
-    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before.
-
-    Gives the place where integer pixels begin that fill the rest of the file.
-    """
+def _whole_pixels(stream: BinaryIO, data: Dataset) -> PixelData:
+    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before."""
     implicit, little = data.original_encoding
     order = "<" if little else ">"
     header = stream.read(12)
@@ -215,33 +221,80 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
     if length != UNDEFINED_LENGTH:
         if start + length > end:
             raise Rejected("truncated", f"{end - start} of {length} bytes of pixels")
-        return start if group << 16 | element == PIXEL_DATA and start + length == end else None
-    place = start
+        return PixelData(start, length, group << 16 | element == PIXEL_DATA, start + length == end)
+    place, items = start, []
     while place + 8 <= end:
         stream.seek(place)
         group, element, length = struct.unpack("<HHI", stream.read(8))
         if group << 16 | element == SEQUENCE_END:
-            return None
+            return PixelData(start, None, True, place + 8 == end, tuple(items))
         if group << 16 | element != ITEM:
             raise Rejected("not_decodable", "pixel data that is no sequence of fragments")
+        items.append((place, place + 8 + length))
         place += 8 + length
     raise Rejected("truncated", "encapsulated pixel data without its end")
 
 
-def _native(stream: BinaryIO, data: Dataset, syntax: str, start: int | None) -> native.Native | None:
+def _native(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None) -> native.Native | None:
     """How to read the pixels without parsing the file again; None where there is more to them than grey values and a scale."""
-    if start is None or _text(data, "PhotometricInterpretation") not in GREY:
+    if pixels is None or not pixels.integer or pixels.length is None or not pixels.fills_file:
         return None
     try:
-        if data.get("ModalityLUTSequence"):
-            return None
-        return native.locate(stream, data, syntax, start, _scaling(data), _padding(data))
+        return native.locate(stream, data, syntax, pixels.start, _scaling(data), _padding(data)) if _plain(data, data) else None
     except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
         return None
 
 
-def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
+def _stored_frames(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None,
+                   headers: list[Dataset]) -> tuple[StoredFrame, ...]:
+    """The same of each frame; none where one is unusual, or where the frames are tiles of one picture."""
+    if pixels is None or len(headers) != (_whole(data, "NumberOfFrames") or 1):
+        return ()
+    try:
+        if not all(_plain(data, header) for header in headers):
+            return ()
+        stated = _stated_range(data) if syntax in LOSSLESS else None
+        scalings = [_scaling(header) for header in headers]
+        return tuple(stored_frames.locate(stream, data, syntax, pixels, scalings, _padding(data), stated, DECODERS[UID(syntax)]) or ())
+    except Exception:  # as in _native
+        return ()
+
+
+def _plain(data: Dataset, header: Dataset) -> bool:
+    """Whether values are grey and what they mean takes no more than a slope and an intercept."""
+    return _text(data, "PhotometricInterpretation") in GREY and not header.get("ModalityLUTSequence")
+
+
+def _read_stored(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels] | None:
     """The pixels of a file that is still as it was scanned; None where anything is unusual."""
+    if isinstance(wanted[0].native, StoredFrame):
+        return _read_frames(stream, wanted)
+    pixels = _read_native(stream, wanted[0])
+    return None if pixels is None else [pixels]
+
+
+def _read_frames(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels] | None:
+    contents = stored_frames.read_bytes(stream, [image.native for image in wanted])
+    if contents is None:
+        return None
+    read = []
+    for image, content in zip(wanted, contents, strict=True):
+        frame = image.native
+        try:
+            if frame.file.syntax in ENCAPSULATED:
+                _check_frame(b"".join(generate_fragments(content)), frame.file.syntax, image.shape, frame.file.pixel_bytes)
+            stored = stored_frames.decode(content, frame.file)
+        except Exception:  # who parses the file says what is wrong
+            return None
+        values = native.rescaled(stored, frame.scaling)
+        if not np.isfinite(values).all():
+            return None
+        read.append(Pixels(values, native.valid(stored, frame.file.padding), image.facts.photometric == "MONOCHROME1",
+                           frame.scaling is not None, _outside(stored, frame.file.stated)))
+    return read
+
+
+def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
     known = expected.native
     if known is None:
         return None
@@ -264,22 +317,27 @@ def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
     pixel_bytes = (_whole(data, "SamplesPerPixel") or 1) * max((_whole(data, "BitsAllocated") or 8) // 8, 1)
     try:
         for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1):
-            if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
-                raise Rejected("truncated", "a compressed image without its end marker")
-            check_frame(frame, syntax, *shape, pixel_bytes)
+            _check_frame(frame, syntax, shape, pixel_bytes)
     except Rejected:
         raise
     except Exception as error:  # the fragments themselves may be damaged
-        raise Rejected("not_decodable", type(error).__name__) from None
+        raise not_decodable(error) from None
+
+
+def _check_frame(frame: bytes, syntax: str, shape: tuple[int, ...], pixel_bytes: int) -> None:
+    if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
+        raise Rejected("truncated", "a compressed image without its end marker")
+    check_frame(frame, syntax, *shape, pixel_bytes)
 
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int]) -> list[Pixels]:
     data.file_meta.TransferSyntaxUID = UID(syntax)  # a file without meta header has none, and the decoder asks for it
     plugin = DECODERS[UID(syntax)]
     stored: Iterable[np.ndarray]
-    if frames.is_mosaic(data):
-        mosaic = pixel_array(data, decoding_plugin=plugin)
-        stored = [frames.tile(mosaic, len(headers), index) for index in indices]
+    mosaic = find_mosaic(data)
+    if mosaic is not None:
+        picture = pixel_array(data, decoding_plugin=plugin)
+        stored = [mosaic.tile(picture, index) for index in indices]
     else:
         stored = iter_pixels(data, indices=indices, decoding_plugin=plugin)
     return [_pixels(data, headers[index], values) for index, values in zip(indices, stored, strict=True)]
@@ -325,10 +383,18 @@ def _padding(data: Dataset) -> tuple[int, int] | None:
 
 def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
     """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel Value (PS3.3 C.7.6.3)."""
+    return _outside(stored, _stated_range(data) if data.file_meta.TransferSyntaxUID in LOSSLESS else None)
+
+
+def _stated_range(data: Dataset) -> tuple[int, int] | None:
     low, high = _whole(data, "SmallestImagePixelValue"), _whole(data, "LargestImagePixelValue")
-    if data.file_meta.TransferSyntaxUID not in LOSSLESS or low is None or high is None:
+    return None if low is None or high is None else (low, high)
+
+
+def _outside(stored: np.ndarray, stated: tuple[int, int] | None) -> bool:
+    if stated is None:
         return False
-    low, high = np.array([low, high], np.int64).astype(stored.dtype)  # as with padding
+    low, high = np.array(stated, np.int64).astype(stored.dtype)  # as with padding
     return bool(low < high and (stored.min() < low or stored.max() > high))
 
 
@@ -403,21 +469,6 @@ def _place(data: Dataset) -> Place:
         times=_whole(data, "NumberOfTemporalPositions"))
 
 
-def _value(data: Dataset, keyword: str) -> object:
-    """An element's value, asked for by tag: by keyword, each one that is missing would cost pydicom two exceptions."""
-    element = data.get(_tag(keyword))
-    return None if element is None else element.value
-
-
-def _text(data: Dataset, keyword: str) -> str:
-    """An element's value as text; empty where it is missing or cannot be read."""
-    try:
-        value = _value(data, keyword)
-    except Exception:  # converting a malformed value may raise anything; to us it is missing
-        return ""
-    return "" if value is None else str(value).strip(" \0")
-
-
 def _identifier(data: Dataset, keyword: str) -> str:
     """As _text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
     try:
@@ -425,20 +476,3 @@ def _identifier(data: Dataset, keyword: str) -> str:
     except Exception:  # as in _text
         return ""
     return "\\".join(map(str, value)).strip(" \0") if isinstance(value, MultiValue) else _text(data, keyword)
-
-
-def _whole(data: Dataset, keyword: str) -> int | None:
-    try:
-        return int(_value(data, keyword))  # type: ignore[arg-type]
-    except Exception:  # as in _text
-        return None
-
-
-def _numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """`count` finite numbers, or None. Zero has no sign, so that equal tuples are the same to the bit, and shared."""
-    try:
-        value = _value(data, keyword)
-        numbers = tuple(float(number) + 0.0 for number in ([value] if count == 1 else value))  # type: ignore[arg-type, union-attr]
-    except Exception:  # as in _text
-        return None
-    return shared(numbers) if len(numbers) == count and all(map(math.isfinite, numbers)) else None

@@ -8,6 +8,7 @@ import numpy as np
 
 from data_prep.native import Native
 from data_prep.sources import Found
+from data_prep.stored_frames import StoredFrame
 
 T = TypeVar("T")
 Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels
@@ -72,7 +73,8 @@ class ImageFile:
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
-    native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
+    native: Native | StoredFrame | None = None  # where its pixels lie, if they can be read without parsing the file again
+    stored: tuple[StoredFrame, ...] = ()  # the same of each slice of a multi-frame file
 
     @property
     def kept_shape(self) -> tuple[int, ...]:
@@ -91,7 +93,8 @@ class ImageFile:
             return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:
             return [self]
-        return [replace(self, shape=self.shape[1:], facts=replace(self.facts, spacing=spacing), place=place, frames=(), frame=frame)
+        return [replace(self, shape=self.shape[1:], facts=shared(replace(self.facts, spacing=spacing)), place=place, frames=(), stored=(),
+                        frame=frame, native=self.stored[frame] if self.stored else None)
                 for frame, (place, spacing) in enumerate(self.frames)]
 
 

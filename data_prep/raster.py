@@ -10,7 +10,7 @@ from data_prep.codestream import check_picture
 from data_prep.dicom import MAX_PIXELS
 from data_prep.image_file import Facts, ImageFile, Pixels, shared
 from data_prep.quiet import quiet
-from data_prep.rejects import Rejected
+from data_prep.rejects import Rejected, not_decodable
 from data_prep.sources import Found
 
 FORMATS = ("PNG", "JPEG", "TIFF")
@@ -45,7 +45,7 @@ def read_pixels(stream: BinaryIO) -> Pixels:
         except (OSError, SyntaxError, EOFError) as error:
             raise Rejected("truncated" if "truncated" in str(error) else "not_decodable", type(error).__name__) from None
         except Exception as error:  # codecs raise several kinds on damaged files, and their texts may quote metadata
-            raise Rejected("not_decodable", type(error).__name__) from None
+            raise not_decodable(error) from None
         if any(issubclass(warning.category, UserWarning) for warning in caught):
             raise Rejected("decode_warning")
     if not np.isfinite(pixels.values).all():
@@ -60,7 +60,7 @@ def _open(stream: BinaryIO) -> Image.Image:
     except Image.DecompressionBombError:
         raise Rejected("too_large") from None
     except Exception as error:  # as in read_pixels
-        raise Rejected("not_decodable", type(error).__name__) from None
+        raise not_decodable(error) from None
     if math.prod(image.size) > MAX_PIXELS:
         raise Rejected("too_large")
     if frames > 1:
