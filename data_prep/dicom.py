@@ -6,12 +6,12 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import BinaryIO
+from warnings import WarningMessage
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.encaps import generate_fragments, generate_frames
-from pydicom.multival import MultiValue
+from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut, iter_pixels, pixel_array
 from pydicom.uid import (
     UID,
@@ -37,11 +37,11 @@ from pydicom.uid import (
 from data_prep import frames, native, stored_frames
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
-from data_prep.header_values import numbers as _numbers
-from data_prep.header_values import tag_of as _tag
-from data_prep.header_values import text as _text
-from data_prep.header_values import value as _value
-from data_prep.header_values import whole as _whole
+from data_prep.header import identifier as _identifier
+from data_prep.header import numbers as _numbers
+from data_prep.header import tag_of as _tag
+from data_prep.header import text as _text
+from data_prep.header import whole as _whole
 from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
 from data_prep.mosaic import find_mosaic
 from data_prep.quiet import quiet
@@ -84,7 +84,7 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
           "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "ModalityLUTSequence", "SmallestImagePixelValue", "LargestImagePixelValue", "ExtendedOffsetTable")
+          "RescaleIntercept", "ModalityLUTSequence", *stored_frames.NEEDED)
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
@@ -117,10 +117,8 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         facts = _facts(data, syntax, places[0][1])
         image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", regions=_regions(data))
-        if headers[0] is data:
-            return replace(image, native=_native(stream, data, syntax, pixels))
         if len(headers) == 1:
-            return image
+            return replace(image, native=_native(stream, data, syntax, pixels)) if headers[0] is data else image
         return replace(image, shape=(len(headers), *_frame_shape(data, shape)), place=None, frames=tuple(places),
                        stored=_stored_frames(stream, data, syntax, pixels, headers))
 
@@ -132,21 +130,13 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
     """
     expected = wanted[0]
     with quiet() as caught:
-        if (pixels := _read_stored(stream, wanted)) and not caught:
-            return pixels
+        if (pixels := _read_native(stream, expected)) and not caught:
+            return [pixels]
         stream.seek(0)
         caught.clear()
-        data = _parse(stream, force=True)
-        if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
-            raise Rejected("truncated")
+        data, headers, indices = _read_frames(stream, wanted) or _read_whole(stream, wanted, caught)
         syntax = _transfer_syntax(data)
-        shape = _check_image(data, syntax)
-        headers = frames.frame_headers(data)
-        indices = [image.frame or 0 for image in wanted]
-        read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape))
-        if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
-            raise Rejected("file_changed")
-        _check_frames(data, syntax, shape)
+        _check_frames(data, syntax, _check_image(data, syntax))
         caught.clear()
         try:
             pixels = _decode(data, syntax, headers, indices)
@@ -157,6 +147,29 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         if any(HARMLESS not in str(warning.message) for warning in caught):
             raise Rejected("decode_warning")
         return pixels
+
+
+def _read_frames(stream: BinaryIO, wanted: Sequence[ImageFile]) -> tuple[Dataset, list[Dataset], list[int]] | None:
+    """A data set of the wanted frames, their headers and where each is; None where it takes the whole file."""
+    stored = [image.native for image in wanted if isinstance(image.native, StoredFrame)]
+    read = stored_frames.read(stream, stored) if len(stored) == len(wanted) else None
+    return None if read is None else (*read, list(range(len(wanted))))
+
+
+def _read_whole(stream: BinaryIO, wanted: Sequence[ImageFile], caught: list[WarningMessage]) -> tuple[Dataset, list[Dataset], list[int]]:
+    """The same of a whole file. Raises Rejected, also where it is not the one that was scanned."""
+    expected = wanted[0]
+    stream.seek(0)
+    data = _parse(stream, force=True)
+    if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
+        raise Rejected("truncated")
+    shape = _check_image(data, _transfer_syntax(data))
+    headers = frames.frame_headers(data)
+    indices = [image.frame or 0 for image in wanted]
+    read = (_text(data, "SOPInstanceUID"), *_frame_shape(data, shape))
+    if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
+        raise Rejected("file_changed")
+    return data, headers, indices
 
 
 def _parse(stream: BinaryIO, **options: object) -> Dataset:
@@ -237,66 +250,31 @@ def _whole_pixels(stream: BinaryIO, data: Dataset) -> PixelData:
 
 def _native(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None) -> native.Native | None:
     """How to read the pixels without parsing the file again; None where there is more to them than grey values and a scale."""
-    if pixels is None or not pixels.integer or pixels.length is None or not pixels.fills_file:
+    if pixels is None or not pixels.integer or not pixels.fills_file or _text(data, "PhotometricInterpretation") not in GREY:
         return None
     try:
-        return native.locate(stream, data, syntax, pixels.start, _scaling(data), _padding(data)) if _plain(data, data) else None
+        if data.get("ModalityLUTSequence"):
+            return None
+        return native.locate(stream, data, syntax, pixels.start, _scaling(data), _padding(data))
     except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
         return None
 
 
 def _stored_frames(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None,
                    headers: list[Dataset]) -> tuple[StoredFrame, ...]:
-    """The same of each frame; none where one is unusual, or where the frames are tiles of one picture."""
-    if pixels is None or len(headers) != (_whole(data, "NumberOfFrames") or 1):
+    """The same of each frame; none where the frames are tiles of one picture."""
+    if pixels is None or len(headers) != _whole(data, "NumberOfFrames"):
         return ()
     try:
-        if not all(_plain(data, header) for header in headers):
-            return ()
-        stated = _stated_range(data) if syntax in LOSSLESS else None
-        scalings = [_scaling(header) for header in headers]
-        return tuple(stored_frames.locate(stream, data, syntax, pixels, scalings, _padding(data), stated, DECODERS[UID(syntax)]) or ())
+        return stored_frames.locate(stream, data, syntax, pixels, headers)
     except Exception:  # as in _native
         return ()
 
 
-def _plain(data: Dataset, header: Dataset) -> bool:
-    """Whether values are grey and what they mean takes no more than a slope and an intercept."""
-    return _text(data, "PhotometricInterpretation") in GREY and not header.get("ModalityLUTSequence")
-
-
-def _read_stored(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels] | None:
-    """The pixels of a file that is still as it was scanned; None where anything is unusual."""
-    if isinstance(wanted[0].native, StoredFrame):
-        return _read_frames(stream, wanted)
-    pixels = _read_native(stream, wanted[0])
-    return None if pixels is None else [pixels]
-
-
-def _read_frames(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels] | None:
-    contents = stored_frames.read_bytes(stream, [image.native for image in wanted])
-    if contents is None:
-        return None
-    read = []
-    for image, content in zip(wanted, contents, strict=True):
-        frame = image.native
-        try:
-            if frame.file.syntax in ENCAPSULATED:
-                _check_frame(b"".join(generate_fragments(content)), frame.file.syntax, image.shape, frame.file.pixel_bytes)
-            stored = stored_frames.decode(content, frame.file)
-        except Exception:  # who parses the file says what is wrong
-            return None
-        values = native.rescaled(stored, frame.scaling)
-        if not np.isfinite(values).all():
-            return None
-        read.append(Pixels(values, native.valid(stored, frame.file.padding), image.facts.photometric == "MONOCHROME1",
-                           frame.scaling is not None, _outside(stored, frame.file.stated)))
-    return read
-
-
 def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
+    """The pixels of a file that is still as it was scanned; None where anything is unusual."""
     known = expected.native
-    if known is None:
+    if not isinstance(known, native.Native):
         return None
     stored = native.read_stored(stream, known)
     if stored is None:
@@ -317,17 +295,13 @@ def _check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
     pixel_bytes = (_whole(data, "SamplesPerPixel") or 1) * max((_whole(data, "BitsAllocated") or 8) // 8, 1)
     try:
         for frame in generate_frames(data.PixelData, number_of_frames=_whole(data, "NumberOfFrames") or 1):
-            _check_frame(frame, syntax, shape, pixel_bytes)
+            if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
+                raise Rejected("truncated", "a compressed image without its end marker")
+            check_frame(frame, syntax, *shape, pixel_bytes)
     except Rejected:
         raise
     except Exception as error:  # the fragments themselves may be damaged
         raise not_decodable(error) from None
-
-
-def _check_frame(frame: bytes, syntax: str, shape: tuple[int, ...], pixel_bytes: int) -> None:
-    if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
-        raise Rejected("truncated", "a compressed image without its end marker")
-    check_frame(frame, syntax, *shape, pixel_bytes)
 
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int]) -> list[Pixels]:
@@ -383,18 +357,10 @@ def _padding(data: Dataset) -> tuple[int, int] | None:
 
 def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
     """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel Value (PS3.3 C.7.6.3)."""
-    return _outside(stored, _stated_range(data) if data.file_meta.TransferSyntaxUID in LOSSLESS else None)
-
-
-def _stated_range(data: Dataset) -> tuple[int, int] | None:
     low, high = _whole(data, "SmallestImagePixelValue"), _whole(data, "LargestImagePixelValue")
-    return None if low is None or high is None else (low, high)
-
-
-def _outside(stored: np.ndarray, stated: tuple[int, int] | None) -> bool:
-    if stated is None:
+    if data.file_meta.TransferSyntaxUID not in LOSSLESS or low is None or high is None:
         return False
-    low, high = np.array(stated, np.int64).astype(stored.dtype)  # as with padding
+    low, high = np.array([low, high], np.int64).astype(stored.dtype)  # as with padding
     return bool(low < high and (stored.min() < low or stored.max() > high))
 
 
@@ -467,12 +433,3 @@ def _place(data: Dataset) -> Place:
                  _whole(data, "AcquisitionNumber"), (_numbers(data, "TriggerTime", 1) or (None,))[0], number),
         number=number,
         times=_whole(data, "NumberOfTemporalPositions"))
-
-
-def _identifier(data: Dataset, keyword: str) -> str:
-    """As _text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
-    try:
-        value = _value(data, keyword)
-    except Exception:  # as in _text
-        return ""
-    return "\\".join(map(str, value)).strip(" \0") if isinstance(value, MultiValue) else _text(data, keyword)

@@ -16,7 +16,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import VR
 
 from data_prep import mosaic, tomogram
-from data_prep.header_values import items
+from data_prep.header import items
 from data_prep.mosaic import find_mosaic
 from data_prep.rejects import Rejected, not_decodable
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from data_prep.header_values import numbers
+from data_prep.header import numbers
 from data_prep.rejects import Rejected
 
 # Siemens: the private header and who made it.

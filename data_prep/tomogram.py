@@ -6,7 +6,7 @@ PS3.3 C.8.4.8 (which frame is which), C.8.4.11 (where the first slice lies, in t
 import numpy as np
 from pydicom.dataset import Dataset
 
-from data_prep.header_values import items, numbers, text, whole
+from data_prep.header import items, numbers, text, whole
 from data_prep.rejects import Rejected
 
 ENERGIES = "EnergyWindowVector"

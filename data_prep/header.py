@@ -1,9 +1,10 @@
-"""An element's value as what a reader asks for: one that is missing or cannot be read is missing, whatever is wrong with it."""
+"""One element of a DICOM header, or nothing where it is missing or malformed."""
 
 import math
 from functools import cache
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 from pydicom.valuerep import VR
 
@@ -14,13 +15,13 @@ tag_of = cache(Tag)
 
 
 def value(data: Dataset, keyword: str) -> object:
-    """As pydicom gives it. Asked for by tag: by keyword, each one that is missing would cost pydicom two exceptions."""
+    """An element's value, asked for by tag: by keyword, each one that is missing would cost pydicom two exceptions."""
     element = data.get(tag_of(keyword))
     return None if element is None else element.value
 
 
 def text(data: Dataset, keyword: str) -> str:
-    """Empty where there is none."""
+    """An element's value as text; empty where it is missing or cannot be read."""
     try:
         found = value(data, keyword)
     except Exception:  # converting a malformed value may raise anything; to us it is missing
@@ -28,8 +29,17 @@ def text(data: Dataset, keyword: str) -> str:
     return "" if found is None else str(found).strip(" \0")
 
 
+def identifier(data: Dataset, keyword: str) -> str:
+    """As text; several values with the backslash that the file parts them by (PS3.5 6.4)."""
+    try:
+        found = value(data, keyword)
+    except Exception:  # as in text
+        return ""
+    return "\\".join(map(str, found)).strip(" \0") if isinstance(found, MultiValue) else text(data, keyword)
+
+
 def whole(data: Dataset, keyword: str) -> int | None:
-    """A whole number."""
+    """An element's value as a whole number, or None."""
     try:
         return int(value(data, keyword))  # type: ignore[arg-type]
     except Exception:  # as in text
@@ -40,10 +50,10 @@ def numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None
     """`count` finite numbers, or None. Zero has no sign, so that equal tuples are the same to the bit, and shared."""
     try:
         found = value(data, keyword)
-        several = tuple(float(number) + 0.0 for number in ([found] if count == 1 else found))  # type: ignore[arg-type, union-attr]
+        read = tuple(float(number) + 0.0 for number in ([found] if count == 1 else found))  # type: ignore[arg-type, union-attr]
     except Exception:  # as in text
         return None
-    return shared(several) if len(several) == count and all(map(math.isfinite, several)) else None
+    return shared(read) if len(read) == count and all(map(math.isfinite, read)) else None
 
 
 def items(data: Dataset, keyword: str) -> list[Dataset]:
