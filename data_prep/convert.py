@@ -134,7 +134,9 @@ def warnings(told: dict[str, Any]) -> list[str]:
     """What a person should look at, of a summary, a line each."""
     doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state: damage may have changed "
                 "them; summary.json lists them as doubtful"]
-    return burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
+    failed = told["rejects"].get("reader_fault", 0)
+    faults = [f"{told['site']}: fewsite itself failed on {failed} files: rejects.csv says where; report it"]
+    return burned_in.warnings(told) + (doubtful if told["doubtful"] else []) + (faults if failed else [])
 
 
 def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:

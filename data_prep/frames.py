@@ -72,6 +72,7 @@ SAME_AS = {
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"): "TriggerTime",
     ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase"): "NominalPercentageOfCardiacPhase",
     ("RespiratorySynchronizationSequence", "NominalRespiratoryTriggerDelayTime"): "NominalRespiratoryTriggerDelayTime",
+    ("RespiratorySynchronizationSequence", "NominalPercentageOfRespiratoryPhase"): "NominalPercentageOfRespiratoryPhase",
     ("TemporalPositionSequence", "TemporalPositionTimeOffset"): "TemporalPositionTimeOffset",
     ("FrameContentSequence", "FrameAcquisitionDateTime"): "AcquisitionDateTime",
     ("FrameContentSequence", "FrameReferenceDateTime"): "FrameReferenceDateTime",
@@ -87,7 +88,7 @@ SAME_AS = {
 NOT_OF_THE_FILE = ("ImagePositionPatient", "ImagePositionVolume", "DimensionIndexValues")
 # What else a frame has of the whole file.
 OF_THE_FILE = ("InstanceNumber", "ModalityLUTSequence", "NominalScannedPixelSpacing", "Units", "FrameReferenceTime", "ScanningSequence",
-               "NumberOfTemporalPositions")
+               "SequenceVariant", "FrameOfReferenceUID", "NumberOfTemporalPositions")
 INHERITED = tuple(dict.fromkeys([*(same for same in SAME_AS.values() if same not in NOT_OF_THE_FILE), *OF_THE_FILE]))
 # Dimensions that tell where in a volume a frame lies; what is left tells volumes apart.
 WITHIN_A_VOLUME = frozenset(map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume")))

@@ -63,7 +63,7 @@ REASONS = {
     "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
     "unplaced_mosaic": Reason("slices side by side in one picture, without the private elements that say where they lie",
                               "send it with the scanner's private elements, or as one file a slice"),
-    "reader_fault": Reason("a file on which fewsite itself failed, whatever is in it", "report it with what was found; nothing is wrong with the file"),
+    "reader_fault": Reason("a file on which fewsite itself failed", "report it with what was found"),
     # identity
     "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
                                    "clean it and set Burned In Annotation to NO"),
@@ -137,6 +137,7 @@ def not_decodable(error: Exception) -> Rejected:
 
 
 def reader_fault(error: Exception, raised: traceback.FrameSummary) -> Rejected:
+    """Of a fault in fewsite: what to report."""
     return Rejected("reader_fault", f"{type(error).__name__} in {Path(raised.filename).name}, line {raised.lineno}")
 
 

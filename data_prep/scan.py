@@ -20,7 +20,7 @@ from data_prep.kinds import HEAD, Kind, named_like_an_image, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
-from data_prep.rejects import Reject, Rejected, left_out, one_a_file
+from data_prep.rejects import Reject, Rejected, left_out, not_decodable, one_a_file
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
 from data_prep.walk import walk
@@ -142,7 +142,8 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
         if kind is Kind.OTHER:
             raise Rejected("not_what_its_name_says" if named_like_an_image(found.name) else "not_an_image")
         raise Rejected(REFUSED_KINDS[kind])
-    except Rejected as rejected:
+    except Exception as error:  # what a reader did not foresee is this file's alone, and is counted as that
+        rejected = error if isinstance(error, Rejected) else not_decodable(error)
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
         return Reject(found.name, shown, rejected.reason, rejected.found, rejected.series, rejected.instance, rejected.part)
 
