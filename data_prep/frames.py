@@ -91,7 +91,7 @@ OF_THE_FILE = ("InstanceNumber", "ModalityLUTSequence", "NominalScannedPixelSpac
                "SequenceVariant", "FrameOfReferenceUID", "NumberOfTemporalPositions")
 INHERITED = tuple(dict.fromkeys([*(same for same in SAME_AS.values() if same not in NOT_OF_THE_FILE), *OF_THE_FILE]))
 # Dimensions that tell where in a volume a frame lies; what is left tells volumes apart.
-WITHIN_A_VOLUME = frozenset(map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume")))
+WITHIN_A_VOLUME = tuple(map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume")))
 # What was converted from single-frame images keeps here what no functional group holds (PS3.3 C.7.6.16.2.25 and 26).
 CONVERTED = ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")
 NEEDED = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",

@@ -89,7 +89,10 @@ def _siemens(data: Dataset) -> Mosaic | None:
 def _too_small(data: Dataset) -> bool:
     """Whether a picture cannot be a mosaic, which has two tiles or more each way, each as large as the matrix that was acquired."""
     acquired = numbers(data, "AcquisitionMatrix", 4)  # PS3.3 C.8.3.1: frequency rows and columns, phase rows and columns; two are 0
-    return acquired is not None and min(data.Rows, data.Columns) < 2 * max(acquired)
+    if acquired is None:
+        return False
+    rows, columns = max(acquired[0], acquired[2]), max(acquired[1], acquired[3])
+    return data.Rows < 2 * rows and data.Columns < 2 * columns
 
 
 def _side(count: int) -> int:
