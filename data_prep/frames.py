@@ -110,7 +110,10 @@ def frame_headers(data: Dataset) -> list[Dataset]:
             return [_placed(data, {"ImagePositionPatient": list(position)}) for position in mosaic.positions]
         count = _number_of_frames(data)
         if not data.get("PerFrameFunctionalGroupsSequence"):
-            return [data] if count == 1 else [_placed(data, place) for place in tomogram.frame_places(data, count)]
+            if count > 1:
+                return [_placed(data, place) for place in tomogram.frame_places(data, count)]
+            place = tomogram.single_place(data)
+            return [data] if place is None else [_placed(data, place)]
         headers = _functional_groups(data)
         if len(headers) != count:
             raise Rejected("not_decodable", f"{len(headers)} descriptions of {count} frames")

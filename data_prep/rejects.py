@@ -100,7 +100,7 @@ REASONS = {
     "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", SEND_SERIES),
     "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
     "time_series": Reason("several volumes in one file", "send one volume a file"),
-    "no_orientation": Reason("a volume that does not say how it lies in the patient", "write its orientation"),
+    "no_orientation": Reason("a volume that does not say how it lies in the patient", "write its orientation in the patient"),
     "singular_affine": Reason("a volume whose affine cannot be inverted", "write its orientation"),
     "sheared_affine": Reason("a volume whose axes are not at right angles", "resample it to a straight grid"),
     "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd or .mha file"),

@@ -180,7 +180,7 @@ def a_tomogram_upwards(folder: Path) -> Right:
 
 @odd
 def a_tomogram_downwards(folder: Path) -> Right:
-    """Spacing Between Slices is negative: the frames follow to the other side. PS3.3 C.8.4.15.1.1; OHIF/Viewers#4352, rordenlab/dcm2niix#885."""
+    """Spacing Between Slices is negative: the frames follow to the other side. PS3.3 Table C.8-15; OHIF/Viewers#4352, rordenlab/dcm2niix#885."""
     save(tomogram(anatomy(), SpacingBetweenSlices=-4.4), folder / "a.dcm")
     return Right(volumes=(anatomy()[::-1],))
 
@@ -221,6 +221,16 @@ def a_tomogram_without_a_place(folder: Path) -> Right:
     """Its detector says no place, as type 2 elements may: which way is up is not known. PS3.3 C.8.4.11."""
     save(tomogram(anatomy(), DetectorInformationSequence=[item(CollimatorType="PARA")]), folder / "a.dcm")
     return Right(rejects={"no_orientation": 1})
+
+
+@odd
+def a_tomogram_of_one_file_a_slice(folder: Path) -> Right:
+    """Each slice is a file of one frame, and its detector says its place. PS3.3 C.8.4.11."""
+    for z, plane in enumerate(anatomy()):
+        detector = item(ImagePositionPatient=[-40, -50, 200 + 4.4 * z], ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+        data = tomogram(plane[None], NumberOfSlices=6, SliceVector=z + 1, DetectorInformationSequence=[detector])
+        save(changed(data, {"SOPInstanceUID": f"{data.SOPInstanceUID}.{z}"}), folder / f"{z}.dcm")
+    return Right(volumes=(anatomy(),))
 
 
 @odd
