@@ -106,8 +106,8 @@ _INHERITED = tuple(map(Tag, INHERITED))
 def frame_headers(data: Dataset) -> list[Dataset]:
     """A header for each frame; of a single-frame image its own. Raises Rejected, also for frames without positions."""
     try:
-        if mosaic := find_mosaic(data):
-            return [_placed(data, {"ImagePositionPatient": list(position)}) for position in mosaic.positions]
+        if tiles := find_mosaic(data):
+            return [_placed(data, {"ImagePositionPatient": list(position)}) for position in tiles.positions]
         count = _number_of_frames(data)
         if not data.get("PerFrameFunctionalGroupsSequence"):
             if count > 1:

@@ -4,11 +4,14 @@ Private elements say that it is so and where the slices lie. The word MOSAIC in 
 parted into frames or files.
 """
 
+import io
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_sequence
+from pydicom.valuerep import VR
 
 from data_prep.header import numbers
 from data_prep.rejects import Rejected
@@ -54,13 +57,20 @@ def _grid(data: Dataset) -> Mosaic | None:
     (count,) = map(round, numbers(data, GRID_COUNT, 1) or (0,))
     if count < 2:
         return None
-    element = data.get(GRID_SLICES)
-    slices = element.value if element is not None and element.VR == "SQ" else []
-    positions = tuple(_placed_by(item, "ImagePositionPatient", 3) for item in slices)
+    positions = tuple(_placed_by(item, "ImagePositionPatient", 3) for item in _grid_items(data))
     if len(positions) != count:
         raise Rejected("unplaced_mosaic", f"{len(positions)} positions of {count} slices")
     columns = _side(count)
     return Mosaic(math.ceil(count / columns), columns, positions)
+
+
+def _grid_items(data: Dataset) -> list[Dataset]:
+    """One a slice. Without VRs in the file, a private sequence of stated length is bytes to pydicom (PS3.5 6.2.2)."""
+    element = data.get(GRID_SLICES)
+    if element is not None and element.VR == VR.UN and isinstance(element.value, bytes):
+        content = element.value
+        return list(read_sequence(io.BytesIO(content), True, True, len(content), "iso8859"))
+    return list(element.value) if element is not None and element.VR == VR.SQ else []
 
 
 def _siemens(data: Dataset) -> Mosaic | None:

@@ -1,7 +1,6 @@
-"""Grey pixels, read from where the header scan saw them (PS3.5 8.2 and A.4), as long as the header is the same to the byte.
+"""Uncompressed grey pixels, read from where the header scan saw them (PS3.5 8.2), as long as the header is the same to the byte.
 
-Parsing a header costs more than decoding its pixels, and an enhanced object's holds all of its frames. The decoder is pydicom's all the
-same: it gets bytes instead of a data set.
+Parsing a header costs more than decoding its pixels. The decoder is pydicom's all the same: it gets bytes instead of a data set.
 """
 
 import hashlib

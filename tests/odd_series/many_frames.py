@@ -10,6 +10,7 @@ from pydicom.uid import (
     EnhancedCTImageStorage,
     EnhancedMRImageStorage,
     EnhancedUSVolumeStorage,
+    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
@@ -152,6 +153,15 @@ def a_grid_downwards(folder: Path) -> Right:
     """The first tile lies at the top: each slice's own place counts. dcm2niix, UIH/README.md."""
     save(grid([(5, 6, -3.0 * z) for z in range(6)]), folder / "a.dcm")
     return Right(volumes=(anatomy()[::-1],))
+
+
+@odd
+def a_grid_without_value_representations(folder: Path) -> Right:
+    """Sent on in implicit VR, where nothing says that the private sequence is one. PS3.5 6.2.2, 7.1.3."""
+    data = grid([(5, 6, 3.0 * z) for z in range(6)])
+    data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    save(data, folder / "a.dcm")
+    return Right(volumes=(anatomy(),))
 
 
 @odd
