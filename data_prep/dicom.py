@@ -34,9 +34,10 @@ from pydicom.uid import (
     UID_dictionary,
 )
 
-from data_prep import frames, native, stored_frames
+from data_prep import frame_bytes, frames, native
 from data_prep.codestream import check_frame
 from data_prep.deidentify import age_from_dicom, equipment, modality, sex, study_year
+from data_prep.frame_bytes import PixelData, StoredFrame
 from data_prep.header import identifier as _identifier
 from data_prep.header import numbers as _numbers
 from data_prep.header import tag_of as _tag
@@ -47,7 +48,6 @@ from data_prep.mosaic import find_mosaic
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected, not_decodable
 from data_prep.sources import Found
-from data_prep.stored_frames import PixelData, StoredFrame
 
 # One named decoder a syntax: pydicom would try another after a failure, and a lenient one may accept what a strict one refused.
 DECODERS = {
@@ -84,7 +84,7 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", "EchoTime", "DiffusionBValue",
           "ComplexImageComponent", "TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime", *frames.NEEDED,
           "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "ModalityLUTSequence", *stored_frames.NEEDED)
+          "RescaleIntercept", "ModalityLUTSequence", *frame_bytes.NEEDED)
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
@@ -152,7 +152,7 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
 def _read_frames(stream: BinaryIO, wanted: Sequence[ImageFile]) -> tuple[Dataset, list[Dataset], list[int]] | None:
     """A data set of the wanted frames, their headers and where each is; None where it takes the whole file."""
     stored = [image.native for image in wanted if isinstance(image.native, StoredFrame)]
-    read = stored_frames.read(stream, stored) if len(stored) == len(wanted) else None
+    read = frame_bytes.read(stream, stored) if len(stored) == len(wanted) else None
     return None if read is None else (*read, list(range(len(wanted))))
 
 
@@ -266,7 +266,7 @@ def _stored_frames(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelDa
     if pixels is None or len(headers) != _whole(data, "NumberOfFrames"):
         return ()
     try:
-        return stored_frames.locate(stream, data, syntax, pixels, headers)
+        return frame_bytes.locate(stream, data, syntax, pixels, headers)
     except Exception:  # as in _native
         return ()
 

@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from data_prep.frame_bytes import StoredFrame
 from data_prep.native import Native
 from data_prep.sources import Found
-from data_prep.stored_frames import StoredFrame
 
 T = TypeVar("T")
 Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels

@@ -85,7 +85,7 @@ def test_frames_that_differ_beside_a_value_at_the_top_keep_their_own() -> None:
 
 def test_no_header_shares_an_element() -> None:
     data = file_of()
-    for keyword in ("RescaleSlope", "EchoTime", "ImageType"):
+    for keyword in ("RescaleSlope", "EchoTime"):
         setattr(data, keyword, 1)
     data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = [item(PixelSpacing=[1, 1])]
     first, *others = said(data)

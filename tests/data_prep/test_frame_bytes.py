@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from data_prep import dicom, stored_frames
+from data_prep import dicom, frame_bytes
 from data_prep.decode import Planned, read
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
@@ -120,7 +120,7 @@ def big_endian() -> Dataset:
     return data
 
 
-@pytest.mark.parametrize("data", [with_table(), without_a_table_but_with_several_items(), big_endian(), made(BitsStored=12, HighBit=13)],
+@pytest.mark.parametrize("data", [with_table(), without_a_table_but_with_several_items(), big_endian(), made(PIXELS & ~3, BitsStored=12, HighBit=13)],
                          ids=["modality LUT", "items", "big endian", "high bit"])
 def test_where_it_takes_more_than_the_frame_the_file_is_parsed(tmp_path: Path, data: Dataset) -> None:
     image = scanned(data, tmp_path / "a")
@@ -129,7 +129,7 @@ def test_where_it_takes_more_than_the_frame_the_file_is_parsed(tmp_path: Path, d
 
 
 def test_a_file_is_parsed_once_and_a_volume_reads_its_own_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_frames, "SETTLED", 0)
+    monkeypatch.setattr(frame_bytes, "SETTLED", 0)
     image, asked = scanned(made(), tmp_path / "a"), []
     monkeypatch.setattr(dicom, "_parse", None)
 
