@@ -9,7 +9,7 @@ import os
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import BinaryIO
 
@@ -48,7 +48,7 @@ class StoredFile:
     digest: bytes  # SHA-256 of all before the pixels
     start: int  # of the pixels
     size: int  # of the file
-    version: tuple[int, ...] | None  # of the file, where it was settled when it was scanned
+    version: tuple[int, ...] | None = field(repr=False)  # of the file, where it was settled when scanned; not what its pixels depend on
     syntax: str
     header: tuple[tuple[int, str, object], ...]  # tag, VR and value of what decoding asks
 
