@@ -43,7 +43,7 @@ from data_prep.header import numbers as _numbers
 from data_prep.header import tag_of as _tag
 from data_prep.header import text as _text
 from data_prep.header import whole as _whole
-from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
+from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared, shared_shape
 from data_prep.mosaic import find_mosaic
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected, not_decodable
@@ -104,7 +104,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
             _check_object(data)
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
                 pixels = _whole_pixels(stream, data)
-            shape = shared(_check_image(data, syntax))
+            shape = shared_shape(_check_image(data, syntax))
             headers = frames.frame_headers(data)
             if math.prod(shape) * len(headers) > MAX_VOXELS:
                 raise Rejected("too_large")

@@ -11,7 +11,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from data_prep import dicom
 from data_prep.decode import Planned, read
-from data_prep.image_file import ImageFile
+from data_prep.image_file import ImageFile, shared
 from data_prep.mosaic import Mosaic
 from data_prep.rejects import Rejected
 from data_prep.series import Volume, group_slices, make_volume, split_repeats
@@ -135,3 +135,9 @@ def test_nothing_of_a_frame_goes_missing_when_the_file_changes_meanwhile(tmp_pat
     write(enhanced(PIXELS[:2], UPWARDS[:2]), tmp_path / "a")
     rejects = read(Planned("", tuple(image.slices), {}, np.eye(4)), windowed=False)
     assert {reject.reason for reject in rejects} == {"file_changed"}
+
+
+def test_a_spacing_that_equals_a_shape_is_not_taken_for_it(tmp_path: Path) -> None:
+    shared((7.0, 9.0))
+    image = header(grey(PIXELS[0, :7, :9]), tmp_path / "a")
+    assert all(type(size) is int for size in image.shape)
