@@ -153,6 +153,8 @@ def warnings(told: dict[str, Any]) -> list[str]:
         if at["headers"]:
             lines.append(f"{told['site']}: the {name} in the headers of {at['headers']} records is not understood and counts as missing; name a "
                          f"column of the table as labels.{name}")
+    failed = told["rejects"].get("reader_fault", 0)
+    lines += [f"{told['site']}: fewsite itself failed on {failed} files: rejects.csv says where; report it"] if failed else []
     return lines + one_number_warnings(told)
 
 

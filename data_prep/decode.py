@@ -14,7 +14,7 @@ from data_prep.duplicates import perceptual_hash
 from data_prep.image_file import ImageFile, Pixels
 from data_prep.orientation import to_common
 from data_prep.records import pixel_hash
-from data_prep.rejects import Reject, Rejected
+from data_prep.rejects import Reject, Rejected, not_decodable
 from data_prep.series import reject_all
 from data_prep.sources import opened
 from data_prep.standardise import standardise
@@ -102,7 +102,8 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
                 if windowed and not pixels.rescaled:
                     raise Rejected("no_rescale")
                 of_slice[name, image.frame] = _into(room.get((name, image.frame)), cut(pixels, image))
-        except Rejected as rejected:
+        except Exception as error:  # as in scan.examine
+            rejected = error if isinstance(error, Rejected) else not_decodable(error)
             others = [image for image in plan.files if image.found.name != name]
             return reject_all(images, rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
     slices = [of_slice[name] for name in names]

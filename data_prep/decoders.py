@@ -32,7 +32,7 @@ from pydicom.uid import (
 from data_prep import jpeg
 from data_prep.codestream import check_frame, has_colour_transform, rle_is_padded, unsigned_bits
 from data_prep.header import whole
-from data_prep.rejects import Rejected
+from data_prep.rejects import Rejected, not_decodable
 
 OURS = "fewsite"  # pydicom's name for the plugin in jpeg.py
 # pydicom would try another decoder after a failure, and a lenient one may accept what a strict one refused.
@@ -84,7 +84,7 @@ def check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
     except Rejected:
         raise
     except Exception as error:  # the fragments themselves may be damaged
-        raise Rejected("not_decodable", type(error).__name__) from None
+        raise not_decodable(error) from None
 
 
 def check_warnings(caught: Iterable[WarningMessage], data: Dataset, shape: tuple[int, int]) -> None:

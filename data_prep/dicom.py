@@ -5,6 +5,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
+from warnings import WarningMessage
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -18,21 +19,23 @@ from pydicom.uid import (
     VLWholeSlideMicroscopyImageStorage,
 )
 
-from data_prep import frames, native
+from data_prep import frame_bytes, frames, native
 from data_prep.age_and_sex import age_from_dicom, sex, understood
 from data_prep.decoders import DECODERS, NO_PIXELS, bits_below, check_frames, check_warnings, stored_frames
 from data_prep.deidentify import equipment, modality, study_year
+from data_prep.frame_bytes import PixelData, StoredFrame
 from data_prep.header import identifier as _identifier
 from data_prep.header import numbers as _numbers
 from data_prep.header import parse
 from data_prep.header import tag_of as _tag
 from data_prep.header import text as _text
 from data_prep.header import whole as _whole
-from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared
+from data_prep.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared, shared_shape
 from data_prep.meaning import ASKED, SCANNED, STATED
+from data_prep.mosaic import find_mosaic
 from data_prep.objects import Object, object_of
 from data_prep.quiet import quiet
-from data_prep.rejects import Rejected
+from data_prep.rejects import Rejected, not_decodable
 from data_prep.said import said
 from data_prep.sources import Found
 from data_prep.units import units
@@ -57,19 +60,9 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
           "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", *ASKED, *frames.NEEDED,
           "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "SUVType", "MultienergyCTAcquisition")
+          "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "SUVType", "MultienergyCTAcquisition",
+          *frame_bytes.NEEDED)
 HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
-BLOCKS = range(0x10, 0x20)  # of private elements: PS3.5 7.8.1 allows more, but each makes reading slower
-
-
-def _private_tags(elements: Iterable[tuple[int, str, int]]) -> list[BaseTag]:
-    """Wherever private elements may lie, and who made them."""
-    return [Tag(group, element) for group, _, byte in elements for block in BLOCKS for element in (block, block << 8 | byte)]
-
-
-MORE_TAGS = [*map(_tag, (*(element.name for element in STANDARD_MORE), *DATE_OF.values(), *STATED_VOLUMES, "ImageType", *frames.NEEDED)),
-             *_private_tags(element.private for element in PRIVATE)]
-SEQUENCE_TAGS = _private_tags((PULSE_SEQUENCE, USER_DATA_12))
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
@@ -82,14 +75,14 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
     with quiet():
         data = parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
         syntax = shared(_transfer_syntax(data))
-        start = None
+        pixels = None
         identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
         identifiers["SOPClassUID"] = shared(_sop_class(data))
         try:
             _check_object(data, _has_pixels(stream, data, syntax))
             if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
-                start = _check_pixels_are_whole(stream, data)
-            shape = shared(_check_image(data, syntax))
+                pixels = _whole_pixels(stream, data)
+            shape = shared_shape(_check_image(data, syntax))
             bits_below(data)
             headers = frames.frame_headers(data)
             if math.prod(shape) * len(headers) > MAX_VOXELS:
@@ -106,8 +99,9 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
                           clean=_text(data, "BurnedInAnnotation").upper() == "NO", exposed=_is_exposed(data, identifiers["SOPClassUID"]),
                           regions=_regions(data))
         if len(headers) == 1:
-            return replace(image, native=_native(stream, data, syntax, start)) if headers[0] is data else image
-        return replace(image, shape=(len(headers), *_frame_shape(data, shape, len(headers))), place=None, frames=tuple(places))
+            return replace(image, native=_native(stream, data, syntax, pixels)) if headers[0] is data else image
+        return replace(image, shape=(len(headers), *_frame_shape(data, shape)), place=None, frames=tuple(places),
+                       stored=_stored_frames(stream, data, syntax, pixels, headers))
 
 
 def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
@@ -121,16 +115,9 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
             return [pixels]
         stream.seek(0)
         caught.clear()
-        data = parse(stream, force=True)
-        if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
-            raise Rejected("truncated")
+        data, headers, indices = _read_frames(stream, wanted) or _read_whole(stream, wanted, caught)
         syntax = _transfer_syntax(data)
         shape = _check_image(data, syntax)
-        headers = frames.frame_headers(data)
-        indices = [image.frame or 0 for image in wanted]
-        read = (_identifier(data, "SOPInstanceUID"), *_frame_shape(data, shape, len(headers)))
-        if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
-            raise Rejected("file_changed")
         check_frames(data, syntax, shape)
         caught.clear()
         try:
@@ -138,9 +125,32 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         except Rejected:
             raise
         except Exception as error:  # decoders raise whatever they like on damaged streams, and their texts may quote values
-            raise Rejected("not_decodable", type(error).__name__) from None
+            raise not_decodable(error) from None
         check_warnings(caught, data, shape)
         return pixels
+
+
+def _read_frames(stream: BinaryIO, wanted: Sequence[ImageFile]) -> tuple[Dataset, list[Dataset], list[int]] | None:
+    """A data set of the wanted frames, their headers and where each is; None where it takes the whole file."""
+    stored = [image.native for image in wanted if isinstance(image.native, StoredFrame)]
+    read = frame_bytes.read(stream, stored) if len(stored) == len(wanted) else None
+    return None if read is None else (*read, list(range(len(wanted))))
+
+
+def _read_whole(stream: BinaryIO, wanted: Sequence[ImageFile], caught: list[WarningMessage]) -> tuple[Dataset, list[Dataset], list[int]]:
+    """The same of a whole file. Raises Rejected, also where it is not the one that was scanned."""
+    expected = wanted[0]
+    stream.seek(0)
+    data = parse(stream, force=True)
+    if any("End of file" in str(warning.message) for warning in caught) or "Rows" not in data:
+        raise Rejected("truncated")
+    shape = _check_image(data, _transfer_syntax(data))
+    headers = frames.frame_headers(data)
+    indices = [image.frame or 0 for image in wanted]
+    read = (_identifier(data, "SOPInstanceUID"), *_frame_shape(data, shape))
+    if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
+        raise Rejected("file_changed")
+    return data, headers, indices
 
 
 def _check_object(data: Dataset, has_pixels: bool) -> None:
@@ -220,15 +230,13 @@ def _has_pixels(stream: BinaryIO, data: Dataset, syntax: str) -> bool:
     return group << 16 | element in PIXEL_TAGS
 
 
-def _frame_shape(data: Dataset, shape: tuple[int, int], count: int) -> tuple[int, int]:
-    return frames.tile(np.broadcast_to(0, shape), count, 0).shape if frames.is_mosaic(data) else shape
+def _frame_shape(data: Dataset, shape: tuple[int, int]) -> tuple[int, int]:
+    mosaic = find_mosaic(data)
+    return shape if mosaic is None else mosaic.shape(shape)
 
 
-def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
-    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before.
-
-    Gives the place where integer pixels begin that fill the rest of the file.
-    """
+def _whole_pixels(stream: BinaryIO, data: Dataset) -> PixelData:
+    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before."""
     implicit, little = data.original_encoding
     order = "<" if little else ">"
     header = stream.read(12)
@@ -247,35 +255,47 @@ def _check_pixels_are_whole(stream: BinaryIO, data: Dataset) -> int | None:
     if length != UNDEFINED_LENGTH:
         if start + length > end:
             raise Rejected("truncated", f"{end - start} of {length} bytes of pixels")
-        return start if group << 16 | element == PIXEL_DATA and start + length == end else None
-    place = start
+        return PixelData(start, length, group << 16 | element == PIXEL_DATA, start + length == end)
+    place, items = start, []
     while place + 8 <= end:
         stream.seek(place)
         group, element, length = struct.unpack("<HHI", stream.read(8))
         if group << 16 | element == SEQUENCE_END:
-            return None
+            return PixelData(start, None, True, place + 8 == end, tuple(items))
         if group << 16 | element != ITEM:
             raise Rejected("not_decodable", "pixel data that is no sequence of fragments")
+        items.append((place, place + 8 + length))
         place += 8 + length
     raise Rejected("truncated", "encapsulated pixel data without its end")
 
 
-def _native(stream: BinaryIO, data: Dataset, syntax: str, start: int | None) -> native.Native | None:
+def _native(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None) -> native.Native | None:
     """How to read the pixels without parsing the file again; None where there is more to them than grey values and a scale."""
-    if start is None or _text(data, "PhotometricInterpretation") not in GREY:
+    if pixels is None or not pixels.integer or not pixels.fills_file or _text(data, "PhotometricInterpretation") not in GREY:
         return None
     try:
         if data.get("ModalityLUTSequence") or bits_below(data):
             return None
-        return native.locate(stream, data, syntax, start, scaling(data), padding(data))
+        return native.locate(stream, data, syntax, pixels.start, scaling(data), padding(data))
     except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
         return None
+
+
+def _stored_frames(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None,
+                   headers: list[Dataset]) -> tuple[StoredFrame, ...]:
+    """The same of each frame; none where the frames are tiles of one picture."""
+    if pixels is None or len(headers) != _whole(data, "NumberOfFrames"):
+        return ()
+    try:
+        return frame_bytes.locate(stream, data, syntax, pixels, headers)
+    except Exception:  # as in _native
+        return ()
 
 
 def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
     """The pixels of a file that is still as it was scanned; None where anything is unusual."""
     known = expected.native
-    if known is None:
+    if not isinstance(known, native.Native):
         return None
     stored = native.read_stored(stream, known)
     if stored is None:
@@ -288,9 +308,10 @@ def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
 
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int]) -> list[Pixels]:
-    if frames.is_mosaic(data):
-        mosaic = next(stored_frames(data, syntax, [0]))
-        stored = [frames.tile(mosaic, len(headers), index) for index in indices]
+    mosaic = find_mosaic(data)
+    if mosaic is not None:
+        picture = next(stored_frames(data, syntax, [0]))
+        stored = [mosaic.tile(picture, index) for index in indices]
     else:
         stored = stored_frames(data, syntax, indices)
     return [values_of(data, headers[index], frame) for index, frame in zip(indices, stored, strict=True)]

@@ -1,132 +1,209 @@
 """DICOM files of several slices: one header a frame, with the elements that a file of its own would have.
 
-Frames of enhanced objects are told by their functional groups (PS3.3 C.7.6.16), tiles of a Siemens mosaic by its private header.
+Frames of enhanced objects are told by their functional groups (PS3.3 C.7.6.16), those of a tomogram by its detector (tomogram.py), tiles
+of a mosaic by the maker's private elements (mosaic.py).
 """
 
-import math
+from collections import defaultdict
+from collections.abc import Iterable
+from copy import copy
 
 import numpy as np
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.valuerep import VR
 
-from data_prep.rejects import Rejected
+from data_prep import mosaic, tomogram
+from data_prep.header import items
+from data_prep.mosaic import find_mosaic
+from data_prep.rejects import Rejected, not_decodable
 
-# (functional group, element) -> the element of a single-frame image that says the same
+# Way through a frame's functional groups -> the element of a single-frame image that says the same. Sources: PS3.3 C.7.6.16.2 (any
+# modality), C.8.13.5 (MR), C.8.15.3 (CT), C.8.22.5 (PET), C.8.19.6 and C.8.21.3 (X-ray), C.8.24.6 (ultrasound), C.8.32.2 (maps).
 SAME_AS = {
     ("PlanePositionSequence", "ImagePositionPatient"): "ImagePositionPatient",
     ("PlaneOrientationSequence", "ImageOrientationPatient"): "ImageOrientationPatient",
+    ("PlanePositionVolumeSequence", "ImagePositionVolume"): "ImagePositionVolume",
+    ("PlaneOrientationVolumeSequence", "ImageOrientationVolume"): "ImageOrientationVolume",
     ("PixelMeasuresSequence", "PixelSpacing"): "PixelSpacing",
+    ("PixelMeasuresSequence", "SliceThickness"): "SliceThickness",
+    ("FramePixelDataPropertiesSequence", "ImagerPixelSpacing"): "ImagerPixelSpacing",
+    # what values mean
     ("PixelValueTransformationSequence", "RescaleSlope"): "RescaleSlope",
     ("PixelValueTransformationSequence", "RescaleIntercept"): "RescaleIntercept",
     ("PixelValueTransformationSequence", "RescaleType"): "RescaleType",
+    ("RealWorldValueMappingSequence",): "RealWorldValueMappingSequence",
     ("MRImageFrameTypeSequence", "FrameType"): "ImageType",
     ("MRImageFrameTypeSequence", "ComplexImageComponent"): "ComplexImageComponent",
+    ("MRImageFrameTypeSequence", "AcquisitionContrast"): "AcquisitionContrast",
     ("CTImageFrameTypeSequence", "FrameType"): "ImageType",
     ("PETFrameTypeSequence", "FrameType"): "ImageType",
+    ("XRay3DFrameTypeSequence", "FrameType"): "ImageType",
+    ("ParametricMapFrameTypeSequence", "FrameType"): "ImageType",
+    ("USImageDescriptionSequence", "FrameType"): "ImageType",
+    ("ImageDataTypeSequence", "DataType"): "DataType",
+    # how they were taken
+    ("MRTimingAndRelatedParametersSequence", "RepetitionTime"): "RepetitionTime",
+    ("MRTimingAndRelatedParametersSequence", "FlipAngle"): "FlipAngle",
     ("MREchoSequence", "EffectiveEchoTime"): "EchoTime",
+    ("MRModifierSequence", "InversionTimes"): "InversionTime",
     ("MRDiffusionSequence", "DiffusionBValue"): "DiffusionBValue",
+    ("MRDiffusionSequence", "DiffusionDirectionality"): "DiffusionDirectionality",
+    ("MRDiffusionSequence", "DiffusionGradientDirectionSequence", "DiffusionGradientOrientation"): "DiffusionGradientOrientation",
+    ("MRVelocityEncodingSequence", "VelocityEncodingDirection"): "VelocityEncodingDirection",
+    ("MRVelocityEncodingSequence", "VelocityEncodingMinimumValue"): "VelocityEncodingMinimumValue",
+    ("MRVelocityEncodingSequence", "VelocityEncodingMaximumValue"): "VelocityEncodingMaximumValue",
+    ("MRArterialSpinLabelingSequence", "ASLContext"): "ASLContext",
+    ("MRArterialSpinLabelingSequence", "ASLSlabSequence", "ASLPulseTrainDuration"): "ASLPulseTrainDuration",
+    ("MRMetaboliteMapSequence", "MetaboliteMapDescription"): "MetaboliteMapDescription",
+    ("CTReconstructionSequence", "ConvolutionKernel"): "ConvolutionKernel",
+    ("CTReconstructionSequence", "ReconstructionAlgorithm"): "ReconstructionAlgorithm",
+    ("CTXRayDetailsSequence", "KVP"): "KVP",
+    ("CTXRayDetailsSequence", "FilterType"): "FilterType",
+    ("CTXRayDetailsSequence", "FilterMaterial"): "FilterMaterial",
+    ("CTAcquisitionDetailsSequence", "GantryDetectorTilt"): "GantryDetectorTilt",
+    ("CTAcquisitionDetailsSequence", "TableHeight"): "TableHeight",
+    ("PETFrameAcquisitionSequence", "TableHeight"): "TableHeight",
+    ("PETFrameCorrectionFactorsSequence", "DecayFactor"): "DecayFactor",
+    ("FrameAcquisitionSequence", "KVP"): "KVP",
+    # when, and which of several
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"): "TriggerTime",
+    ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase"): "NominalPercentageOfCardiacPhase",
+    ("RespiratorySynchronizationSequence", "NominalRespiratoryTriggerDelayTime"): "NominalRespiratoryTriggerDelayTime",
+    ("RespiratorySynchronizationSequence", "NominalPercentageOfRespiratoryPhase"): "NominalPercentageOfRespiratoryPhase",
+    ("TemporalPositionSequence", "TemporalPositionTimeOffset"): "TemporalPositionTimeOffset",
+    ("FrameContentSequence", "FrameAcquisitionDateTime"): "AcquisitionDateTime",
+    ("FrameContentSequence", "FrameReferenceDateTime"): "FrameReferenceDateTime",
+    ("FrameContentSequence", "FrameAcquisitionDuration"): "FrameAcquisitionDuration",
+    ("FrameContentSequence", "CardiacCyclePosition"): "CardiacCyclePosition",
+    ("FrameContentSequence", "RespiratoryCyclePosition"): "RespiratoryCyclePosition",
     ("FrameContentSequence", "StackID"): "StackID",
     ("FrameContentSequence", "TemporalPositionIndex"): "TemporalPositionIdentifier",
     ("FrameContentSequence", "FrameAcquisitionNumber"): "AcquisitionNumber",
     ("FrameContentSequence", "DimensionIndexValues"): "DimensionIndexValues",
 }
-INHERITED = ("ImageType", "InstanceNumber", "AcquisitionNumber", "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence",
-             "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")  # of the whole file, where a frame says nothing
+# A frame that leaves out where it lies has no place of its own.
+NOT_OF_THE_FILE = ("ImagePositionPatient", "ImagePositionVolume", "DimensionIndexValues")
+# What else a frame has of the whole file.
+OF_THE_FILE = ("InstanceNumber", "ModalityLUTSequence", "NominalScannedPixelSpacing", "Units", "FrameReferenceTime", "ScanningSequence",
+               "SequenceVariant", "FrameOfReferenceUID", "NumberOfTemporalPositions")
+INHERITED = tuple(dict.fromkeys([*(same for same in SAME_AS.values() if same not in NOT_OF_THE_FILE), *OF_THE_FILE]))
 # Dimensions that tell where in a volume a frame lies; what is left tells volumes apart.
-WITHIN_A_VOLUME = frozenset(map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient")))
-CSA_TAGS = (0x00290010, 0x00290011, 0x00291010, 0x00291110)  # Siemens' private header and who made it
+WITHIN_A_VOLUME = tuple(map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume")))
+# What was converted from single-frame images keeps here what no functional group holds (PS3.3 C.7.6.16.2.25 and 26).
+CONVERTED = ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")
 NEEDED = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
-          "SpacingBetweenSlices", *CSA_TAGS)
+          *dict.fromkeys(way[0] for way in SAME_AS), *INHERITED, *mosaic.NEEDED, *tomogram.NEEDED)
+
+_WAYS: dict[BaseTag, list[tuple[tuple[BaseTag, ...], BaseTag]]] = defaultdict(list)  # group -> way on from it, same element
+for _way, _same in SAME_AS.items():
+    _WAYS[Tag(_way[0])].append((tuple(map(Tag, _way[1:])), Tag(_same)))
+_INHERITED = tuple(map(Tag, INHERITED))
 
 
 def frame_headers(data: Dataset) -> list[Dataset]:
     """A header for each frame; of a single-frame image its own. Raises Rejected, also for frames without positions."""
     try:
-        if is_mosaic(data):
-            return _tile_headers(data)
-        count = int(data.get("NumberOfFrames") or 1)
+        if tiles := find_mosaic(data):
+            return [_placed(data, {"ImagePositionPatient": list(position)}) for position in tiles.positions]
+        count = _number_of_frames(data)
         if not data.get("PerFrameFunctionalGroupsSequence"):
             if count > 1:
-                raise Rejected("multi_frame")
-            return [data]
+                return [_placed(data, place) for place in tomogram.frame_places(data, count)]
+            place = tomogram.single_place(data)
+            return [data] if place is None else [_placed(data, place)]
         headers = _functional_groups(data)
+        if len(headers) != count:
+            raise Rejected("not_decodable", f"{len(headers)} descriptions of {count} frames")
     except Rejected:
         raise
     except Exception as error:  # malformed groups make pydicom raise nearly anything, and the text may quote a value
-        raise Rejected("not_decodable", type(error).__name__) from None
-    if len(headers) != count:
-        raise Rejected("not_decodable", f"{len(headers)} descriptions of {count} frames")
-    if count > 1 and any("ImagePositionPatient" not in header for header in headers):
+        raise not_decodable(error) from None
+    placeless = [header for header in headers if "ImagePositionPatient" not in header]
+    if any("ImagePositionVolume" in header for header in placeless):  # PS3.3 C.8.24.2: where the probe was is not known
+        raise Rejected("no_orientation", "an ultrasound volume that says how it lies before the probe, not how it lies in the patient")
+    if count > 1 and placeless:
         raise Rejected("multi_frame")
     return headers
 
 
-def is_mosaic(data: Dataset) -> bool:
-    """Whether the slices of a volume lie side by side in one picture."""
-    return "MOSAIC" in str(data.get("ImageType", "")).upper()
+def _number_of_frames(data: Dataset) -> int:
+    """As the header says; 1 where it says nothing. Raises Rejected."""
+    stated = data.get("NumberOfFrames")
+    if stated in (None, "", 0):
+        return 1
+    if not isinstance(stated, int) or stated < 0:
+        raise Rejected("not_decodable", "a number of frames that is none")
+    return int(stated)
 
 
-def tile(mosaic: np.ndarray, count: int, index: int) -> np.ndarray:
-    """Slice `index` of `count` in a mosaic, which is a square of tiles, row by row."""
-    side = _side(count)
-    rows, columns = mosaic.shape[0] // side, mosaic.shape[1] // side
-    top, left = index // side * rows, index % side * columns
-    return mosaic[top : top + rows, left : left + columns]
-
-
-def _side(count: int) -> int:
-    return math.isqrt(count - 1) + 1
+def _placed(data: Dataset, place: dict[str, object]) -> Dataset:
+    """What the file says of all its frames, and the place of one."""
+    header = _of_the_file(data)
+    for keyword, value in place.items():
+        header[keyword] = DataElement(Tag(keyword), VR.FD if isinstance(value, list) else dictionary_VR(keyword), value)
+    return header
 
 
 def _functional_groups(data: Dataset) -> list[Dataset]:
-    shared = data.SharedFunctionalGroupsSequence[0] if data.get("SharedFunctionalGroupsSequence") else Dataset()
-    pointers = [item.get("DimensionIndexPointer") for item in data.get("DimensionIndexSequence") or []]
+    """What is said of a frame by itself goes before what is said of all of them, and that before what the file says at its top."""
+    whole = _of_the_file(data)
+    for group in (data, *items(data, "SharedFunctionalGroupsSequence")[:1]):
+        _read_group(group, whole)
+    pointers = [item.get("DimensionIndexPointer") for item in items(data, "DimensionIndexSequence")]
     between = [place for place, pointer in enumerate(pointers) if pointer not in WITHIN_A_VOLUME]
     headers = []
-    for group in data.PerFrameFunctionalGroupsSequence:
-        header = Dataset()
-        for keyword in INHERITED:
-            if keyword in data:
-                header[keyword] = data[keyword]
-        for (sequence, keyword), same in SAME_AS.items():
-            items = group.get(sequence) or shared.get(sequence)
-            if items and keyword in items[0]:
-                setattr(header, same, items[0][keyword].value)
-        mapping = group.get("RealWorldValueMappingSequence") or shared.get("RealWorldValueMappingSequence")
-        if mapping:
-            header.RealWorldValueMappingSequence = mapping
-        indices = header.get("DimensionIndexValues")
-        if indices is not None:
-            header.DimensionIndexValues = [indices[place] for place in between] if len(indices) == len(pointers) > 1 else None
+    for group in items(data, "PerFrameFunctionalGroupsSequence"):
+        header = _with(Dataset(), whole)
+        _read_group(group, header)
+        _keep_dimensions(header, len(pointers), between)
         headers.append(header)
     return headers
 
 
-def _tile_headers(data: Dataset) -> list[Dataset]:
-    """Where the tiles lie. The header's own position is the corner of the whole picture, as if it were one slice."""
-    from nibabel.nicom import csareader  # warns as it is imported, here where callers are quiet
+def _of_the_file(data: Dataset) -> Dataset:
+    """What each frame inherits. An element is never shared: whoever writes into a frame's header must not change another's."""
+    return _with(Dataset(), (data[tag] for tag in _INHERITED if tag in data))
 
-    csa = csareader.get_csa_header(data)
-    count = csareader.get_n_mosaic(csa) if csa else None
-    normal = csareader.get_slice_normal(csa) if csa else None
-    if not count or normal is None or any(not data.get(keyword) for keyword in
-                                          ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SpacingBetweenSlices")):
-        raise Rejected("no_position", "a mosaic without the private header that says where its slices lie")
-    side = _side(count)
-    if data.Rows % side or data.Columns % side:
-        raise Rejected("not_decodable", "a mosaic that does not divide into its slices")
-    along_row, along_column = np.reshape(np.array(data.ImageOrientationPatient, float), (2, 3))
-    between_rows, between_columns = map(float, data.PixelSpacing)
-    corner = (np.array(data.ImagePositionPatient, float)
-              + along_row * between_columns * (data.Columns - data.Columns // side) / 2
-              + along_column * between_rows * (data.Rows - data.Rows // side) / 2)
-    headers = []
-    for index in range(count):
-        header = Dataset()
-        for keyword in (*INHERITED, "ImageOrientationPatient", "EchoTime", "TemporalPositionIdentifier"):
-            if keyword in data:
-                header[keyword] = data[keyword]
-        header.ImagePositionPatient = [float(place) for place in corner + index * float(data.SpacingBetweenSlices) * normal]
-        headers.append(header)
-    return headers
+
+def _with(header: Dataset, elements: Iterable[DataElement]) -> Dataset:
+    """`header` with copies of `elements`."""
+    for element in elements:
+        header[element.tag] = copy(element)
+    return header
+
+
+def _read_group(group: Dataset, header: Dataset) -> None:
+    """Write into `header` what the functional groups say, in the words of a single-frame image."""
+    for keyword in CONVERTED:
+        for item in items(group, keyword)[:1]:
+            _with(header, (item[tag] for tag in _INHERITED if tag in item))
+    for tag in _WAYS.keys() & group.keys():
+        for way, same in _WAYS[tag]:
+            element = _at_end(group[tag], way)
+            if element is not None and (not element.is_empty or same not in header):
+                header[same] = DataElement(same, element.VR, element.value)
+
+
+def _at_end(element: DataElement | None, way: tuple[BaseTag, ...]) -> DataElement | None:
+    """The element that `way` leads to through the first item of each sequence. Raises Rejected where one is no sequence."""
+    for tag in way:
+        if element is None or element.is_empty:
+            return None
+        if element.VR != VR.SQ:
+            raise Rejected("not_decodable", "a functional group that is no sequence")
+        element = element.value[0].get(tag)
+    return element
+
+
+def _keep_dimensions(header: Dataset, count: int, between: list[int]) -> None:
+    """Leave only the indices that tell volumes apart (PS3.3 C.7.6.17). Of one dimension the value is a number, of several a list."""
+    indices = header.get("DimensionIndexValues")
+    if indices is None:
+        return
+    values = np.atleast_1d(indices).tolist()
+    del header.DimensionIndexValues
+    if between and len(values) == count:
+        header.DimensionIndexValues = [values[place] for place in between]

@@ -10,11 +10,11 @@ import pydicom
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence
 from pydicom.tag import Tag
+from pydicom.valuerep import VR
 
 from data_prep.image_file import shared
-from data_prep.rejects import Rejected
+from data_prep.rejects import Rejected, not_decodable
 from data_prep.same_value import one_form
 
 UNDECODED = "\ufffd"  # what pydicom puts in the place of bytes that the Specific Character Set has not
@@ -29,7 +29,7 @@ def parse(stream: BinaryIO, **options: object) -> Dataset:
     except (EOFError, zlib.error, struct.error):
         raise Rejected("truncated") from None
     except Exception as error:  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
-        raise Rejected("not_decodable", type(error).__name__) from None
+        raise not_decodable(error) from None
 
 
 def value(data: Dataset, keyword: str) -> object:
@@ -60,15 +60,6 @@ def identifier(data: Dataset, keyword: str) -> str:
     return "" if UNDECODED in shown else one_form(shown, dictionary_VR(tag_of(keyword)))
 
 
-def items(data: Dataset, keyword: str) -> list[Dataset]:
-    """The items of a sequence; none where it is missing, empty or malformed."""
-    try:
-        found = value(data, keyword)
-    except Exception:  # as in text
-        return []
-    return list(found) if isinstance(found, Sequence) else []
-
-
 def whole(data: Dataset, keyword: str) -> int | None:
     """An element's value as a whole number, or None."""
     try:
@@ -85,3 +76,13 @@ def numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None
     except Exception:  # as in text
         return None
     return shared(read) if len(read) == count and all(map(math.isfinite, read)) else None
+
+
+def items(data: Dataset, keyword: str) -> list[Dataset]:
+    """Those of a sequence; none where it is missing. Raises Rejected where it is another kind of element."""
+    element = data.get(tag_of(keyword))
+    if element is None or element.is_empty:
+        return []
+    if element.VR != VR.SQ:
+        raise Rejected("not_decodable", "another element where a sequence belongs")
+    return list(element.value)

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from data_prep.frame_bytes import StoredFrame
 from data_prep.native import Native
 from data_prep.sources import Found
 
@@ -17,6 +18,12 @@ Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels
 def shared(value: T) -> T:
     """The first of equal values: of millions of headers many say the same, and one copy of it is enough."""
     return value
+
+
+@lru_cache(maxsize=4096)
+def shared_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The same of whole numbers alone: a spacing of (4.0, 4.0) equals a shape of (4, 4), and must not be taken for it."""
+    return shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,8 @@ class ImageFile:
     reversed_rows: bool = False  # of a sequence that turns some volumes upside down and does not say which
     affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
     doubts: tuple[str, ...] = ()  # where its header says one thing in two ways: names of flags
-    native: Native | None = None  # where its pixels lie, if they can be read without parsing the file again
+    native: Native | StoredFrame | None = None  # where its pixels lie, if they can be read without parsing the file again
+    stored: tuple[StoredFrame, ...] = ()  # the same of each slice of a multi-frame file
 
     @property
     def files(self) -> tuple[Found, ...]:
@@ -102,7 +110,8 @@ class ImageFile:
             return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:
             return [self]
-        return [replace(self, shape=self.shape[1:], facts=replace(self.facts, spacing=spacing, units=place.units), place=place, frames=(), frame=frame)
+        return [replace(self, shape=self.shape[1:], facts=shared(replace(self.facts, spacing=spacing, units=place.units)), place=place, frames=(),
+                        stored=(), frame=frame, native=self.stored[frame] if self.stored else None)
                 for frame, (place, spacing) in enumerate(self.frames)]
 
 

@@ -149,7 +149,7 @@ VARIES = tuple(Element(name, Role.VARIES, source) for name, source in (
 
 TELLS = (*STANDARD, *PRIVATE)
 SCANNED = tuple(element for element in STANDARD if element.scanned)
-ASKED = tuple(element.name for element in (*SAME, *SCANNED))
+ASKED = tuple(element.name for element in (*STATED, *SCANNED))
 TABLE = (*SAME, *TELLS, *VARIES)
 
 # How many volumes a header says there are of the same places.

@@ -23,7 +23,7 @@ from data_prep.orientation import check_affine, common_shape, common_spacing, to
 from data_prep.parts import without_packing
 from data_prep.plane import BOTTOM_UP, upright, upright_pair, usable
 from data_prep.quiet import quiet
-from data_prep.rejects import Rejected
+from data_prep.rejects import Rejected, not_decodable
 from data_prep.sources import Found, opened
 from data_prep.voxels import MAX_VOLUMES, promised
 
@@ -90,7 +90,7 @@ def read_pixels(stream: BinaryIO, volume: int | None = None, data: tuple[Found, 
             scaling = (1.0, 0.0) if slope is None else (slope, intercept or 0.0)  # Analyze has none
             values = np.asanyarray(ArrayProxy(content, ((*shape, *samples), element, 0, *scaling)))
         except Exception as error:  # nibabel raises several kinds on malformed headers
-            raise Rejected("not_decodable", type(error).__name__) from None
+            raise not_decodable(error) from None
         if values.dtype.names:  # RGB24 comes as fields R, G, B
             values, samples = np.stack([values[name] for name in values.dtype.names], axis=-1), (COLOURS,)
         if samples:
@@ -122,7 +122,7 @@ def _header(start: bytes) -> AnalyzeHeader:
         header = kind(start[: kind.template_dtype.itemsize], check=False)
         data_type = header.get_data_dtype()
     except Exception as error:  # as in read_pixels
-        raise Rejected("not_decodable", type(error).__name__) from None
+        raise not_decodable(error) from None
     if data_type.kind == "c" or data_type.itemsize == 0 or (data_type.names and int(header["datatype"]) not in COLOUR_TYPES):
         raise Rejected("unsupported_pixels", "complex values or colours with transparency")
     return header

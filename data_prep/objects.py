@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from pydicom.uid import UID, UID_dictionary
+from pydicom.uid import UID, EnhancedUSVolumeStorage, UID_dictionary
 
-IMAGE_NAMES = "Image Storage"  # in the names of all classes of images that a device makes, and in no others
+IMAGE_NAMES = "Image Storage"  # in the names of all classes of images that a device makes but one, and in no others
 NO_IMAGES = "1.2.840.10008.5.1.4.1.1.66."  # registrations and segmentations, of which pydicom 3.0.2 lacks label maps (66.7)
 MADE_OF_IMAGES = ("SEG", "RTDOSE")  # modalities, for classes that nobody here knows
 
@@ -20,5 +20,5 @@ def object_of(sop_class: str, modality: str = "") -> Object:
     if not sop_class:
         return Object.UNSAID
     if sop_class in UID_dictionary:
-        return Object.IMAGE if IMAGE_NAMES in UID(sop_class).name else Object.NO_IMAGE
+        return Object.IMAGE if IMAGE_NAMES in UID(sop_class).name or sop_class == EnhancedUSVolumeStorage else Object.NO_IMAGE
     return Object.NO_IMAGE if sop_class.startswith(NO_IMAGES) or modality in MADE_OF_IMAGES else Object.UNKNOWN

@@ -11,7 +11,7 @@ from data_prep.codestream import check_picture, jpeg_2000_sample
 from data_prep.dicom import MAX_PIXELS
 from data_prep.image_file import Facts, ImageFile, Pixels, shared
 from data_prep.quiet import quiet
-from data_prep.rejects import Rejected
+from data_prep.rejects import Rejected, not_decodable
 from data_prep.sources import Found
 
 CUT_SHORT = ("truncated", "broken data stream")  # in what Pillow says
@@ -52,7 +52,7 @@ def read_pixels(stream: BinaryIO) -> Pixels:
         except (OSError, SyntaxError, EOFError) as error:
             raise Rejected("truncated" if any(word in str(error) for word in CUT_SHORT) else "not_decodable", type(error).__name__) from None
         except Exception as error:  # codecs raise several kinds on damaged files, and their texts may quote metadata
-            raise Rejected("not_decodable", type(error).__name__) from None
+            raise not_decodable(error) from None
         if any(issubclass(warning.category, UserWarning) for warning in caught):
             raise Rejected("decode_warning")
     if not np.isfinite(pixels.values).all():
@@ -67,7 +67,7 @@ def _open(stream: BinaryIO) -> Image.Image:
     except Image.DecompressionBombError:
         raise Rejected("slide" if _is_slide(stream) else "too_large") from None
     except Exception as error:  # as in read_pixels
-        raise Rejected("slide") if _is_slide(stream) else Rejected("not_decodable", type(error).__name__) from None
+        raise Rejected("slide") if _is_slide(stream) else not_decodable(error) from None
     slide = frames > 1 and image.format == "TIFF" and _is_slide(stream)
     if math.prod(image.size) > MAX_PIXELS:
         raise Rejected("slide" if slide else "too_large")

@@ -1,5 +1,8 @@
 """Why a file is not used: one table of reasons, and rejects.csv, which names files by keyed hash only."""
 
+import struct
+import traceback
+import zlib
 from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -80,6 +83,9 @@ REASONS = {
     "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
     "other_units": Reason("values in other units than convert.intensity's window, such as a map of iodine",
                           "leave them out of the labels, set units beside the window, or percentiles in its place"),
+    "unplaced_mosaic": Reason("slices side by side in one picture, without the private elements that say where they lie",
+                              "send it with the scanner's private elements, or as one file a slice"),
+    "reader_fault": Reason("a file on which fewsite itself failed", "report it with what was found"),
     # identity
     "burned_in_annotation": Reason("an image that says it shows a patient's data, or a capture that does not say it shows none",
                                    "clean it and set Burned In Annotation to NO"),
@@ -134,12 +140,34 @@ REASONS = {
 BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat", "slide_label"})
 
 
+HERE = Path(__file__).parent
+OF_VALUES = (ValueError, OverflowError, EOFError, MemoryError, struct.error, zlib.error)  # raised by sound code on unsound values
+
+
 class Rejected(Exception):
     """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the rest is never shown."""
 
     def __init__(self, reason: str, found: str = "", series: str = "", instance: str = "", parts: tuple[str, ...] = (), sop_class: str = ""):
         self.reason, self.found, self.series, self.instance, self.parts, self.sop_class = reason, found, series, instance, parts, sop_class
         super().__init__(reason)
+
+
+def not_decodable(error: Exception) -> Rejected:
+    """What an exception that nobody foresaw says of a file: that a library cannot read it, or that fewsite has a fault.
+
+    Libraries raise nearly anything on damaged files, ValueErrors come of damaged values everywhere; whatever else a line of fewsite
+    raises is a fault of that line. The text of an error may quote a patient's value, so only its kind and place are given.
+    """
+    raised = traceback.extract_tb(error.__traceback__)[-1]
+    ours = Path(raised.filename).parent == HERE
+    if isinstance(error, OF_VALUES) or not ours:
+        return Rejected("not_decodable", type(error).__name__)
+    return reader_fault(error, raised)
+
+
+def reader_fault(error: Exception, raised: traceback.FrameSummary) -> Rejected:
+    """Of a fault in fewsite: what to report."""
+    return Rejected("reader_fault", f"{type(error).__name__} in {Path(raised.filename).name}, line {raised.lineno}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from data_prep.left_by_systems import is_double, left_by_a_system
 from data_prep.matching import Matched, match_images, patient_of
 from data_prep.parallel import in_order
 from data_prep.parts import join_parts
-from data_prep.rejects import Reject, Rejected, left_out, one_a_file
+from data_prep.rejects import Reject, Rejected, left_out, not_decodable, one_a_file
 from data_prep.same_value import one_text
 from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
 from data_prep.sources import Found, opened, read_all
@@ -165,7 +165,8 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
         if kind is Kind.OTHER:
             raise unread(head) or Rejected(_by_name(found.name))
         raise Rejected(REFUSED_KINDS[kind])
-    except Rejected as rejected:
+    except Exception as error:  # what a reader did not foresee is this file's alone, and is counted as that
+        rejected = error if isinstance(error, Rejected) else not_decodable(error)
         shown = "dicom" if kind is Kind.BARE_DICOM else str(kind)
         if found.named:
             return Reject(found.name, shown, rejected.reason, "", found.named.series, found.named.instance, sop_class=found.named.sop_class)

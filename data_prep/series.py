@@ -8,10 +8,11 @@ import numpy as np
 
 from data_prep import stacks
 from data_prep.crop import cut
-from data_prep.dicom import read_slices, reverses_rows
+from data_prep.dicom import read_slices
 from data_prep.image_file import ImageFile
 from data_prep.orientation import LPS_TO_RAS, common_shape, common_spacing
 from data_prep.rejects import Reject, Rejected
+from data_prep.said import reverses_rows
 from data_prep.sources import opened
 from data_prep.tilt import STRAIGHT, Lean, degrees, leans, straight, straight_shape
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from data_prep.dicom import read_more
 from data_prep.image_file import ImageFile
 from data_prep.meaning import ACROSS, SAME, SCANNED, STATED_VOLUMES, TELLS, Element, Order
 from data_prep.rejects import Rejected
+from data_prep.said import read_more
 from data_prep.sources import opened
 
 SAME_PLACE = 0.01  # mm; two slices nearer than this are at one position

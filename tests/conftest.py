@@ -1,14 +1,32 @@
 """What all tests share. The synthetic hospitals of tests/eval and tests/browser are imported only where they are used: that takes seconds."""
 
 import re
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Any
 
 import pytest
 import torch
 
+from data_prep import rejects
 from workspace.paths import Workspace
+
+
+@pytest.fixture(autouse=True)
+def reader_faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """No test may make a reader of fewsite fail. One that does so on purpose empties the list."""
+    faults: list[str] = []
+    real = rejects.reader_fault
+
+    def noted(error: Exception, raised: traceback.FrameSummary) -> rejects.Rejected:
+        faults.append("".join(traceback.format_exception(error)))
+        return real(error, raised)
+
+    monkeypatch.setattr(rejects, "reader_fault", noted)
+    yield faults
+    if faults:
+        pytest.fail(f"{len(faults)} files on which fewsite failed; the first: {faults[0]}")
 
 
 @pytest.fixture(autouse=True, scope="session")

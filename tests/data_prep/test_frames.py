@@ -11,8 +11,8 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from data_prep import dicom
 from data_prep.decode import Planned, read
-from data_prep.frames import tile
-from data_prep.image_file import ImageFile
+from data_prep.image_file import ImageFile, shared
+from data_prep.mosaic import Mosaic
 from data_prep.rejects import Rejected
 from data_prep.series import Volume, group_slices, make_volume, split_repeats
 from data_prep.sources import Found
@@ -121,14 +121,13 @@ def test_a_mosaic_is_cut_into_its_tiles_row_by_row() -> None:
     mosaic = np.zeros((120, 120), np.uint16)
     for index, values_of_tile in enumerate(tiles):
         mosaic[index // 3 * 40 : index // 3 * 40 + 40, index % 3 * 40 : index % 3 * 40 + 40] = values_of_tile
-    assert all(np.array_equal(tile(mosaic, 5, index), tiles[index]) for index in range(5))
-    assert tile(mosaic, 9, 8).shape == tile(mosaic, 5, 4).shape == (40, 40) and tile(mosaic, 4, 0).shape == (60, 60)
+    assert all(np.array_equal(Mosaic(3, 3, ()).tile(mosaic, index), tiles[index]) for index in range(5))
+    assert Mosaic(2, 2, ()).shape(mosaic.shape) == (60, 60)
 
 
 def test_a_mosaic_without_its_private_header_is_no_image_of_its_own(tmp_path: Path) -> None:
-    with pytest.raises(Rejected, match="no_position") as caught:
+    with pytest.raises(Rejected, match="unplaced_mosaic"):
         header(grey(PIXELS[0], ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]), tmp_path / "a")
-    assert "private header" in caught.value.found
 
 
 def test_nothing_of_a_frame_goes_missing_when_the_file_changes_meanwhile(tmp_path: Path) -> None:
@@ -136,3 +135,9 @@ def test_nothing_of_a_frame_goes_missing_when_the_file_changes_meanwhile(tmp_pat
     write(enhanced(PIXELS[:2], UPWARDS[:2]), tmp_path / "a")
     rejects = read(Planned("", tuple(image.slices), {}, np.eye(4)), windowed=False)
     assert {reject.reason for reject in rejects} == {"file_changed"}
+
+
+def test_a_spacing_that_equals_a_shape_is_not_taken_for_it(tmp_path: Path) -> None:
+    shared((7.0, 9.0))
+    image = header(grey(PIXELS[0, :7, :9]), tmp_path / "a")
+    assert all(type(size) is int for size in image.shape)
