@@ -35,7 +35,8 @@ def wanted_links(root: Path) -> Links:
     if not places:
         return {"": root}
     folders, files = [path for path in places if path.is_dir()], [path for path in places if not path.is_dir()]
-    return {ROOT: root, **{f"{FOLDERS}/{at:06}": path for at, path in enumerate(folders)}, **{f"{FILES}/{at:06}": path for at, path in enumerate(files)}}
+    return {ROOT: root, **{f"{FOLDERS}/{at:06}": path for at, path in enumerate(folders)},
+            **{f"{FILES}/{at:06}": path for at, path in enumerate(files)}}
 
 
 def links_there(workspace: Workspace, site: str) -> Links:

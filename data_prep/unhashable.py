@@ -24,7 +24,8 @@ class Kind:
 NOWHERE = Kind("links that lead nowhere", "remove them, or mount what they lead to")
 NOT_UTF_8 = Kind("names that are not in UTF-8", "rename them (convmv does), or leave the export in its zip or tar")
 DVCIGNORE = Kind("files .dvcignore, which DVC takes for its own", "remove them")
-OF_DVC = Kind("folders that are DVC repositories of their own, which DVC leaves out without a word", "remove the folder .dvc in them, or copy the files elsewhere")
+OF_DVC = Kind("folders that are DVC repositories of their own, which DVC leaves out without a word",
+              "remove the folder .dvc in them, or copy the files elsewhere")
 NO_FILE = Kind("entries that are neither files nor folders", "remove them")
 CLOSED = Kind("files or folders that may not be read", "mend permissions")
 

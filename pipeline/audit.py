@@ -54,14 +54,16 @@ def audit_workspace(workspace: Workspace) -> None:
         return
     for (file, kind), count in sorted((searched.findings + in_git.findings).items()):
         print(f"  {file}: {kind}, {count}")
-    refuse_if([*_found(searched.findings, "identifiers", "outputs", "pass nothing on; remove what put them there, delete these files and run dvc repro"),
+    refuse_if([*_found(searched.findings, "identifiers", "outputs",
+                       "pass nothing on; remove what put them there, delete these files and run dvc repro"),
                *_found(in_git.findings, "identifiers or files of patients", "objects of Git",
                        "push nothing; git log --all --find-object=OBJECT shows where; take them out of the history (git filter-repo), or start another "
                        "repository and leave this one's .git behind")])
 
 
 def _found(findings: Counter, what: str, where: str, do: str) -> list[Problem]:
-    return [Problem("fewsite audit", f"{sum(findings.values())} {what} in {len({file for file, _ in findings})} {where}", "none", do)] if findings else []
+    files = {file for file, _ in findings}
+    return [Problem("fewsite audit", f"{sum(findings.values())} {what} in {len(files)} {where}", "none", do)] if findings else []
 
 
 def _exports(workspace: Workspace, params: Params) -> Iterable[Path]:

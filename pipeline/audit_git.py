@@ -40,9 +40,10 @@ class SearchedGit:
     @property
     def said(self) -> str:
         counts = ", ".join(f"{count} {kind}s" for kind, count in sorted(self.objects.items()))
-        lines = [f"searched in Git's objects, those that no commit leads to with them: {counts or 'none'}, {self.size / 1e6:.1f} MB; and in the names it has staged",
-                 "  for all of the above, for the files of data/, results/, .dvc/cache and so on, for those of the exports, and for whatever is an array, a table",
-                 "  or a medical image; not in who wrote a commit"]
+        lines = [f"searched in Git's objects, those that no commit leads to with them: {counts or 'none'}, {self.size / 1e6:.1f} MB,",
+                 "  and in the names it has staged",
+                 "  for all of the above, for the files of data/, results/, .dvc/cache and so on, for those of the exports, and for whatever is",
+                 "  an array, a table or a medical image; not in who wrote a commit"]
         if self.own:
             lines.append(f"  {self.own} objects are fewsite's own code and were not searched")
         return "\n".join(lines)

@@ -92,11 +92,10 @@ def run_module(module: str, main: Callable[..., None], *names: str) -> None:
 def refuse_moved_inputs() -> None:
     """Raise Refusal where what DVC will record of the stage that runs is not what it began with."""
     settings, files = moved()
-    refuse_if([*(Problem(name, "another value than when the stage began", "settings that stay until its outputs are there, since DVC records those of its end",
-                         "dvc repro") for name in settings),
-               *(Problem(name, "files that came, went or changed while the stage ran",
-                         "inputs that stay until its outputs are there, since DVC records those of its end", "wait until they are complete, then dvc repro")
-                 for name in files)])
+    stay = "that stay until its outputs are there, since DVC records those of its end"
+    refuse_if([*(Problem(name, "another value than when the stage began", f"settings {stay}", "dvc repro") for name in settings),
+               *(Problem(name, "files that came, went or changed while the stage ran", f"inputs {stay}",
+                         "wait until they are complete, then dvc repro") for name in files)])
 
 
 def _unexpected(name: str, error: Exception) -> Problem:
