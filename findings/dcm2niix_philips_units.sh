@@ -3,14 +3,19 @@
 #
 # Behaviour: for MR of Philips, dcm2niix by default does not write Rescale Slope * stored +
 #   Rescale Intercept. It divides that by slope and private scale slope (2005,100E) and gives the
-#   "precise" value. SimpleITK, and pydicom's apply_modality_lut, give the public value. One stored
-#   pixel is 205 to the first and 10250 to the second. `-p n` makes dcm2niix give the public one.
+#   "precise" value. SimpleITK, and pydicom's apply_modality_lut, give the public value. One
+#   stored pixel is 205 to the first and 10250 to the second. `-p n` makes dcm2niix give the
+#   public one.
 # Guessed: the public rescale, as for every other vendor, from any converter.
 # Why it matters: train on NIfTI made by dcm2niix, use the model on DICOM: all intensities of one
 #   vendor are off by a factor that changes from scan to scan, those of the others are right.
 # Source: dcm2niix documentation, option -p ("Philips precise float (not display) scaling, default
-#   y"); console line "Philips Scaling Values"; Chenevert et al. 2014 (PMC3998685), which it cites.
-# Seen: see the table; the stored pixel is 100, slope 2, intercept 5, private scale slope 0.01.
+#   y"); console line "Philips Scaling Values"; Chenevert et al. 2014 (PMC3998685), which it
+#   cites.
+# Seen (the stored pixel is 100, slope 2, intercept 5, private scale slope 0.01):
+#   maker    pydicom  SimpleITK  dcm2niix  dcm2niix -p n
+#   philips      205        205     10250            205
+#   other        205        205       205            205
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

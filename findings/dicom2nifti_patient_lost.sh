@@ -2,14 +2,18 @@
 # dicom2nifti 2.6.2 (pydicom 3.0.2, numpy 2.4.6); dcm2niix 1.0.20260724 beside it
 #
 # Behaviour: convert_directory names each volume by Series Number and Series Description alone. A
-#   folder with two patients who both have "2 Head" (an export of one protocol always has) gives one
-#   file; the patient that is converted last replaces the other. No error, no warning, no count.
-#   dcm2niix gives the second one a name of its own.
+#   folder with two patients who both have "2 Head" (an export of one protocol always has them)
+#   gives one file; the patient that is converted last replaces the other. No error, no warning,
+#   no count. dcm2niix gives the second one a name of its own.
 # Guessed: two files, or an error, since the two differ in Patient ID, Study and Series UID.
-# Why it matters: an export of fifty head scans becomes one file, and which patient it holds depends
-#   on the order of the folder; a label that is joined by file name then belongs to somebody else.
+# Why it matters: an export of fifty head scans becomes one file, and which patient it holds
+#   depends on the order of the folder; a label that is joined by file name then belongs to
+#   somebody else.
 # Source: dicom2nifti/convert_dir.py, convert_directory (base_filename).
-# Seen: see the table.
+# Seen:
+#   in: 12 files, patient P1 at 100 HU, patient P2 at 200 HU
+#   dicom2nifti  1 file(s), HU in it: [200]
+#   dcm2niix     2 file(s), HU in it: [100, 200]
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

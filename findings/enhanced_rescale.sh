@@ -2,16 +2,22 @@
 # pydicom 3.0.2, SimpleITK 2.5.7, highdicom 0.28.2, dcm2niix 1.0.20260724 (numpy 2.4.6)
 #
 # Behaviour: in enhanced (multi-frame) objects the rescale lies in the functional groups of each
-#   frame. pydicom's apply_modality_lut looks at the top level only, finds nothing and hands back the
-#   stored numbers: a CT 1024 HU too high. SimpleITK takes the first frame's slope and intercept and
-#   uses them for every frame. highdicom and dcm2niix use each frame's own.
+#   frame. pydicom's apply_modality_lut looks at the top level only, finds nothing and hands back
+#   the stored numbers: a CT 1024 HU too high. SimpleITK takes the first frame's slope and
+#   intercept and uses them for every frame. highdicom and dcm2niix use each frame's own.
 # Guessed: apply_modality_lut gives HU for any CT, and SimpleITK gives each frame its own slope.
-# Why it matters: an enhanced CT gives air at 0 and water at 1024 with no error, since the absence of
-#   a rescale is legal; MR and PET frames lose their relation to each other.
+# Why it matters: an enhanced CT gives air at 0 and water at 1024 with no error, since the absence
+#   of a rescale is legal; MR and PET frames lose their relation to each other.
 # Source: DICOM PS3.3 C.7.6.16.2.9 (Pixel Value Transformation Macro, per frame);
 #   pydicom/pixels/processing.py, apply_rescale; GDCM gdcmImageHelper.cxx,
 #   ImageHelper::GetRescaleInterceptSlopeValue (one pair for an image).
-# Seen: see the table; each frame is uniform.
+# Seen (each frame is uniform):
+#   reader                        CT                  MR, own slopes
+#   truth                         [0, 100, 200]       [20, 10, 5]
+#   pydicom apply_modality_lut    [1024.0, 1124.0, 1224.0]  [10.0, 10.0, 10.0]
+#   SimpleITK                     [0.0, 100.0, 200.0]  [20.0, 20.0, 20.0]
+#   dcm2niix                      [0.0, 100.0, 200.0]  [20.0, 10.0, 5.0]
+#   highdicom (frames as stored)  [0.0, 100.0, 200.0]  [20.0, 10.0, 5.0]
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

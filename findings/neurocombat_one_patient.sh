@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# neuroCombat 0.2.12 (numpy 2.4.6, pandas 3.1.1, scipy: as pip resolves)
+# neuroCombat 0.2.12 (numpy 2.4.6, pandas 3.1.1)
 #
 # Behaviour: one site with a single patient makes every number of every site NaN. The variance of
 #   one patient (ddof=1) is NaN, and the correction multiplies the whole site-by-patient design by
-#   it, where 0 * NaN is NaN. No error; numpy prints a RuntimeWarning about degrees of freedom.
+#   it, where 0 * NaN is NaN. No error; numpy warns of degrees of freedom (silenced here).
 # Guessed: an error that names the site, or at worst NaN for that one patient.
-# Why it matters: adding a hospital with its first patient wipes out the harmonised features of all
-#   the others; learners that take NaN as "missing" then train on nothing, and say nothing.
+# Why it matters: adding a hospital with its first patient wipes out the harmonised features of
+#   all the others; learners that take NaN as "missing" then train on nothing, and say nothing.
 # Source: neuroCombat/neuroCombat.py, fit_LS_model_and_find_priors (np.var with ddof=1) and
 #   adjust_data_final (np.dot of batch_design and gamma_star).
-# Seen: see the table; 3 features.
+# Seen (3 features):
+#   patients at sites A, B, C  patients of A and B without any number
+#   10, 10, 0                  0 of 20
+#   10, 10, 1                  20 of 20
+#   10, 10, 2                  0 of 20
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

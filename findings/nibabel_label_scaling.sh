@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
 # nibabel 5.4.2 (numpy 2.4.6)
 #
-# Behaviour: a label map of floats 0, 1, 2, 3 that is saved with the header of the CT it belongs to
-#   (int16, as every CT has) is stretched over the whole int16 range, with a slope in the header.
-#   Read back, no voxel is exactly 1, 2 or 3 any more: `labels == 1` is empty, and `astype(int)` makes
-#   of every label the one below it (3 becomes 2, 1 becomes 0). np.unique prints "0. 1. 2. 3.", so a look does not show it.
+# Behaviour: a label map of floats 0, 1, 2, 3 that is saved with the header of the CT it belongs
+#   to (int16, as every CT has) is stretched over the whole int16 range, with a slope in the
+#   header. Read back, no voxel is exactly 1, 2 or 3 any more: `labels == 1` is empty, and
+#   `astype(int)` makes of every label the one below it (3 becomes 2, 1 becomes 0). np.unique
+#   prints "0. 1. 2. 3.", so a look does not show it.
 # Guessed: whole numbers that fit int16 are stored as they are.
-# Why it matters: `Nifti1Image(labels, ct.affine, ct.header)` is the usual way to write a mask, and
-#   get_fdata() and most resamplers give floats. The tumour is gone or becomes the organ beside it.
-# Source: nibabel/arraywriters.py, SlopeInterArrayWriter.scaling_needed and _do_scaling (floats for
-#   an integer file are always scaled); nibabel manual, "Data scaling".
-# Seen: see the table; 4 labels of 30 voxels each go in. Largest value read back: 2.999999999.
+# Why it matters: `Nifti1Image(labels, ct.affine, ct.header)` is the usual way to write a mask,
+#   and get_fdata() and most resamplers give floats. The tumour is gone or becomes the organ
+#   beside it.
+# Source: nibabel/arraywriters.py, SlopeInterArrayWriter.scaling_needed and _do_scaling (floats
+#   for an integer file are always scaled); nibabel manual, "Data scaling".
+# Seen (4 labels of 30 voxels each go in):
+#   label  saved  read back ==  read back astype(int)  saved as uint8
+#       0     30            30                     60              30
+#       1     30             0                     30              30
+#       2     30             0                     30              30
+#       3     30             0                      0              30
+#   largest value read back: 2.999999999
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

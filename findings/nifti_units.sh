@@ -3,14 +3,18 @@
 #
 # Behaviour: a NIfTI header names the unit of its lengths: metre, millimetre or micrometre.
 #   SimpleITK turns spacing and origin into millimetres. nibabel leaves affine and get_zooms() as
-#   the file has them, although its manual says that affines lead to millimetres. The same file is
-#   2 mm wide a voxel to one and 2000 to the other, a factor of 10^9 in volume.
+#   the file has them, although its manual explains affines in millimetres. The same file is 2 mm
+#   wide a voxel to one and 2000 to the other, a factor of 10^9 in volume.
 # Guessed: both give millimetres (or neither does).
-# Why it matters: micro-CT, specimen and animal scans come in micrometres. A spacing gate, a lesion
-#   volume, or a resampling to 1 mm is right with one reader and absurd with the other.
+# Why it matters: micro-CT, specimen and animal scans come in micrometres. A spacing gate, a
+#   lesion volume, or a resampling to 1 mm is right with one reader and absurd with the other.
 # Source: nifti1.h, xyzt_units; ITK itkNiftiImageIO.cxx, ReadImageInformation (spacing scale);
 #   nibabel manual, "Coordinate systems and affines"; nibabel/nifti1.py, get_best_affine.
-# Seen: see the table; voxels of 2 x 2 x 3 mm in every file.
+# Seen (voxels of 2 x 2 x 3 mm in every file):
+#   unit      nibabel voxel sizes       SimpleITK spacing   mm3 a voxel
+#   mm        [2.0, 2.0, 3.0]           [2.0, 2.0, 3.0]     12 and 12
+#   micron    [2000.0, 2000.0, 3000.0]  [2.0, 2.0, 3.0]     1.2e+10 and 12
+#   meter     [0.002, 0.002, 0.003]     [2.0, 2.0, 3.0]     1.2e-08 and 12
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -24,7 +28,8 @@ import numpy as np
 import SimpleITK as sitk
 
 SCALE = {"mm": 1, "micron": 1000, "meter": 0.001}
-print("%-8s  %-24s  %-18s  %s" % ("unit", "nibabel voxel sizes", "SimpleITK spacing", "mm3 a voxel"))
+titles = ("unit", "nibabel voxel sizes", "SimpleITK spacing", "mm3 a voxel")
+print("%-8s  %-24s  %-18s  %s" % titles)
 ok = True
 for unit, scale in SCALE.items():
     affine = np.diag([2 * scale, 2 * scale, 3 * scale, 1])

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # pydicom 3.0.2
 #
-# Behaviour: Dataset.copy() (and copy.copy) gives a second name for the same elements. Unlike a dict,
-#   where `b = a.copy(); b[k] = v` leaves a alone, whatever is assigned to, added to or deleted from
-#   the copy happens to the original too. Dataset.update() takes a middle way: elements that were
-#   there are shared, so `new.PatientName = ...` renames the original, but elements that are added
-#   stay in the new one. copy.deepcopy shares nothing.
+# Behaviour: Dataset.copy() (and copy.copy) gives a second name for the same elements. Unlike a
+#   dict, where `b = a.copy(); b[k] = v` leaves a alone, whatever is assigned to, added to or
+#   deleted from the copy happens to the original too. Dataset.update() takes a middle way:
+#   elements that were there are shared, so `new.PatientName = ...` renames the original, but
+#   elements that are added stay in the new one. copy.deepcopy shares nothing.
 # Guessed: assigning to a keyword of a copy leaves the original as it was, as for a dict.
 # Why it matters: a copy is made for each of two recipients, or for de-identification beside an
 #   identified result. What is written back to the patient's own study carries a pseudonym, or two
@@ -13,7 +13,12 @@
 # Source: pydicom/dataset.py: Dataset.copy is copy.copy, which hands on the one inner _dict;
 #   Dataset.update hands on the elements, and Dataset.__setattr__ writes into an element that is
 #   present rather than making a new one. The documentation says "shallow copy".
-# Seen: see the table.
+# Seen:
+#   way                    original name   copy's name     in the original
+#   ds.copy()              Anonymous       Anonymous       PatientIdentityRemoved
+#   copy.copy(ds)          Anonymous       Anonymous       PatientIdentityRemoved
+#   Dataset().update(ds)   Anonymous       Anonymous       no mark of removal
+#   copy.deepcopy(ds)      Phantom^One     Anonymous       no mark of removal
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

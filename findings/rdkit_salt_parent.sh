@@ -2,15 +2,21 @@
 # RDKit 2026.9.1 (package rdkit)
 #
 # Behaviour: rdMolStandardize.FragmentParent keeps the largest piece of a salt. Pamoic acid, a
-#   counter-ion of long-acting injections, has 29 heavy atoms and is larger than many drugs: for
-#   olanzapine, imipramine and pyrantel pamoate the drug is thrown away, and three different drugs
-#   become one molecule with equal fingerprints. SaltRemover, with its own list, removes nothing.
+#   counter-ion of long-acting injections, has 45 atoms, hydrogens counted, and is larger than
+#   many drugs: for olanzapine, imipramine and pyrantel pamoate the drug is thrown away, and three
+#   different drugs become one molecule with equal fingerprints. SaltRemover, with its own list,
+#   removes nothing.
 # Guessed: the parent is the drug; pamoate is a common pharmaceutical salt.
 # Why it matters: in a drug screen the three rows become duplicates with conflicting labels, and
 #   may lie on both sides of a split; a "similar" molecule of a query is a filler.
-# Source: RDKit rdMolStandardize, LargestFragmentChooser (by atoms, then weight), used by
-#   FragmentParent; Data/Salts.txt of SaltRemover. Olanzapine pamoate is a marketed form.
-# Seen: see the table.
+# Source: RDKit rdMolStandardize, LargestFragmentChooser (most atoms, then greatest weight), used
+#   by FragmentParent; Data/Salts.txt of SaltRemover. All three pamoates are or were marketed.
+# Seen:
+#   salt                   FragmentParent keeps   SaltRemover leaves         as chloride
+#   olanzapine pamoate     pamoic acid            2 pieces                   the drug
+#   imipramine pamoate     pamoic acid            2 pieces                   the drug
+#   pyrantel pamoate       pamoic acid            2 pieces                   the drug
+#   different molecules left: 1 of 3
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -30,7 +36,8 @@ DRUGS = {
     "pyrantel": "CN1CCCN=C1/C=C/c1cccs1",
 }
 pamoic = Chem.CanonSmiles(PAMOIC_ACID)
-print("%-22s %-22s %-26s %s" % ("salt", "FragmentParent keeps", "SaltRemover leaves", "as chloride"))
+titles = ("salt", "FragmentParent keeps", "SaltRemover leaves", "as chloride")
+print("%-22s %-22s %-26s %s" % titles)
 parents, rows_ok = set(), True
 for name, smiles in DRUGS.items():
     salt = Chem.MolFromSmiles(f"{smiles}.{PAMOIC_ACID}")

@@ -1,16 +1,23 @@
 #!/usr/bin/env bash
 # SimpleITK 2.5.7, dcm2niix 1.0.20260724 and highdicom 0.28.2 (pydicom 3.0.2, numpy 2.4.6)
 #
-# Behaviour: the frames of an enhanced (multi-frame) object may be stored in any order; each holds its
-#   own position. SimpleITK takes the stored order as the order in space, and when the positions do
-#   not run one way it drops the spacing too: voxels of 2 x 2 x 3 mm become 1 x 1 x 1 mm, with no
-#   warning. dcm2niix and highdicom sort the frames and keep the spacing.
+# Behaviour: the frames of an enhanced (multi-frame) object may be stored in any order; each holds
+#   its own position. SimpleITK takes the stored order as the order in space, and when the
+#   positions do not run one way it drops the spacing too: voxels of 2 x 2 x 3 mm become 1 x 1 x 1
+#   mm, with no warning. dcm2niix and highdicom sort the frames and keep the spacing.
 # Guessed: the reader sorts by position or by the dimension index, or says that it cannot.
 # Why it matters: an interleaved acquisition (1, 3, 2, 4), or a PACS that writes frames as they
 #   arrive, gives a shuffled organ with a twelfth of its volume.
 # Source: DICOM PS3.3 C.7.6.17 (Multi-frame Dimension Module) and C.7.6.16.2.3 (Plane Position);
-#   GDCM gdcmImageHelper.cxx, GetSpacingValue for enhanced objects, which wants rising positions.
-# Seen: see the table; each frame holds its own true position in mm.
+#   GDCM gdcmImageHelper.cxx, ComputeZSpacingFromIPP (from the frames as they are stored).
+# Seen (each frame holds its own true position in mm):
+#   stored       reader      frames along z        spacing, mm
+#   sorted       SimpleITK   [0, 3, 6, 9]          [2.0, 2.0, 3.0]
+#   sorted       dcm2niix    [0, 3, 6, 9]          [2.0, 2.0, 3.0]
+#   sorted       highdicom   [0, 3, 6, 9]          [2.0, 2.0, 3.0]
+#   interleaved  SimpleITK   [0, 6, 3, 9]          [1.0, 1.0, 1.0]
+#   interleaved  dcm2niix    [0, 3, 6, 9]          [2.0, 2.0, 3.0]
+#   interleaved  highdicom   [0, 3, 6, 9]          [2.0, 2.0, 3.0]
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

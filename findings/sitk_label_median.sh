@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # SimpleITK 2.5.7 (numpy 2.4.6)
 #
-# Behaviour: LabelStatisticsImageFilter.GetMedian(label) is not the median of the label's voxels. It
-#   is read off a histogram of 256 bins over the range of the whole image, so its error grows with
-#   the largest value anywhere in the scan. One bright voxel of metal outside the label moves the
-#   median of a liver lesion from 40 to 29 HU. Mean, minimum and maximum of the same filter are exact.
+# Behaviour: LabelStatisticsImageFilter.GetMedian(label) is not the median of the label's voxels.
+#   It is read off a histogram of 256 bins over the range of the whole image, so its error grows
+#   with the largest value anywhere in the scan. One bright voxel of metal outside the label moves
+#   the median of a liver lesion from 40 to 29 HU. Mean, minimum and maximum of the same filter
+#   are exact.
 # Guessed: the exact median, which depends on nothing outside the label.
-# Why it matters: median HU decides "cyst or not", and median SUV is worse (a full bladder widens the
-#   bins): the number changes with a hip implant, and with the crop, but not with the lesion.
-# Source: ITK itkLabelStatisticsImageFilter.hxx (GetMedian, histogram of 256 bins); SimpleITK sets
-#   the bounds to the minimum and maximum of the image. The class reference names the histogram, but
-#   not the error.
-# Seen: see the table; the label holds the same 256 voxels of 30 to 50 HU each time.
+# Why it matters: median HU decides "cyst or not", and median SUV is worse (a full bladder widens
+#   the bins): the number changes with a hip implant, and with the crop, but not with the lesion.
+# Source: SimpleITK LabelStatisticsImageFilter.Execute (SetHistogramParameters with 256 bins
+#   between the least and the largest value of the image; a remark in the source says that it is
+#   exact for 8-bit images only); ITK itkLabelStatisticsImageFilter.hxx, GetMedian.
+# Seen (the label holds the same 256 voxels of 30 to 50 HU each time):
+#   brightest voxel outside  true median  GetMedian  GetMean
+#                      none         40.0       39.7    39.87
+#                      3071         40.0       41.6    39.87
+#                     15000         40.0       31.2    39.87
+#                     30000         40.0       29.3    39.87
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
 # SimpleITK 2.5.7 (pydicom 3.0.2, numpy 2.4.6); dcm2niix 1.0.20260724 beside it
 #
-# Behaviour: a PET series has a Rescale Slope of its own for every slice. SimpleITK chooses the pixel
-#   type of the whole volume from the first file. If the slope of that one slice is a whole number,
-#   the volume is int16 and every other slice loses its fraction: 7 * 0.37 = 2.59 becomes 2, and
-#   with slopes below one most of the uptake becomes 0. Order alone decides: the same files with a
-#   slope of 0.25 first are read as floats. ReadImage(list) and ImageSeriesReader do the same.
+# Behaviour: a PET series has a Rescale Slope of its own for every slice. SimpleITK chooses the
+#   pixel type of the whole volume from the first file. If the slope of that one slice is a whole
+#   number, the volume is int16 and every other slice loses its fraction: 7 * 0.37 = 2.59 becomes
+#   2, and with slopes below one most of the uptake becomes 0. Order alone decides: the same files
+#   with a slope of 0.25 first are read as floats. ReadImage(list) and ImageSeriesReader do the
+#   same.
 # Guessed: a float image, as each of the slices gives when it is read by itself.
 # Why it matters: uptake is off by up to one unit, slice by slice, without a word; in SUV or in
-#   normalised counts that is the whole signal. Another scan of the same scanner is read correctly.
-# Source: DICOM PS3.3 C.8.9.4 (PET Image Module: rescale slope per image); ITK
-#   itkGDCMImageIO.cxx, InternalReadImageInformation (type from this file's slope and intercept);
-#   SimpleITK ImageSeriesReader.Execute (pixel type taken from the first file name).
-# Seen: see the table; every stored pixel is 7.
+#   normalised counts that is the whole signal. Another scan of the same scanner is read
+#   correctly.
+# Source: DICOM PS3.3 C.8.9.4 (PET Image Module: rescale slope per image); ITK itkGDCMImageIO.cxx,
+#   InternalReadImageInformation (type from this file's slope and intercept); SimpleITK
+#   ImageSeriesReader.Execute (pixel type taken from the first file name).
+# Seen (every stored pixel is 7):
+#   true activity                      [7, 2.59, 0.875, 1.75]
+#   SimpleITK, series reader (int16)   [7, 2, 0, 1]
+#   SimpleITK, list of names           [7, 2, 0, 1]
+#   SimpleITK, last slice first        [7.0, 2.59, 0.875, 1.75]
+#   SimpleITK, one by one              [7.0, 2.59, 0.875, 1.75]
+#   dcm2niix                           [7.0, 2.59, 0.875, 1.75]
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

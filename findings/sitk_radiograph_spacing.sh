@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # SimpleITK 2.5.7 (pydicom 3.0.2, numpy 2.4.6); dcm2niix 1.0.20260724 beside it
 #
-# Behaviour: a calibrated radiograph holds two spacings: Imager Pixel Spacing, at the detector, and
-#   Pixel Spacing, corrected for magnification with an object of known size. SimpleITK gives the
-#   first for CR and DX whenever it is there; dcm2niix gives the second.
+# Behaviour: a calibrated radiograph holds two spacings: Imager Pixel Spacing, at the detector,
+#   and Pixel Spacing, corrected for magnification with an object of known size. SimpleITK gives
+#   the first for CR and DX whenever it is there; dcm2niix gives the second.
 # Guessed: Pixel Spacing, as for CT and MR; the standard says it is the calibrated one.
 # Why it matters: lengths and areas on the patient (hip implants, heart size, leg length) come out
 #   too long by the magnification, here 1.25; with reader A for training and B for use, by site.
-# Source: DICOM PS3.3 10.7 (Basic Pixel Spacing Calibration Macro); GDCM gdcmImageHelper.cxx,
+# Source: DICOM PS3.3 10.7.1.1 (Pixel Spacing Calibration); GDCM gdcmImageHelper.cxx,
 #   ImageHelper::GetSpacingTagFromMediaStorage (CR, DX and mammography: 0018,1164).
-# Seen: see the table.
+# Seen:
+#   mm a pixel  at the detector  on the patient  SimpleITK  dcm2niix
+#   CR                     0.25            0.20       0.25      0.20
+#   DX                     0.25            0.20       0.25      0.20
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
