@@ -2,8 +2,9 @@
 # neuroCombat 0.2.12 (numpy 2.4.6, pandas 3.1.1)
 #
 # Behaviour: one site with a single patient makes every number of every site NaN. The variance of
-#   one patient (ddof=1) is NaN, and the correction multiplies the whole site-by-patient design by
-#   it, where 0 * NaN is NaN. No error; numpy warns of degrees of freedom (silenced here).
+#   one patient (ddof=1) is NaN, so the estimated shift of that site is too, and the correction of
+#   every patient is a product of the site-by-patient design with the shifts of all sites, where
+#   0 * NaN is NaN. No error; numpy warns of degrees of freedom (silenced here).
 # Guessed: an error that names the site, or at worst NaN for that one patient.
 # Why it matters: adding a hospital with its first patient wipes out the harmonised features of
 #   all the others; learners that take NaN as "missing" then train on nothing, and say nothing.

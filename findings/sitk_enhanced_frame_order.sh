@@ -6,8 +6,8 @@
 #   positions do not run one way it drops the spacing too: voxels of 2 x 2 x 3 mm become 1 x 1 x 1
 #   mm, with no warning. dcm2niix and highdicom sort the frames and keep the spacing.
 # Guessed: the reader sorts by position or by the dimension index, or says that it cannot.
-# Why it matters: an interleaved acquisition (1, 3, 2, 4), or a PACS that writes frames as they
-#   arrive, gives a shuffled organ with a twelfth of its volume.
+# Why it matters: an interleaved acquisition (1, 3, 2, 4), or a converter that writes frames as they
+#   come, gives a shuffled organ with a twelfth of its volume.
 # Source: DICOM PS3.3 C.7.6.17 (Multi-frame Dimension Module) and C.7.6.16.2.3 (Plane Position);
 #   GDCM gdcmImageHelper.cxx, ComputeZSpacingFromIPP (from the frames as they are stored).
 # Seen (each frame holds its own true position in mm):
