@@ -18,8 +18,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 pydicom==3.0.2 \
-  nibabel==5.4.2 dicom2nifti==2.6.2 dcm2niix==1.0.20260724
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 pydicom==3.0.2 nibabel==5.4.2 dicom2nifti==2.6.2 dcm2niix==1.0.20260724
 mkdir "$work/export" "$work/a" "$work/b"
 cd "$work"
 "$work/venv/bin/python" - <<'PY'

@@ -22,8 +22,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 pydicom==3.0.2 \
-  highdicom==0.28.2
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 pydicom==3.0.2 highdicom==0.28.2
 cd "$work"
 "$work/venv/bin/python" - <<'PY'
 import highdicom as hd

@@ -17,8 +17,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 scipy==1.17.1 \
-  MedPy==0.5.2 surface-distance==0.1
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 scipy==1.17.1 MedPy==0.5.2 surface-distance==0.1
 cd "$work"
 "$work/venv/bin/python" - <<'PY'
 import numpy as np

@@ -19,8 +19,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 pandas==3.1.1 \
-  neuroCombat==0.2.12
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 pandas==3.1.1 neuroCombat==0.2.12
 cd "$work"
 "$work/venv/bin/python" -W ignore - <<'PY'
 import contextlib

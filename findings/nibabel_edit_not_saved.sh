@@ -19,7 +19,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 nibabel==5.4.2
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 nibabel==5.4.2
 cd "$work"
 "$work/venv/bin/python" - <<'PY'
 import nibabel as nib

@@ -21,7 +21,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 rdkit==2026.9.1
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 rdkit==2026.9.1
 cd "$work"
 "$work/venv/bin/python" - <<'PY'
 from rdkit import Chem, RDLogger

@@ -21,8 +21,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 pydicom==3.0.2 \
-  opencv-python==5.0.0.93 rt-utils==1.2.7
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 pydicom==3.0.2 opencv-python==5.0.0.93 rt-utils==1.2.7
 mkdir "$work/ct"
 cd "$work"
 "$work/venv/bin/python" - <<'PY'

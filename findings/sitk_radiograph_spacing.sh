@@ -17,8 +17,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 pydicom==3.0.2 \
-  SimpleITK==2.5.7 nibabel==5.4.2 dcm2niix==1.0.20260724
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 pydicom==3.0.2 SimpleITK==2.5.7 nibabel==5.4.2 dcm2niix==1.0.20260724
 cd "$work"
 "$work/venv/bin/python" - <<'PY'
 import subprocess

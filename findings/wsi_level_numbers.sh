@@ -21,8 +21,9 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check numpy==2.4.6 pillow==13.0.0 \
-  pydicom==3.0.2 openslide-bin==4.0.1.2 openslide-python==1.4.7 wsidicom==0.36.1
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  numpy==2.4.6 pillow==13.0.0 pydicom==3.0.2 openslide-bin==4.0.1.2 openslide-python==1.4.7 \
+  wsidicom==0.36.1
 mkdir "$work/slide"
 cd "$work"
 "$work/venv/bin/python" - <<'PY'
