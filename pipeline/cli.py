@@ -189,3 +189,7 @@ def locate(
 
 def main() -> None:
     app(prog_name="fewsite")
+
+
+if __name__ == "__main__":
+    main()
