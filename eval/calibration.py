@@ -14,7 +14,14 @@ from eval.answers import HeldOut, read_held_out
 from eval.estimate import Estimate, estimate, mean
 from eval.evidence import Evidence
 from eval.figures import reliability_figure
-from eval.metrics import brier, calibration_bins, calibration_error, calibration_line, log_odds, scored_classes
+from eval.metrics import (
+    brier,
+    calibration_bins,
+    calibration_error,
+    calibration_line,
+    log_odds,
+    scored_classes,
+)
 from eval.page import Section, plain
 from eval.results import Results
 from eval.uncertainty import percentile_interval
@@ -53,13 +60,29 @@ def temperatures(held_out: HeldOut) -> np.ndarray:
 
     def fitted(of_draw: np.ndarray, labels: np.ndarray) -> float:
         def loss(log_t: float) -> float:
-            return log_t**2 / 2 - log_softmax(of_draw / np.exp(log_t), axis=-1)[np.arange(len(labels)), labels].sum()
+            return (
+                log_t**2 / 2
+                - log_softmax(of_draw / np.exp(log_t), axis=-1)[
+                    np.arange(len(labels)), labels
+                ].sum()
+            )
+
         return float(np.exp(minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded").x))
 
-    return np.array([[fitted(of_draw, labels) for of_draw, labels in zip(of_seed, held_out.labels, strict=True)] for of_seed in logs])
+    return np.array(
+        [
+            [
+                fitted(of_draw, labels)
+                for of_draw, labels in zip(of_seed, held_out.labels, strict=True)
+            ]
+            for of_seed in logs
+        ]
+    )
 
 
-def recalibrated(probabilities: np.ndarray, found: np.ndarray, prevalence: np.ndarray) -> np.ndarray:
+def recalibrated(
+    probabilities: np.ndarray, found: np.ndarray, prevalence: np.ndarray
+) -> np.ndarray:
     """Probabilities (seed, draw, record, class) after temperatures (seed, draw), moved from balanced classes to `prevalence` (Saerens 2002)."""
     return softmax(_logs(probabilities) / found[:, :, None, None] + np.log(prevalence), axis=-1)
 
@@ -75,15 +98,29 @@ def expected_error(results: Results, probabilities: np.ndarray) -> Estimate:
     said, so = _said(results, probabilities)
     bootstrap = results.bootstrap
     found = calibration_error(said, so, bootstrap.weights, bootstrap.confidence)
-    by_draw = [calibration_error(said[:, [draw]], so[:, [draw]], bootstrap.weights, bootstrap.confidence).value for draw in range(said.shape[1])]
-    return Estimate(found.value, found.low, found.high, *percentile_interval(np.array(by_draw), bootstrap.confidence), len(by_draw), len(by_draw))
+    by_draw = [
+        calibration_error(
+            said[:, [draw]], so[:, [draw]], bootstrap.weights, bootstrap.confidence
+        ).value
+        for draw in range(said.shape[1])
+    ]
+    return Estimate(
+        found.value,
+        found.low,
+        found.high,
+        *percentile_interval(np.array(by_draw), bootstrap.confidence),
+        len(by_draw),
+        len(by_draw),
+    )
 
 
 def _said(results: Results, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the reliability diagram is about, and whether it was so: two classes: the second; more: the most probable one (Guo 2017)."""
     labels = results.query.labels
     if probabilities.shape[-1] == 2:
-        return probabilities[..., 1].astype(np.float64), np.broadcast_to(labels == 1, probabilities.shape[:-1])
+        return probabilities[..., 1].astype(np.float64), np.broadcast_to(
+            labels == 1, probabilities.shape[:-1]
+        )
     return probabilities.max(axis=-1).astype(np.float64), probabilities.argmax(axis=-1) == labels
 
 
@@ -92,29 +129,54 @@ def _calibration(results: Results, state: str, probabilities: np.ndarray) -> Cal
     once = np.ones((1, len(labels)), np.float32)
     losses = (brier(probabilities, labels, weights) for weights in (once, bootstrap.weights))
     interval = partial(bootstrap.loss_interval, high=1 if len(results.classes) == 2 else 2)
-    return Calibration(state, estimate(next(losses)[..., 0], next(losses), bootstrap.confidence, interval), expected_error(results, probabilities),
-                       tuple(_line(results, probabilities, label, once) for label in scored_classes(len(results.classes))),
-                       _bins(results, probabilities, once).assign(state=state))
+    return Calibration(
+        state,
+        estimate(next(losses)[..., 0], next(losses), bootstrap.confidence, interval),
+        expected_error(results, probabilities),
+        tuple(
+            _line(results, probabilities, label, once)
+            for label in scored_classes(len(results.classes))
+        ),
+        _bins(results, probabilities, once).assign(state=state),
+    )
 
 
 def _line(results: Results, probabilities: np.ndarray, label: int, once: np.ndarray) -> Line:
     odds, positive = log_odds(probabilities, label), results.query.labels == label
-    here, resampled = (calibration_line(odds, positive, weights) for weights in (once, results.bootstrap.weights))
+    here, resampled = (
+        calibration_line(odds, positive, weights) for weights in (once, results.bootstrap.weights)
+    )
     interval = partial(results.bootstrap.interval, low=-np.inf, high=np.inf)
-    return Line(results.classes[label], *(estimate(value[..., 0], values, results.bootstrap.confidence, interval)
-                                          for value, values in zip(here, resampled, strict=True)))
+    return Line(
+        results.classes[label],
+        *(
+            estimate(value[..., 0], values, results.bootstrap.confidence, interval)
+            for value, values in zip(here, resampled, strict=True)
+        ),
+    )
 
 
 def _bins(results: Results, probabilities: np.ndarray, once: np.ndarray) -> pd.DataFrame:
     """The bins of the reliability diagram that hold an image: mean count, mean probability, and the share that was so."""
-    here, resampled = (calibration_bins(*_said(results, probabilities), weights) for weights in (once, results.bootstrap.weights))
+    here, resampled = (
+        calibration_bins(*_said(results, probabilities), weights)
+        for weights in (once, results.bootstrap.weights)
+    )
     bootstrap, rows = results.bootstrap, []
     for at in range(here.records.shape[-2]):
         interval = partial(bootstrap.interval, of=here.members[..., at, :].any(axis=(0, 1)))
-        observed = estimate(here.share[..., at, 0], resampled.share[..., at, :], bootstrap.confidence, interval)
+        observed = estimate(
+            here.share[..., at, 0], resampled.share[..., at, :], bootstrap.confidence, interval
+        )
         if observed:
-            rows.append({"bin": at + 1, "images": here.records[..., at, 0].mean(),
-                         "probability": float(mean(here.probability[..., at, 0], (0, 1))), **vars(observed)})
+            rows.append(
+                {
+                    "bin": at + 1,
+                    "images": here.records[..., at, 0].mean(),
+                    "probability": float(mean(here.probability[..., at, 0], (0, 1))),
+                    **vars(observed),
+                }
+            )
     return pd.DataFrame(rows).rename(columns={"value": "observed"})
 
 
@@ -129,26 +191,64 @@ def calibration_section(evidence: Evidence) -> Section:
     states, fitted = [_calibration(evidence, AS_IS, answers)], pd.DataFrame()
     if held_out.per_class:
         found = temperatures(held_out)
-        states.append(_calibration(evidence, RECALIBRATED, recalibrated(answers, found, (patients / patients.sum()).to_numpy())))
+        states.append(
+            _calibration(
+                evidence,
+                RECALIBRATED,
+                recalibrated(answers, found, (patients / patients.sum()).to_numpy()),
+            )
+        )
         fitted = _fitted(found, patients)
     about = evidence.classes[1] if len(evidence.classes) == 2 else None
     bins = pd.concat([found.bins for found in states])
-    shown = {"states": [found.state for found in states], "rows": _side_by_side(states), "fitted": fitted.to_dict("records"), "about": about,
-             "figure": reliability_figure(bins, about, _alt(evidence, about)),
-             "per_class": held_out.per_class, "method": evidence.method, "k": evidence.shots, "draws": answers.shape[1],
-             "patients": len(set(evidence.query.patients)), "records": len(evidence.query.records), "confidence": evidence.params.adapt.confidence}
-    rows = [{"state": found.state, "measure": row["measure"], "class": row["class"], **vars(value)}
-            for row in shown["rows"] for found, value in zip(states, row["values"], strict=True) if value]
+    shown = {
+        "states": [found.state for found in states],
+        "rows": _side_by_side(states),
+        "fitted": fitted.to_dict("records"),
+        "about": about,
+        "figure": reliability_figure(bins, about, _alt(evidence, about)),
+        "per_class": held_out.per_class,
+        "method": evidence.method,
+        "k": evidence.shots,
+        "draws": answers.shape[1],
+        "patients": len(set(evidence.query.patients)),
+        "records": len(evidence.query.records),
+        "confidence": evidence.params.adapt.confidence,
+    }
+    rows = [
+        {"state": found.state, "measure": row["measure"], "class": row["class"], **vars(value)}
+        for row in shown["rows"]
+        for found, value in zip(states, row["values"], strict=True)
+        if value
+    ]
     tables = {"calibration.csv": pd.DataFrame(rows), "reliability.csv": bins}
-    return Section("calibration.html.j2", "Calibration", shown, tables | ({} if fitted.empty else {"recalibration.csv": fitted}))
+    return Section(
+        "calibration.html.j2",
+        "Calibration",
+        shown,
+        tables | ({} if fitted.empty else {"recalibration.csv": fitted}),
+    )
 
 
 def _side_by_side(states: list[Calibration]) -> list[dict[str, Any]]:
     """Each measure with its value in every state."""
-    rows = [{"measure": "brier", "class": "all", "values": [found.brier for found in states]},
-            {"measure": "calibration_error", "class": "all", "values": [found.error for found in states]}]
+    rows = [
+        {"measure": "brier", "class": "all", "values": [found.brier for found in states]},
+        {
+            "measure": "calibration_error",
+            "class": "all",
+            "values": [found.error for found in states],
+        },
+    ]
     for lines in zip(*(found.lines for found in states), strict=True):
-        rows += [{"measure": name, "class": lines[0].name, "values": [getattr(line, name) for line in lines]} for name in ("slope", "intercept")]
+        rows += [
+            {
+                "measure": name,
+                "class": lines[0].name,
+                "values": [getattr(line, name) for line in lines],
+            }
+            for name in ("slope", "intercept")
+        ]
     return rows
 
 
@@ -156,11 +256,23 @@ def _fitted(found: np.ndarray, patients: pd.Series) -> pd.DataFrame:
     """What the recalibration took from labelled cases: the temperatures over seeds and draws, and each class's share of patients."""
     ends = {"median": np.median(found), "lowest": found.min(), "highest": found.max()}
     shares = patients / patients.sum()
-    return pd.DataFrame([*({"what": f"{name} temperature", "class": "", "value": float(value), "patients": ""} for name, value in ends.items()),
-                         *({"what": "share", "class": name, "value": shares[name], "patients": patients[name]} for name in patients.index)])
+    return pd.DataFrame(
+        [
+            *(
+                {"what": f"{name} temperature", "class": "", "value": float(value), "patients": ""}
+                for name, value in ends.items()
+            ),
+            *(
+                {"what": "share", "class": name, "value": shares[name], "patients": patients[name]}
+                for name in patients.index
+            ),
+        ]
+    )
 
 
 def _alt(evidence: Evidence, about: str | None) -> str:
     said = f"probability of {about}" if about else "probability of the most probable class"
-    return (f"Reliability diagram of {plain(evidence.method)} at {evidence.site}: {said} against the share of images for which it was so, "
-            "in ten bins, with the images in each. The numbers are in reliability.csv.")
+    return (
+        f"Reliability diagram of {plain(evidence.method)} at {evidence.site}: {said} against the share of images for which it was so, "
+        "in ten bins, with the images in each. The numbers are in reliability.csv."
+    )

@@ -30,20 +30,43 @@ class Change:
 
 def change(before: Results, after: Results) -> Change:
     """Compare what each run's verdict speaks of. Patients are redrawn together for both, so what they share cancels out."""
-    words = [f"{judge(results).word}, {results.method} at k = {results.shots}" for results in (before, after)]
+    words = [
+        f"{judge(results).word}, {results.method} at k = {results.shots}"
+        for results in (before, after)
+    ]
     first, second = [_answered(results) for results in (before, after)]
     shared = [record for record, label in first.items() if second.get(record) == label]
     query, old, new = *_restricted(before, shared), _restricted(after, shared)[1]
-    if before.classes != after.classes or any(query.patients_of(label) == 0 for label in range(len(after.classes))):
+    if before.classes != after.classes or any(
+        query.patients_of(label) == 0 for label in range(len(after.classes))
+    ):
         return Change(*words, len(set(query.patients)), len(shared), None, None, None, None)
     settings = after.params.adapt
-    resamples = bootstrap(query.patients, query.labels, settings.bootstrap, settings.confidence, after.params.seed)
-    (old_draws, old_resampled), (new_draws, new_resampled) = [auroc_of(answers, query, resamples.weights) for answers in (old, new)]
+    resamples = bootstrap(
+        query.patients, query.labels, settings.bootstrap, settings.confidence, after.params.seed
+    )
+    (old_draws, old_resampled), (new_draws, new_resampled) = [
+        auroc_of(answers, query, resamples.weights) for answers in (old, new)
+    ]
     if np.array_equal(old.probabilities, new.probabilities):
-        return Change(*words, len(set(query.patients)), len(shared), float(old_draws.mean()), float(new_draws.mean()), 0.0, 0.0)
+        return Change(
+            *words,
+            len(set(query.patients)),
+            len(shared),
+            float(old_draws.mean()),
+            float(new_draws.mean()),
+            0.0,
+            0.0,
+        )
     value = float(new_draws.mean() - old_draws.mean())
-    return Change(*words, len(set(query.patients)), len(shared), float(old_draws.mean()), float(new_draws.mean()),
-                  *resamples.interval(value, new_resampled - old_resampled, -1.0, 1.0))
+    return Change(
+        *words,
+        len(set(query.patients)),
+        len(shared),
+        float(old_draws.mean()),
+        float(new_draws.mean()),
+        *resamples.interval(value, new_resampled - old_resampled, -1.0, 1.0),
+    )
 
 
 def _answered(results: Results) -> dict[str, str]:
@@ -55,5 +78,7 @@ def _restricted(results: Results, records: list[str]) -> tuple[Query, Answers]:
     """The query set and the verdict's answers for `records` alone."""
     query, answers = results.query, results.verdict_answers
     kept = np.isin(query.records, records)
-    return (Query(query.records[kept], query.patients[kept], query.labels[kept]),
-            Answers(answers.method, answers.k, answers.probabilities[..., kept, :]))
+    return (
+        Query(query.records[kept], query.patients[kept], query.labels[kept]),
+        Answers(answers.method, answers.k, answers.probabilities[..., kept, :]),
+    )

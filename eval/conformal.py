@@ -15,7 +15,13 @@ from eval.page import Section
 from eval.results import Results
 
 LEVELS = (0.8, 0.9, 0.95)  # the share of images whose set is to hold the true class
-ANSWERED = (1.0, 0.9, 0.8, 0.7, 0.5)  # the share of images that the model answers, most confident first
+ANSWERED = (
+    1.0,
+    0.9,
+    0.8,
+    0.7,
+    0.5,
+)  # the share of images that the model answers, most confident first
 ROUNDING = 1e-9  # 0.9 times 10 is 9
 
 
@@ -43,8 +49,19 @@ def cuts(held_out: HeldOut, level: float) -> np.ndarray:
     rank = int(np.ceil((n + 1) * level - ROUNDING))
     if rank > n:
         return np.full((*held_out.probabilities.shape[:2], classes), -np.inf)
-    own = np.stack([np.stack([held_out.probabilities[:, draw, labels == label, label] for draw, labels in enumerate(held_out.labels)], axis=1)
-                    for label in range(classes)], axis=2)  # (seed, draw, class, case)
+    own = np.stack(
+        [
+            np.stack(
+                [
+                    held_out.probabilities[:, draw, labels == label, label]
+                    for draw, labels in enumerate(held_out.labels)
+                ],
+                axis=1,
+            )
+            for label in range(classes)
+        ],
+        axis=2,
+    )  # (seed, draw, class, case)
     return -np.sort(-own, axis=-1)[..., rank - 1]
 
 
@@ -55,15 +72,31 @@ def cases_needed(level: float) -> int:
 
 def prediction_sets(results: Results, held_out: HeldOut, level: float) -> Sets:
     query, bootstrap = results.query, results.bootstrap
-    members = results.verdict_answers.probabilities >= cuts(held_out, level)[:, :, None, :]  # (seed, draw, record, class)
+    members = (
+        results.verdict_answers.probabilities >= cuts(held_out, level)[:, :, None, :]
+    )  # (seed, draw, record, class)
     holds = members[..., np.arange(len(query.labels)), query.labels]
     size, every = members.sum(axis=-1), np.ones((1, 1, len(query.labels)), bool)
-    return Sets(level, share(holds, every, bootstrap), share(size, every, bootstrap, high=len(results.classes)),
-                share(size == 1, every, bootstrap), share((size == 1) & ~holds, size == 1, bootstrap), share(size == 0, every, bootstrap),
-                tuple(share(holds & own, own[None, None], bootstrap) for own in (query.labels == label for label in range(len(results.classes)))))
+    return Sets(
+        level,
+        share(holds, every, bootstrap),
+        share(size, every, bootstrap, high=len(results.classes)),
+        share(size == 1, every, bootstrap),
+        share((size == 1) & ~holds, size == 1, bootstrap),
+        share(size == 0, every, bootstrap),
+        tuple(
+            share(holds & own, own[None, None], bootstrap)
+            for own in (query.labels == label for label in range(len(results.classes)))
+        ),
+    )
 
 
-def selective_risk(confidence: np.ndarray, wrong: np.ndarray, weights: np.ndarray, answered: Sequence[float] = ANSWERED) -> np.ndarray:
+def selective_risk(
+    confidence: np.ndarray,
+    wrong: np.ndarray,
+    weights: np.ndarray,
+    answered: Sequence[float] = ANSWERED,
+) -> np.ndarray:
     """Error rates among the most confident shares, and last the area under the risk-coverage curve (El-Yaniv and Wiener 2010).
 
     (record,), (record,), (resample, record) -> (share and 1, resample). Equally confident images share their errors, as in random order.
@@ -71,11 +104,22 @@ def selective_risk(confidence: np.ndarray, wrong: np.ndarray, weights: np.ndarra
     """
     order = np.argsort(-confidence, kind="stable")
     drawn = weights[:, order]
-    images, errors = drawn.cumsum(axis=1), _shared(confidence[order], drawn, drawn * wrong[order]).cumsum(axis=1)
+    images, errors = (
+        drawn.cumsum(axis=1),
+        _shared(confidence[order], drawn, drawn * wrong[order]).cumsum(axis=1),
+    )
     risk = errors / np.maximum(images, 1)  # where nothing is drawn yet, nothing is wrong yet
-    asked = [np.ceil(part * images[:, -1:].astype(np.float64) - ROUNDING).astype(images.dtype) for part in answered]
+    asked = [
+        np.ceil(part * images[:, -1:].astype(np.float64) - ROUNDING).astype(images.dtype)
+        for part in answered
+    ]
     last = [(images < number).sum(axis=1, keepdims=True) for number in asked]
-    return np.stack([*(np.take_along_axis(risk, at, axis=1)[:, 0] for at in last), np.einsum("rn,rn->r", drawn, risk) / images[:, -1]])
+    return np.stack(
+        [
+            *(np.take_along_axis(risk, at, axis=1)[:, 0] for at in last),
+            np.einsum("rn,rn->r", drawn, risk) / images[:, -1],
+        ]
+    )
 
 
 def _shared(confidence: np.ndarray, drawn: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -83,53 +127,143 @@ def _shared(confidence: np.ndarray, drawn: np.ndarray, errors: np.ndarray) -> np
     first = np.flatnonzero(np.diff(confidence, prepend=np.inf))
     if len(first) == len(confidence):
         return errors
-    share = np.add.reduceat(errors, first, axis=1) / np.maximum(np.add.reduceat(drawn, first, axis=1), 1)
+    share = np.add.reduceat(errors, first, axis=1) / np.maximum(
+        np.add.reduceat(drawn, first, axis=1), 1
+    )
     return drawn * np.repeat(share, np.diff(first, append=len(confidence)), axis=1)
 
 
 def abstaining(results: Results) -> list[Estimate]:
     """The error rate at each share of `ANSWERED`, and last the area under the curve."""
     probabilities = results.verdict_answers.probabilities.astype(np.float64)
-    confidence = 2 * probabilities.max(axis=-1) - probabilities.sum(axis=-1)  # as p, but apart where single precision rounds p to 1
+    confidence = 2 * probabilities.max(axis=-1) - probabilities.sum(
+        axis=-1
+    )  # as p, but apart where single precision rounds p to 1
     wrong = probabilities.argmax(axis=-1) != results.query.labels
     seeds, draws, records = wrong.shape
     pairs, once = list(np.ndindex(seeds, draws)), np.ones((1, records))
-    values = np.reshape([selective_risk(confidence[pair], wrong[pair], once)[:, 0] for pair in pairs], (seeds, draws, -1))
-    resampled = np.mean([selective_risk(confidence[pair], wrong[pair], results.bootstrap.weights) for pair in pairs], axis=0)
+    values = np.reshape(
+        [selective_risk(confidence[pair], wrong[pair], once)[:, 0] for pair in pairs],
+        (seeds, draws, -1),
+    )
+    resampled = np.mean(
+        [
+            selective_risk(confidence[pair], wrong[pair], results.bootstrap.weights)
+            for pair in pairs
+        ],
+        axis=0,
+    )
     place = (-confidence).argsort(axis=-1, kind="stable").argsort(axis=-1)
-    among = [(place < np.ceil(part * records - ROUNDING)).any(axis=(0, 1)) for part in (*ANSWERED, 1.0)]
-    return [estimate(values[..., at], resampled[at], results.bootstrap.confidence, partial(results.bootstrap.interval, of=of))
-            for at, of in enumerate(among)]
+    among = [
+        (place < np.ceil(part * records - ROUNDING)).any(axis=(0, 1)) for part in (*ANSWERED, 1.0)
+    ]
+    return [
+        estimate(
+            values[..., at],
+            resampled[at],
+            results.bootstrap.confidence,
+            partial(results.bootstrap.interval, of=of),
+        )
+        for at, of in enumerate(among)
+    ]
 
 
 def conformal_section(evidence: Evidence) -> Section:
     """The sets' coverage and sizes at each level, where cases were held out; then errors against the share answered."""
     held_out = read_held_out(evidence.held_out, evidence.classes, evidence.method, evidence.shots)
-    sets = [prediction_sets(evidence, held_out, level) for level in LEVELS if held_out.per_class >= cases_needed(level)]
+    sets = [
+        prediction_sets(evidence, held_out, level)
+        for level in LEVELS
+        if held_out.per_class >= cases_needed(level)
+    ]
     *risks, area = abstaining(evidence)
     records = len(evidence.query.records)
-    curve = [{"answered": part, "images": int(np.ceil(part * records - ROUNDING)), "risk": risk} for part, risk in zip(ANSWERED, risks, strict=True)]
-    counts = [{"name": name, "patients": evidence.query.patients_of(label), "records": int((evidence.query.labels == label).sum())}
-              for label, name in enumerate(evidence.classes)]
-    shown = {"sets": sets, "too_few": [(level, cases_needed(level)) for level in LEVELS if held_out.per_class < cases_needed(level)],
-             "per_class": held_out.per_class, "draws": len(held_out.labels), "curve": curve, "area": area, "classes": counts,
-             "method": evidence.method, "k": evidence.shots, "confidence": evidence.params.adapt.confidence,
-             "patients": len(set(evidence.query.patients)), "records": records}
-    tables = {"selective.csv": pd.DataFrame([
-        *({"measure": "error_rate", "answered": row["answered"], "images": row["images"], **vars(row["risk"])} for row in curve),
-        {"measure": "area_under_risk_coverage", "images": records, **vars(area)}])}
-    tables["conformal_cases.csv"] = pd.DataFrame([{"level": level, "cases_a_class": held_out.per_class, "needed_a_class": cases_needed(level),
-                                                  "needed_k": evidence.shots + cases_needed(level)} for level in LEVELS])
+    curve = [
+        {"answered": part, "images": int(np.ceil(part * records - ROUNDING)), "risk": risk}
+        for part, risk in zip(ANSWERED, risks, strict=True)
+    ]
+    counts = [
+        {
+            "name": name,
+            "patients": evidence.query.patients_of(label),
+            "records": int((evidence.query.labels == label).sum()),
+        }
+        for label, name in enumerate(evidence.classes)
+    ]
+    shown = {
+        "sets": sets,
+        "too_few": [
+            (level, cases_needed(level))
+            for level in LEVELS
+            if held_out.per_class < cases_needed(level)
+        ],
+        "per_class": held_out.per_class,
+        "draws": len(held_out.labels),
+        "curve": curve,
+        "area": area,
+        "classes": counts,
+        "method": evidence.method,
+        "k": evidence.shots,
+        "confidence": evidence.params.adapt.confidence,
+        "patients": len(set(evidence.query.patients)),
+        "records": records,
+    }
+    tables = {
+        "selective.csv": pd.DataFrame(
+            [
+                *(
+                    {
+                        "measure": "error_rate",
+                        "answered": row["answered"],
+                        "images": row["images"],
+                        **vars(row["risk"]),
+                    }
+                    for row in curve
+                ),
+                {"measure": "area_under_risk_coverage", "images": records, **vars(area)},
+            ]
+        )
+    }
+    tables["conformal_cases.csv"] = pd.DataFrame(
+        [
+            {
+                "level": level,
+                "cases_a_class": held_out.per_class,
+                "needed_a_class": cases_needed(level),
+                "needed_k": evidence.shots + cases_needed(level),
+            }
+            for level in LEVELS
+        ]
+    )
     if sets:
-        tables["conformal.csv"] = pd.DataFrame([row for found in sets for row in _rows(found, counts, held_out.per_class)])
+        tables["conformal.csv"] = pd.DataFrame(
+            [row for found in sets for row in _rows(found, counts, held_out.per_class)]
+        )
     return Section("conformal.html.j2", "Prediction sets and abstaining", shown, tables)
 
 
 def _rows(sets: Sets, counts: list[dict[str, Any]], per_class: int) -> list[dict[str, Any]]:
-    whole = {name: getattr(sets, name) for name in ("coverage", "size", "one_class", "wrong", "empty")}
+    whole = {
+        name: getattr(sets, name) for name in ("coverage", "size", "one_class", "wrong", "empty")
+    }
     records = sum(of["records"] for of in counts)
     key = {"level": sets.level, "cases_a_class": per_class}
     among = {name: records * (sets.one_class.value if name == "wrong" else 1) for name in whole}
-    return [*({**key, "measure": name, "class": "all", "images": among[name], **vars(found)} for name, found in whole.items() if found),
-            *({**key, "measure": "coverage", "class": of["name"], "images": of["records"], "patients": of["patients"], **vars(found)}
-              for of, found in zip(counts, sets.by_class, strict=True))]
+    return [
+        *(
+            {**key, "measure": name, "class": "all", "images": among[name], **vars(found)}
+            for name, found in whole.items()
+            if found
+        ),
+        *(
+            {
+                **key,
+                "measure": "coverage",
+                "class": of["name"],
+                "images": of["records"],
+                "patients": of["patients"],
+                **vars(found),
+            }
+            for of, found in zip(counts, sets.by_class, strict=True)
+        ),
+    ]

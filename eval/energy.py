@@ -8,7 +8,12 @@ def patient_features(cohort: pd.DataFrame, embeddings: np.ndarray) -> pd.DataFra
     """One mean feature vector for each class and query patient, indexed by both: patients are the unit, however many images they have."""
     rows = cohort[(cohort["split"] == "query") & cohort["embedding"].notna()]
     features = embeddings[rows["embedding"].to_numpy(int)].astype(np.float32)
-    return pd.DataFrame(features).groupby([rows["label"].to_numpy(str), rows["patient"].to_numpy(str)]).mean().rename_axis(["label", "patient"])
+    return (
+        pd.DataFrame(features)
+        .groupby([rows["label"].to_numpy(str), rows["patient"].to_numpy(str)])
+        .mean()
+        .rename_axis(["label", "patient"])
+    )
 
 
 def coefficient(distances: np.ndarray, first: np.ndarray) -> np.ndarray:
@@ -23,10 +28,14 @@ def coefficient(distances: np.ndarray, first: np.ndarray) -> np.ndarray:
     to_one, to_other = one @ distances, other @ distances
     n, m = one.sum(axis=1), other.sum(axis=1)
     across = (to_one * other).sum(axis=1) / (n * m)
-    within = (to_one * one).sum(axis=1) / (n * (n - 1)) + (to_other * other).sum(axis=1) / (m * (m - 1))
+    within = (to_one * one).sum(axis=1) / (n * (n - 1)) + (to_other * other).sum(axis=1) / (
+        m * (m - 1)
+    )
     return np.divide(2 * across - within, 2 * across, out=np.zeros_like(across), where=across > 0)
 
 
-def random_splits(patients: int, first: int, splits: int, generator: np.random.Generator) -> np.ndarray:
+def random_splits(
+    patients: int, first: int, splits: int, generator: np.random.Generator
+) -> np.ndarray:
     """Disjoint groups at random, `first` patients in the first and the rest in the other: (split, patient)."""
     return generator.permuted(np.tile(np.arange(patients) < first, (splits, 1)), axis=1)

@@ -8,7 +8,9 @@ import numpy as np
 
 from eval.uncertainty import Bootstrap, percentile_interval
 
-Interval = Callable[[float, np.ndarray], tuple[float, float]]  # of a value and its values in resamples
+Interval = Callable[
+    [float, np.ndarray], tuple[float, float]
+]  # of a value and its values in resamples
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class Estimate:
     all_draws: int
 
 
-def estimate(values: np.ndarray, resampled: np.ndarray, confidence: float, interval: Interval) -> Estimate | None:
+def estimate(
+    values: np.ndarray, resampled: np.ndarray, confidence: float, interval: Interval
+) -> Estimate | None:
     """A statistic from its values (seed, draw), and in resamples (seed, draw, resample) or their mean (resample,); `interval` is that over patients.
 
     NaN where it is not defined; None where it is so in every draw.
@@ -38,16 +42,24 @@ def estimate(values: np.ndarray, resampled: np.ndarray, confidence: float, inter
         return None
     value = float(known.mean())
     over_patients = interval(value, mean(resampled, tuple(range(resampled.ndim - 1))))
-    return Estimate(value, *over_patients, *percentile_interval(known, confidence), len(known), len(by_draw))
+    return Estimate(
+        value, *over_patients, *percentile_interval(known, confidence), len(known), len(by_draw)
+    )
 
 
-def share(part: np.ndarray, whole: np.ndarray, bootstrap: Bootstrap, high: float = 1.0) -> Estimate | None:
+def share(
+    part: np.ndarray, whole: np.ndarray, bootstrap: Bootstrap, high: float = 1.0
+) -> Estimate | None:
     """What `part` is of `whole`, both (seed, draw, record) or of such a shape, in each draw; None where `whole` is empty in every draw."""
     part, whole = np.broadcast_arrays(part, whole)
     drawn = bootstrap.weights.T.astype(np.float64)
     with np.errstate(invalid="ignore"):  # a draw or a resample in which `whole` holds nothing
-        return estimate(part.sum(axis=-1) / whole.sum(axis=-1), (part @ drawn) / (whole @ drawn), bootstrap.confidence,
-                        partial(bootstrap.interval, high=high, of=whole.any(axis=(0, 1))))
+        return estimate(
+            part.sum(axis=-1) / whole.sum(axis=-1),
+            (part @ drawn) / (whole @ drawn),
+            bootstrap.confidence,
+            partial(bootstrap.interval, high=high, of=whole.any(axis=(0, 1))),
+        )
 
 
 def mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

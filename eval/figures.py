@@ -23,14 +23,33 @@ WIDTH = 7.1  # inches: an A4 page between its margins
 PANELS_IN_ROW = 3
 REACH = 11  # points: the size of the unseen disc around a mark that a pointer has to hit
 MARK = "mark:"  # what begins the id of a group that has a title of its own
-STYLE = {"svg.hashsalt": "fewsite", "svg.fonttype": "none", "text.parse_math": False, "font.family": "DejaVu Sans",
-         "font.size": 7.5,
-         "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": QUIET, "axes.linewidth": 0.6,
-         "xtick.color": INK, "ytick.color": INK, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "axes.titlesize": 8}
+STYLE = {
+    "svg.hashsalt": "fewsite",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "axes.titlesize": 8,
+}
 
 
-def shots_figure(table: pd.DataFrame, methods: Sequence[str], chosen: str, metric: str, chance: float, alt: str,
-                 target: float | None = None) -> Markup:
+def shots_figure(
+    table: pd.DataFrame,
+    methods: Sequence[str],
+    chosen: str,
+    metric: str,
+    chance: float,
+    alt: str,
+    target: float | None = None,
+) -> Markup:
     """One panel a method: bars are the interval over patients, the band is the spread over draws; `table` holds one metric."""
     shots = sorted(table["k"].unique())
     at = {k: place for place, k in enumerate(shots)}
@@ -44,23 +63,38 @@ def shots_figure(table: pd.DataFrame, methods: Sequence[str], chosen: str, metri
             panel.axhline(chance, color=QUIET, linewidth=0.6, linestyle=(0, (1, 3)))
             if target is not None:
                 panel.axhline(target, color=INK, linewidth=0.8, linestyle=(0, (5, 3)))
-            panel.set_title(plain(method), loc="left", fontweight="bold" if method == chosen else "normal",
-                            color=ACCENT if method == chosen else INK)
-            panel.set(xticks=list(at.values()), xticklabels=[str(k) for k in shots], xlim=(-0.35, len(shots) - 0.65),
-                      ylim=(max(0.0, lowest - 0.03), 1.01))
+            panel.set_title(
+                plain(method),
+                loc="left",
+                fontweight="bold" if method == chosen else "normal",
+                color=ACCENT if method == chosen else INK,
+            )
+            panel.set(
+                xticks=list(at.values()),
+                xticklabels=[str(k) for k in shots],
+                xlim=(-0.35, len(shots) - 0.65),
+                ylim=(max(0.0, lowest - 0.03), 1.01),
+            )
             if number + PANELS_IN_ROW >= len(methods):  # nothing below it
                 panel.tick_params(labelbottom=True)
                 panel.set_xlabel("labelled patients a class (k)")
             if number % PANELS_IN_ROW == 0:
                 panel.set_ylabel(metric)
-        for panel in panels[len(methods):]:
+        for panel in panels[len(methods) :]:
             panel.set_axis_off()
         handles = _legend(target, SOURCE_ONLY in set(table["method"]))
         figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
         return _inline(figure, alt)
 
 
-def _shots_panel(panel: Axes, table: pd.DataFrame, method: str, methods: Sequence[str], at: dict[int, int], colour: str) -> None:
+def _shots_panel(
+    panel: Axes,
+    table: pd.DataFrame,
+    method: str,
+    methods: Sequence[str],
+    at: dict[int, int],
+    colour: str,
+) -> None:
     for other in methods:
         if other != method:
             rows = table[table["method"] == other]
@@ -70,25 +104,48 @@ def _shots_panel(panel: Axes, table: pd.DataFrame, method: str, methods: Sequenc
         panel.axhline(source["value"].iloc[0], color=QUIET, linewidth=0.8, linestyle=":", zorder=1)
         _patients(panel, source, at, QUIET, "D")
     rows = table[table["method"] == method].sort_values("k")
-    panel.fill_between(rows["k"].map(at), rows["draws_low"], rows["draws_high"], color=colour, alpha=0.18, linewidth=0, zorder=2)
+    panel.fill_between(
+        rows["k"].map(at),
+        rows["draws_low"],
+        rows["draws_high"],
+        color=colour,
+        alpha=0.18,
+        linewidth=0,
+        zorder=2,
+    )
     panel.plot(rows["k"].map(at), rows["value"], color=colour, linewidth=1.1, zorder=3)
     _patients(panel, rows, at, colour, "o")
 
 
-def _patients(panel: Axes, rows: pd.DataFrame, at: dict[int, int], colour: str, marker: str) -> None:
+def _patients(
+    panel: Axes, rows: pd.DataFrame, at: dict[int, int], colour: str, marker: str
+) -> None:
     """Points with the interval over patients as bars; at a bound an interval ends at its point."""
     places = rows["k"].map(at)
-    panel.vlines(places, rows["patient_low"], rows["patient_high"], color=colour, linewidth=1.0, zorder=3)
+    panel.vlines(
+        places, rows["patient_low"], rows["patient_high"], color=colour, linewidth=1.0, zorder=3
+    )
     for end in ("patient_low", "patient_high"):
-        panel.plot(places, rows[end], "_", color=colour, markersize=5, markeredgewidth=1.0, zorder=3)
+        panel.plot(
+            places, rows[end], "_", color=colour, markersize=5, markeredgewidth=1.0, zorder=3
+        )
     fill = "white" if marker == "D" else colour
-    panel.plot(places, rows["value"], marker, color=colour, markersize=3.6, markerfacecolor=fill, zorder=4)
+    panel.plot(
+        places, rows["value"], marker, color=colour, markersize=3.6, markerfacecolor=fill, zorder=4
+    )
     for place, row in zip(places, rows.to_dict("records"), strict=True):
-        say_value(panel, place, row["value"], f"{plain(row['method'])}, k = {row['k']}: {decimals(row['value'])}; {_both(row)}")
+        say_value(
+            panel,
+            place,
+            row["value"],
+            f"{plain(row['method'])}, k = {row['k']}: {decimals(row['value'])}; {_both(row)}",
+        )
 
 
 def _both(row: Mapping[str, Any]) -> str:
-    draws = f"; over draws {interval(row['draws_low'], row['draws_high'])}" if row["draws"] > 1 else ""
+    draws = (
+        f"; over draws {interval(row['draws_low'], row['draws_high'])}" if row["draws"] > 1 else ""
+    )
     return f"over patients {interval(row['patient_low'], row['patient_high'])}{draws}"
 
 
@@ -98,18 +155,40 @@ def say_value(axes: Axes, x: float, y: float, words: str) -> None:
 
 
 def _legend(target: float | None, source_only: bool) -> list[object]:
-    mean, *bars = [Line2D([], [], color=INK, marker=marker, linewidth=width, markersize=size)
-                   for marker, width, size in (("o", 1.1, 3.6), ("|", 0, 9))]
+    mean, *bars = [
+        Line2D([], [], color=INK, marker=marker, linewidth=width, markersize=size)
+        for marker, width, size in (("o", 1.1, 3.6), ("|", 0, 9))
+    ]
     mean.set_label("mean over draws")
     bars[0].set_label("interval over patients")
-    handles = [mean, bars[0], Patch(color=INK, alpha=0.18, linewidth=0, label="spread over draws of labelled cases"),
-               Line2D([], [], color=FAINT, linewidth=0.9, label="the other methods"),
-               Line2D([], [], color=QUIET, linewidth=0.6, linestyle=(0, (1, 3)), label="chance")]
+    handles = [
+        mean,
+        bars[0],
+        Patch(color=INK, alpha=0.18, linewidth=0, label="spread over draws of labelled cases"),
+        Line2D([], [], color=FAINT, linewidth=0.9, label="the other methods"),
+        Line2D([], [], color=QUIET, linewidth=0.6, linestyle=(0, (1, 3)), label="chance"),
+    ]
     if source_only:
-        handles.insert(3, Line2D([], [], color=QUIET, marker="D", markerfacecolor="white", markersize=3.6,
-                                                  linestyle=":", linewidth=0.8, label="source model as it stands (k = 0)"))
+        handles.insert(
+            3,
+            Line2D(
+                [],
+                [],
+                color=QUIET,
+                marker="D",
+                markerfacecolor="white",
+                markersize=3.6,
+                linestyle=":",
+                linewidth=0.8,
+                label="source model as it stands (k = 0)",
+            ),
+        )
     if target is not None:
-        handles.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=(0, (5, 3)), label=f"target {target:g}"))
+        handles.append(
+            Line2D(
+                [], [], color=INK, linewidth=0.8, linestyle=(0, (5, 3)), label=f"target {target:g}"
+            )
+        )
     return handles
 
 
@@ -122,17 +201,42 @@ def forest_figure(sites: pd.DataFrame, target: float, alt: str) -> Markup:
             marker, fill = ("o", ACCENT) if row["role"] == "target" else ("s", "white")
             axes.hlines(place, row["patient_low"], row["patient_high"], color=ACCENT, linewidth=1.4)
             if pd.notna(row["draws_low"]):
-                axes.hlines(place + 0.22, row["draws_low"], row["draws_high"], color=QUIET, linewidth=3.0, alpha=0.6)
+                axes.hlines(
+                    place + 0.22,
+                    row["draws_low"],
+                    row["draws_high"],
+                    color=QUIET,
+                    linewidth=3.0,
+                    alpha=0.6,
+                )
             axes.plot(row["value"], place, marker, color=ACCENT, markerfacecolor=fill, markersize=6)
-            say_value(axes, row["value"], place, f"{row['site']}: {decimals(row['value'])}; {_both(row)}")
-            axes.annotate(f"{decimals(row['value'])} ({interval(row['patient_low'], row['patient_high'])})  "
-                          f"{row['word'] if row['role'] == 'target' else 'reference'}",
-                          (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+            say_value(
+                axes, row["value"], place, f"{row['site']}: {decimals(row['value'])}; {_both(row)}"
+            )
+            axes.annotate(
+                f"{decimals(row['value'])} ({interval(row['patient_low'], row['patient_high'])})  "
+                f"{row['word'] if row['role'] == 'target' else 'reference'}",
+                (1.02, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                annotation_clip=False,
+            )
         axes.axvline(target, color=INK, linewidth=0.8, linestyle=(0, (5, 3)))
-        axes.annotate(f"target {target:g}", (target, 1.01), xycoords=("data", "axes fraction"), ha="center", va="bottom")
+        axes.annotate(
+            f"target {target:g}",
+            (target, 1.01),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="bottom",
+        )
         lowest = min(sites["patient_low"].min(), sites["draws_low"].min(), target)
-        axes.set(yticks=range(len(sites)), yticklabels=[f"{row['site']} ({row['role']})" for row in sites.to_dict("records")],
-                 ylim=(len(sites) - 0.5, -0.6), xlim=(max(0.0, lowest - 0.04), 1.005), xlabel="AUROC")
+        axes.set(
+            yticks=range(len(sites)),
+            yticklabels=[f"{row['site']} ({row['role']})" for row in sites.to_dict("records")],
+            ylim=(len(sites) - 0.5, -0.6),
+            xlim=(max(0.0, lowest - 0.04), 1.005),
+            xlabel="AUROC",
+        )
         return _inline(figure, alt)
 
 
@@ -148,21 +252,50 @@ def reliability_figure(bins: pd.DataFrame, about: str | None, alt: str) -> Marku
         for panel, below, state in zip(*panels, states, strict=False):
             rows = bins[bins["state"] == state]
             panel.plot([0, 1], [0, 1], color=QUIET, linewidth=0.6, linestyle=(0, (1, 3)))
-            panel.vlines(rows["probability"], rows["patient_low"], rows["patient_high"], color=ACCENT, linewidth=1.0)
-            panel.plot(rows["probability"], rows["observed"], "-o", color=ACCENT, linewidth=0.8, markersize=3.6)
+            panel.vlines(
+                rows["probability"],
+                rows["patient_low"],
+                rows["patient_high"],
+                color=ACCENT,
+                linewidth=1.0,
+            )
+            panel.plot(
+                rows["probability"],
+                rows["observed"],
+                "-o",
+                color=ACCENT,
+                linewidth=0.8,
+                markersize=3.6,
+            )
             panel.set_title(state, loc="left")
             panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             below.vlines(rows["probability"], 0, rows["images"], color=ACCENT, linewidth=2.0)
             for row in rows.itertuples():
-                say_value(panel, row.probability, row.observed, f"said {decimals(row.probability)}, so {decimals(row.observed)}; "
-                          f"{interval(row.patient_low, row.patient_high)} over patients; {row.images:.0f} images")
-                below.annotate(f"{row.images:.0f}", (row.probability, row.images), xytext=(0, 1.5), textcoords="offset points",
-                               ha="center", va="bottom", fontsize=6, rotation=90)
-            below.set(ylim=(0, 1.8 * bins["images"].max()), yticks=[],
-                      xlabel=f"probability of {about}" if about else "probability of the class named")
+                say_value(
+                    panel,
+                    row.probability,
+                    row.observed,
+                    f"said {decimals(row.probability)}, so {decimals(row.observed)}; "
+                    f"{interval(row.patient_low, row.patient_high)} over patients; {row.images:.0f} images",
+                )
+                below.annotate(
+                    f"{row.images:.0f}",
+                    (row.probability, row.images),
+                    xytext=(0, 1.5),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom",
+                    fontsize=6,
+                    rotation=90,
+                )
+            below.set(
+                ylim=(0, 1.8 * bins["images"].max()),
+                yticks=[],
+                xlabel=f"probability of {about}" if about else "probability of the class named",
+            )
         panels[0, 0].set_ylabel(f"share that is {about}" if about else "share that is right")
         panels[1, 0].set_ylabel("images")
-        for panel in panels[:, len(states):].flat:
+        for panel in panels[:, len(states) :].flat:
             panel.set_axis_off()
         return _inline(figure, alt)
 
@@ -175,29 +308,65 @@ def distance_figure(sites: pd.DataFrame, null: np.ndarray, far: float, alt: str)
         axes = figure.subplots()
         for place, row in enumerate(rows):
             colour, marker, fill = (INK, "s", "white") if row["left_out"] else (ACCENT, "o", ACCENT)
-            axes.plot(row["distance"], place, marker, color=colour, markerfacecolor=fill, markersize=6)
+            axes.plot(
+                row["distance"], place, marker, color=colour, markerfacecolor=fill, markersize=6
+            )
             counted = f"{decimals(row['distance'])}, {row['patients']} and {row['other_patients']} patients"
             say_value(axes, row["distance"], place, f"{row['site']}: {counted}")
-            axes.annotate(counted, (1.02, place), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+            axes.annotate(
+                counted,
+                (1.02, place),
+                xycoords=("axes fraction", "data"),
+                va="center",
+                annotation_clip=False,
+            )
         heights, edges = np.histogram(null, bins=30)
-        axes.bar(edges[:-1], -heights / heights.max(), width=np.diff(edges), bottom=bottom + 0.5, align="edge", color=QUIET, linewidth=0)
+        axes.bar(
+            edges[:-1],
+            -heights / heights.max(),
+            width=np.diff(edges),
+            bottom=bottom + 0.5,
+            align="edge",
+            color=QUIET,
+            linewidth=0,
+        )
         axes.axvline(high, color=INK, linewidth=0.8, linestyle=(0, (5, 3)))
-        axes.annotate(f"{percent(far)} of them below {decimals(high)}", (1.02, bottom), xycoords=("axes fraction", "data"), va="center",
-                      annotation_clip=False)
-        axes.set(yticks=range(bottom + 1), yticklabels=[*(f"{row['site']}{' (source) from the others' if row['left_out'] else ''}" for row in rows),
-                                                        "random groups of source patients"],
-                 ylim=(bottom + 0.6, -0.6), xlabel="distance of images: 0 alike, 1 apart")
+        axes.annotate(
+            f"{percent(far)} of them below {decimals(high)}",
+            (1.02, bottom),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            annotation_clip=False,
+        )
+        axes.set(
+            yticks=range(bottom + 1),
+            yticklabels=[
+                *(
+                    f"{row['site']}{' (source) from the others' if row['left_out'] else ''}"
+                    for row in rows
+                ),
+                "random groups of source patients",
+            ],
+            ylim=(bottom + 0.6, -0.6),
+            xlabel="distance of images: 0 alike, 1 apart",
+        )
         return _inline(figure, alt)
 
 
 def _inline(figure: Figure, alt: str) -> Markup:
     """The figure's SVG element alone, named by `alt`; no title of its own, which would hide its marks' from the pointer."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    figure.savefig(
+        stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
     drawn = stream.getvalue()
-    drawn = drawn[drawn.index("<svg"):]
+    drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(rf"""<g id=(["']){MARK}(.*?)\1>""", r"<g><title>\2</title>", drawn)
-    drawn = re.sub(r'<g id="[^"]*"(/?)>', r"<g\1>", drawn)  # several figures on a page would repeat these ids
+    drawn = re.sub(
+        r'<g id="[^"]*"(/?)>', r"<g\1>", drawn
+    )  # several figures on a page would repeat these ids
     opening, rest = drawn.split(">", 1)
-    opening = re.sub(r' (width|height|xmlns|xmlns:xlink)="[^"]*"', "", opening)  # HTML knows the names; CSS sets the size
+    opening = re.sub(
+        r' (width|height|xmlns|xmlns:xlink)="[^"]*"', "", opening
+    )  # HTML knows the names; CSS sets the size
     return Markup(f'{opening} role="img" aria-label="{escape(alt)}">{rest}')

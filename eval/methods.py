@@ -29,7 +29,9 @@ class Candidate:
     zero_shot: bool = False
 
 
-def candidates(workspace: Workspace, params: Params, task: str, classes: list[str], device: torch.device) -> Iterator[Candidate]:
+def candidates(
+    workspace: Workspace, params: Params, task: str, classes: list[str], device: torch.device
+) -> Iterator[Candidate]:
     """Load the methods of `params.methods` one by one, each with every seed it was trained with."""
     for name in params.methods:
         if name == "majority":
@@ -39,16 +41,26 @@ def candidates(workspace: Workspace, params: Params, task: str, classes: list[st
             trained = name if name in params.train.learners else SUPERVISED
             model = load_learner(workspace.run(trained, seed), device)
             if too_many_classes(model, {task: classes}):
-                say(f"adapt: {name} is left out, it was trained for {model.most_classes} classes at most and {task} has {len(classes)} here")
+                say(
+                    f"adapt: {name} is left out, it was trained for {model.most_classes} classes at most and {task} has {len(classes)} here"
+                )
                 continue
-            method = _baseline(name, model, task, classes, params.adapt) if trained == SUPERVISED else model
+            method = (
+                _baseline(name, model, task, classes, params.adapt)
+                if trained == SUPERVISED
+                else model
+            )
             if method is None:
-                say(f"adapt: source_only is left out, no source site knows every class of {task} here")
+                say(
+                    f"adapt: source_only is left out, no source site knows every class of {task} here"
+                )
             else:
                 yield Candidate(name, seed, method.eval(), zero_shot=name == "source_only")
 
 
-def _baseline(name: str, source: Supervised, task: str, classes: list[str], settings: Adapt) -> Method | None:
+def _baseline(
+    name: str, source: Supervised, task: str, classes: list[str], settings: Adapt
+) -> Method | None:
     """The baseline on this source model; None for the source-only model where its head lacks a class of the site."""
     rows = head_rows(source, task, classes)
     if name == "source_only":

@@ -10,7 +10,9 @@ POSITIVES_AT_ONCE = 512  # bounds the memory of weighted_auroc: this times the n
 SURE = 1e-6  # how near to 0 or 1 a probability counts as such in log odds
 NEWTON_STEPS, NEWTON_STRIDE, NEWTON_SETTLED = 30, 2.0, 1e-4
 BINS = 10  # of the calibration error
-MULTIPLES = np.linspace(0, 3, 31)  # of the observed gaps, between which a calibration error is looked for
+MULTIPLES = np.linspace(
+    0, 3, 31
+)  # of the observed gaps, between which a calibration error is looked for
 
 
 def class_scores(probabilities: np.ndarray) -> np.ndarray:
@@ -33,7 +35,9 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Area under the ROC curve, by mid-ranks (Mann-Whitney): (..., record) scores and (record,) truth -> (...)."""
     positives, negatives = int(positive.sum()), int((~positive).sum())
     ranks = rankdata(scores, axis=-1)
-    return (ranks[..., positive].sum(axis=-1) - positives * (positives + 1) / 2) / (positives * negatives)
+    return (ranks[..., positive].sum(axis=-1) - positives * (positives + 1) / 2) / (
+        positives * negatives
+    )
 
 
 def weighted_auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -47,10 +51,12 @@ def weighted_auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray
     weights_below = weights[:, below]
     total = np.zeros(len(weights))
     for start in range(0, len(above), POSITIVES_AT_ONCE):
-        chunk = above[start:start + POSITIVES_AT_ONCE]
+        chunk = above[start : start + POSITIVES_AT_ONCE]
         won = _wins(scores[:, chunk], scores[:, below]).astype(weights.dtype)
         total += np.einsum("rn,rn->r", weights[:, chunk] @ won, weights_below, dtype=np.float64)
-    pairs = weights[:, above].sum(axis=1, dtype=np.float64) * weights_below.sum(axis=1, dtype=np.float64)
+    pairs = weights[:, above].sum(axis=1, dtype=np.float64) * weights_below.sum(
+        axis=1, dtype=np.float64
+    )
     return total / pairs / (2 * len(scores))
 
 
@@ -97,11 +103,19 @@ def rates(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> Rat
     """Of yes-or-no decisions at a threshold: (..., record) bool, (record,) truth, (resample, record)."""
     weights = weights.astype(np.float64)
     yes = decided.astype(np.float64)
-    true_yes, false_yes = yes[..., positive] @ weights[:, positive].T, yes[..., ~positive] @ weights[:, ~positive].T
+    true_yes, false_yes = (
+        yes[..., positive] @ weights[:, positive].T,
+        yes[..., ~positive] @ weights[:, ~positive].T,
+    )
     positives, negatives = weights[:, positive].sum(axis=1), weights[:, ~positive].sum(axis=1)
     true_no, false_no = negatives - false_yes, positives - true_yes
     with np.errstate(invalid="ignore"):
-        return Rates(true_yes / positives, true_no / negatives, true_yes / (true_yes + false_yes), true_no / (true_no + false_no))
+        return Rates(
+            true_yes / positives,
+            true_no / negatives,
+            true_yes / (true_yes + false_yes),
+            true_no / (true_no + false_no),
+        )
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -109,7 +123,7 @@ def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
 
     Two classes: mean of (p1 - y)^2, from 0 to 1. More: the sum over classes, from 0 to 2, as Brier (1950) has it.
     """
-    missed = (probabilities - np.eye(probabilities.shape[-1])[labels])**2
+    missed = (probabilities - np.eye(probabilities.shape[-1])[labels]) ** 2
     losses = missed[..., 1] if probabilities.shape[-1] == 2 else missed.sum(axis=-1)
     return losses @ weights.T / weights.sum(axis=1, dtype=np.float64)
 
@@ -119,7 +133,9 @@ def log_odds(probabilities: np.ndarray, label: int) -> np.ndarray:
     return logit(probabilities[..., label].astype(np.float64).clip(SURE, 1 - SURE))
 
 
-def calibration_line(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def calibration_line(
+    odds: np.ndarray, positive: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Calibration slope and calibration-in-the-large: (..., record) log odds, (record,), (resample, record) -> twice (..., resample).
 
     Slope: logistic regression of the outcome on the log odds (Cox 1958); under 1 the answers are too sure. In the large: the intercept with
@@ -128,40 +144,69 @@ def calibration_line(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray
     """
     once, slopes, intercepts = np.ones((1, len(positive)), np.float32), [], []
     for column in odds.reshape(-1, odds.shape[-1]).astype(np.float32):
-        line, level, none = np.stack([np.ones_like(column), column], axis=1), np.ones((len(column), 1), np.float32), np.zeros_like(column)
-        starts = _logistic(line, none, positive, once, np.zeros(2)), _logistic(level, column, positive, once, np.zeros(1))
+        line, level, none = (
+            np.stack([np.ones_like(column), column], axis=1),
+            np.ones((len(column), 1), np.float32),
+            np.zeros_like(column),
+        )
+        starts = (
+            _logistic(line, none, positive, once, np.zeros(2)),
+            _logistic(level, column, positive, once, np.zeros(1)),
+        )
         slope = _logistic(line, none, positive, weights, np.nan_to_num(starts[0][0]))[:, 1]
         slopes.append(np.where(_overlap(column, positive, weights > 0), slope, np.nan))
-        intercepts.append(_logistic(level, column, positive, weights, np.nan_to_num(starts[1][0]))[:, 0])
+        intercepts.append(
+            _logistic(level, column, positive, weights, np.nan_to_num(starts[1][0]))[:, 0]
+        )
     shape = (*odds.shape[:-1], len(weights))
     return np.reshape(slopes, shape), np.reshape(intercepts, shape)
 
 
 def _overlap(odds: np.ndarray, positive: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Whether in a resample some negative lies above some positive and the other way round: (resample,), from `drawn` (resample, record)."""
+
     def ends(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         order = np.flatnonzero(of)[np.argsort(odds[of])]
         there, rising = drawn[:, order], odds[order]
         return rising[there.argmax(axis=1)], rising[::-1][there[:, ::-1].argmax(axis=1)]
+
     (low, high), (other_low, other_high) = ends(positive), ends(~positive)
     return (low < other_high) & (other_low < high)
 
 
-def _logistic(design: np.ndarray, offset: np.ndarray, positive: np.ndarray, weights: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _logistic(
+    design: np.ndarray,
+    offset: np.ndarray,
+    positive: np.ndarray,
+    weights: np.ndarray,
+    start: np.ndarray,
+) -> np.ndarray:
     """Weighted logistic regression by Newton's method: (record, column), (record,), (record,), (resample, record) -> (resample, column).
 
     NaN where it has not settled after NEWTON_STEPS. In single precision, which is twice as fast and settles far below any standard error.
     """
     columns, sign = design.shape[1], 2 * positive.astype(np.float32) - 1
     squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
-    found, active, drawn = np.tile(start, (len(weights), 1)), np.arange(len(weights)), weights.astype(np.float32)
-    at = start[None].astype(np.float32)  # all start from one point, so that the first step is a product alone
+    found, active, drawn = (
+        np.tile(start, (len(weights), 1)),
+        np.arange(len(weights)),
+        weights.astype(np.float32),
+    )
+    at = start[None].astype(
+        np.float32
+    )  # all start from one point, so that the first step is a product alone
     for _ in range(NEWTON_STEPS):
-        expected = np.tanh(at / 2 @ design.T + offset / 2)  # 2p - 1, so that p (1 - p) is a quarter of 1 - expected^2
+        expected = np.tanh(
+            at / 2 @ design.T + offset / 2
+        )  # 2p - 1, so that p (1 - p) is a quarter of 1 - expected^2
         gradient = (drawn * (sign - expected)) @ design / 2
         curvature = (drawn * (1 - expected**2)) @ squares / 4
-        curved = curvature.reshape(-1, columns, columns).astype(np.float64) + 1e-9 * np.eye(columns)  # where all are sure there is none
-        step = np.linalg.solve(curved, gradient[..., None])[..., 0].clip(-NEWTON_STRIDE, NEWTON_STRIDE)
+        curved = curvature.reshape(-1, columns, columns).astype(np.float64) + 1e-9 * np.eye(
+            columns
+        )  # where all are sure there is none
+        step = np.linalg.solve(curved, gradient[..., None])[..., 0].clip(
+            -NEWTON_STRIDE, NEWTON_STRIDE
+        )
         found[active] += step
         moving = np.abs(step).max(axis=1) > NEWTON_SETTLED
         active, drawn = active[moving], drawn[moving]
@@ -185,12 +230,19 @@ class Bins:
     members: np.ndarray
 
 
-def calibration_bins(probability: np.ndarray, positive: np.ndarray, weights: np.ndarray, bins: int = BINS) -> Bins:
+def calibration_bins(
+    probability: np.ndarray, positive: np.ndarray, weights: np.ndarray, bins: int = BINS
+) -> Bins:
     """What was said and what was so, bin by bin: (..., record), (..., record) truth, (resample, record) -> (..., bin, resample)."""
     member, drawn = _members(probability, bins), weights.T.astype(np.float64)
     records = member @ drawn
     with np.errstate(invalid="ignore"):
-        return Bins(records, (member * probability[..., None, :]) @ drawn / records, (member * positive[..., None, :]) @ drawn / records, member)
+        return Bins(
+            records,
+            (member * probability[..., None, :]) @ drawn / records,
+            (member * positive[..., None, :]) @ drawn / records,
+            member,
+        )
 
 
 @dataclass(frozen=True)
@@ -203,8 +255,13 @@ class CalibrationError:
     high: float
 
 
-def calibration_error(probability: np.ndarray, positive: np.ndarray, weights: np.ndarray, confidence: float,
-                      bins: int = BINS) -> CalibrationError:
+def calibration_error(
+    probability: np.ndarray,
+    positive: np.ndarray,
+    weights: np.ndarray,
+    confidence: float,
+    bins: int = BINS,
+) -> CalibrationError:
     """The mean over records of |share - mean probability| of their bin, bins equally full: (..., record), (record,), (resample, record).
 
     Mean over the leading axes. The resamples say how chance moves the bins' gaps. As multiple of the gaps that were observed, `value` is
@@ -212,14 +269,23 @@ def calibration_error(probability: np.ndarray, positive: np.ndarray, weights: np
     small: a bootstrap test inverted (Carpenter 1999). So `low` is 0 where chance alone may be behind all of it.
     """
     signed = _members(probability, bins) * (positive - probability)[..., None, :]
-    gaps = signed.mean(axis=-1)[..., None]  # (..., bin, 1); of a bin with a tenth of the records a tenth of its gap
-    chance = signed @ weights.T.astype(np.float64) / weights.sum(axis=1, dtype=np.float64) - gaps  # (..., bin, resample)
+    gaps = signed.mean(axis=-1)[
+        ..., None
+    ]  # (..., bin, 1); of a bin with a tenth of the records a tenth of its gap
+    chance = (
+        signed @ weights.T.astype(np.float64) / weights.sum(axis=1, dtype=np.float64) - gaps
+    )  # (..., bin, resample)
     tails = [(1 - confidence) / 2, 0.5, (1 + confidence) / 2]
     found = [np.quantile(_mean_error(times * gaps + chance), tails) for times in MULTIPLES]
     small, median, large = np.maximum.accumulate(found).T
     observed = float(_mean_error(gaps)[0])
-    value, low, high = (observed * float(np.interp(observed, errors, MULTIPLES)) for errors in (median, large, small))
-    if observed < small[0]:  # smaller than chance alone gives: no multiple fits, and an error as large as chance's could not have been seen
+    value, low, high = (
+        observed * float(np.interp(observed, errors, MULTIPLES))
+        for errors in (median, large, small)
+    )
+    if (
+        observed < small[0]
+    ):  # smaller than chance alone gives: no multiple fits, and an error as large as chance's could not have been seen
         high = float(median[0])
     return CalibrationError(observed, value, low, high)
 

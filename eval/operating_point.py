@@ -67,77 +67,185 @@ def operating_points(results: Results) -> list[OperatingPoint]:
     sources = source_answers(results)
     if not sources:
         return []
-    return [_point(results, sources, score, label) for score, label in enumerate(scored_classes(len(results.classes)))]
+    return [
+        _point(results, sources, score, label)
+        for score, label in enumerate(scored_classes(len(results.classes)))
+    ]
 
 
 def source_answers(results: Results) -> dict[str, tuple[Query, Answers]]:
     """What the verdict's method answered at the verdict's k at each other source site that has it."""
     found = {}
     for site, source in results.sources.items():
-        rows = source.predictions[(source.predictions["method"] == results.method) & (source.predictions["k"] == results.shots)]
+        rows = source.predictions[
+            (source.predictions["method"] == results.method)
+            & (source.predictions["k"] == results.shots)
+        ]
         if len(rows):
             query, answers = read_answers(rows, results.classes, site)
             found[site] = query, answers[0]
     return found
 
 
-def threshold(positives: Sequence[np.ndarray], negatives: Sequence[np.ndarray], sensitivity: float) -> float:
+def threshold(
+    positives: Sequence[np.ndarray], negatives: Sequence[np.ndarray], sensitivity: float
+) -> float:
     """Of the scores that find at least this share of the positives that with the highest Youden index (1950), of equals the lowest.
 
     Each array is a site's, and each site weighs the same. Where the sources' classes lie far apart many scores find enough; the highest of them
     would give sensitivity away for nothing.
     """
     candidates = np.unique(np.concatenate(positives))
-    found, alarms = (np.mean([1 - np.searchsorted(np.sort(of_site), candidates) / len(of_site) for of_site in sites], axis=0)
-                     for sites in (positives, negatives))
+    found, alarms = (
+        np.mean(
+            [1 - np.searchsorted(np.sort(of_site), candidates) / len(of_site) for of_site in sites],
+            axis=0,
+        )
+        for sites in (positives, negatives)
+    )
     enough = found >= sensitivity - ROUNDING
     return float(candidates[enough][np.argmax((found - alarms)[enough].round(DIGITS))])
 
 
-def _point(results: Results, sources: dict[str, tuple[Query, Answers]], score: int, label: int) -> OperatingPoint:
-    asked = {site: (class_scores(answers.probabilities)[..., score], query.labels == label, query.patients)
-             for site, (query, answers) in sources.items()}
-    least = threshold([scores[..., positive].ravel() for scores, positive, _ in asked.values()],
-                      [scores[..., ~positive].ravel() for scores, positive, _ in asked.values()], results.params.report.operating_sensitivity)
-    called = class_scores(results.verdict_answers.probabilities)[..., score] >= least  # (seed, draw, record)
+def _point(
+    results: Results, sources: dict[str, tuple[Query, Answers]], score: int, label: int
+) -> OperatingPoint:
+    asked = {
+        site: (
+            class_scores(answers.probabilities)[..., score],
+            query.labels == label,
+            query.patients,
+        )
+        for site, (query, answers) in sources.items()
+    }
+    least = threshold(
+        [scores[..., positive].ravel() for scores, positive, _ in asked.values()],
+        [scores[..., ~positive].ravel() for scores, positive, _ in asked.values()],
+        results.params.report.operating_sensitivity,
+    )
+    called = (
+        class_scores(results.verdict_answers.probabilities)[..., score] >= least
+    )  # (seed, draw, record)
     positive, patients = results.query.labels == label, results.query.patients
     right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()
     counts = _counts(positive, patients)
-    here, resampled = (rates(called, positive, weights) for weights in (np.ones((1, len(positive))), results.bootstrap.weights))
-    among = dict(zip(MEASURES, (positive, ~positive, called.any(axis=(0, 1)), (~called).any(axis=(0, 1))), strict=True))
-    measured = {name: estimate(getattr(here, name)[..., 0], getattr(resampled, name), results.bootstrap.confidence,
-                               partial(results.bootstrap.interval, of=of)) for name, of in among.items()}
+    here, resampled = (
+        rates(called, positive, weights)
+        for weights in (np.ones((1, len(positive))), results.bootstrap.weights)
+    )
+    among = dict(
+        zip(
+            MEASURES,
+            (positive, ~positive, called.any(axis=(0, 1)), (~called).any(axis=(0, 1))),
+            strict=True,
+        )
+    )
+    measured = {
+        name: estimate(
+            getattr(here, name)[..., 0],
+            getattr(resampled, name),
+            results.bootstrap.confidence,
+            partial(results.bootstrap.interval, of=of),
+        )
+        for name, of in among.items()
+    }
     return OperatingPoint(
-        results.classes[label], (least + 1) / 2 if len(results.classes) == 2 else least,  # two classes: the score is p1 - p0
-        **measured, true_positives=right, false_negatives=counts["positives"] - right, true_negatives=counts["negatives"] - wrong,
-        false_positives=wrong, **counts, sources=tuple(_at_source(site, scores >= least, own, who) for site, (scores, own, who) in asked.items()))
+        results.classes[label],
+        (least + 1) / 2
+        if len(results.classes) == 2
+        else least,  # two classes: the score is p1 - p0
+        **measured,
+        true_positives=right,
+        false_negatives=counts["positives"] - right,
+        true_negatives=counts["negatives"] - wrong,
+        false_positives=wrong,
+        **counts,
+        sources=tuple(
+            _at_source(site, scores >= least, own, who)
+            for site, (scores, own, who) in asked.items()
+        ),
+    )
 
 
-def _at_source(site: str, called: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> SourcePoint:
-    return SourcePoint(site, float(called[..., positive].mean()), float((~called[..., ~positive]).mean()), **_counts(positive, patients))
+def _at_source(
+    site: str, called: np.ndarray, positive: np.ndarray, patients: np.ndarray
+) -> SourcePoint:
+    return SourcePoint(
+        site,
+        float(called[..., positive].mean()),
+        float((~called[..., ~positive]).mean()),
+        **_counts(positive, patients),
+    )
 
 
 def _counts(positive: np.ndarray, patients: np.ndarray) -> dict[str, int]:
-    return {"positive_patients": len(set(patients[positive])), "positives": int(positive.sum()),
-            "negative_patients": len(set(patients[~positive])), "negatives": int((~positive).sum())}
+    return {
+        "positive_patients": len(set(patients[positive])),
+        "positives": int(positive.sum()),
+        "negative_patients": len(set(patients[~positive])),
+        "negatives": int((~positive).sum()),
+    }
 
 
 def operating_point_section(evidence: Evidence) -> Section:
     """The threshold's shares, counts and origin; then what is taken for what at the most probable class."""
     points, (confusion, tables) = operating_points(evidence), confusion_matrix(evidence)
-    shown = {"other_classes": evidence.other_classes, "points": points, "measures": MEASURES, "asked": evidence.params.report.operating_sensitivity, "confusion": confusion,
-             "patients": len(set(evidence.query.patients)), "records": len(evidence.query.records), "sources": sorted(evidence.sources),
-             "task": evidence.task["task"], "method": evidence.method, "k": evidence.shots, "confidence": evidence.params.adapt.confidence}
-    return Section("operating_point.html.j2", "Operating point and errors", shown, tables | (_tables(points) if points else {}))
+    shown = {
+        "other_classes": evidence.other_classes,
+        "points": points,
+        "measures": MEASURES,
+        "asked": evidence.params.report.operating_sensitivity,
+        "confusion": confusion,
+        "patients": len(set(evidence.query.patients)),
+        "records": len(evidence.query.records),
+        "sources": sorted(evidence.sources),
+        "task": evidence.task["task"],
+        "method": evidence.method,
+        "k": evidence.shots,
+        "confidence": evidence.params.adapt.confidence,
+    }
+    return Section(
+        "operating_point.html.j2",
+        "Operating point and errors",
+        shown,
+        tables | (_tables(points) if points else {}),
+    )
 
 
 def _tables(points: list[OperatingPoint]) -> dict[str, pd.DataFrame]:
-    counts = ("threshold", "prevalence", "true_positives", "false_negatives", "true_negatives", "false_positives",
-              "positive_patients", "positives", "negative_patients", "negatives")
+    counts = (
+        "threshold",
+        "prevalence",
+        "true_positives",
+        "false_negatives",
+        "true_negatives",
+        "false_positives",
+        "positive_patients",
+        "positives",
+        "negative_patients",
+        "negatives",
+    )
     return {
-        "operating_point.csv": pd.DataFrame([{"class": point.name, "measure": name, **vars(getattr(point, name))}
-                                             for point in points for name in MEASURES if getattr(point, name)]),
-        "operating_counts.csv": pd.DataFrame([{
-            "class": point.name, **{name: getattr(point, name) for name in counts}, "called_positive": point.true_positives + point.false_positives,
-            "called_negative": point.true_negatives + point.false_negatives} for point in points]),
-        "operating_sources.csv": pd.DataFrame([{"class": point.name, **vars(source)} for point in points for source in point.sources])}
+        "operating_point.csv": pd.DataFrame(
+            [
+                {"class": point.name, "measure": name, **vars(getattr(point, name))}
+                for point in points
+                for name in MEASURES
+                if getattr(point, name)
+            ]
+        ),
+        "operating_counts.csv": pd.DataFrame(
+            [
+                {
+                    "class": point.name,
+                    **{name: getattr(point, name) for name in counts},
+                    "called_positive": point.true_positives + point.false_positives,
+                    "called_negative": point.true_negatives + point.false_negatives,
+                }
+                for point in points
+            ]
+        ),
+        "operating_sources.csv": pd.DataFrame(
+            [{"class": point.name, **vars(source)} for point in points for source in point.sources]
+        ),
+    }

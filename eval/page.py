@@ -35,13 +35,29 @@ def render(template: str, **shown: Any) -> str:
 
     The page's policy (W3C Content Security Policy Level 3) allows the script by its hash, so no other can run.
     """
-    pages = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
-                        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    pages.filters.update(decimals=decimals, interval=interval, plain=plain, count=count, percent=percent, percents=percents, signed=signed,
-                         p_value=p_value)
+    pages = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    pages.filters.update(
+        decimals=decimals,
+        interval=interval,
+        plain=plain,
+        count=count,
+        percent=percent,
+        percents=percents,
+        signed=signed,
+        p_value=p_value,
+    )
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return pages.get_template(template).render(script=Markup(script), script_hash=script_hash, **shown)
+    return pages.get_template(template).render(
+        script=Markup(script), script_hash=script_hash, **shown
+    )
 
 
 def write_tables(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
@@ -68,7 +84,11 @@ def p_value(value: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    return f"{decimals(low)} to {decimals(high)}" if pd.notna(low) and pd.notna(high) else "not measured"
+    return (
+        f"{decimals(low)} to {decimals(high)}"
+        if pd.notna(low) and pd.notna(high)
+        else "not measured"
+    )
 
 
 def percent(share: float) -> str:
@@ -76,7 +96,9 @@ def percent(share: float) -> str:
 
 
 def percents(low: float, high: float) -> str:
-    return f"{percent(low)} to {percent(high)}" if pd.notna(low) and pd.notna(high) else "not measured"
+    return (
+        f"{percent(low)} to {percent(high)}" if pd.notna(low) and pd.notna(high) else "not measured"
+    )
 
 
 def plain(name: str) -> str:

@@ -18,8 +18,14 @@ def class_metric(name: str) -> str:
     return f"{AUROC}:{name}"
 
 
-def performance(predictions: pd.DataFrame, classes: list[str], resamples: int, confidence: float, seed: int,
-                site: str = "the site") -> pd.DataFrame:
+def performance(
+    predictions: pd.DataFrame,
+    classes: list[str],
+    resamples: int,
+    confidence: float,
+    seed: int,
+    site: str = "the site",
+) -> pd.DataFrame:
     """One row a method, k and metric: the mean over draws and seeds, and two intervals.
 
     patient_low, patient_high: interval of that mean over patients (`Bootstrap.interval`). draws_low, draws_high: the
@@ -34,20 +40,37 @@ def performance(predictions: pd.DataFrame, classes: list[str], resamples: int, c
         for metric, of, by_draw, resampled in _measured(answers, query, classes, drawn.weights):
             patient_low, patient_high = drawn.interval(float(by_draw.mean()), resampled, of=of)
             draws_low, draws_high = percentile_interval(by_draw, confidence)
-            rows.append({"method": answers.method, "k": answers.k, "metric": metric, "value": float(by_draw.mean()),
-                         "patient_low": patient_low, "patient_high": patient_high,
-                         "draws_low": draws_low, "draws_high": draws_high, "draws": len(by_draw), **counts})
+            rows.append(
+                {
+                    "method": answers.method,
+                    "k": answers.k,
+                    "metric": metric,
+                    "value": float(by_draw.mean()),
+                    "patient_low": patient_low,
+                    "patient_high": patient_high,
+                    "draws_low": draws_low,
+                    "draws_high": draws_high,
+                    "draws": len(by_draw),
+                    **counts,
+                }
+            )
     return pd.DataFrame(rows)
 
 
-def _measured(answers: Answers, query: Query, classes: list[str],
-              weights: np.ndarray) -> Iterator[tuple[str, np.ndarray | None, np.ndarray, np.ndarray]]:
+def _measured(
+    answers: Answers, query: Query, classes: list[str], weights: np.ndarray
+) -> Iterator[tuple[str, np.ndarray | None, np.ndarray, np.ndarray]]:
     """Each metric's name, what it rests on, its value in each draw (mean over seeds), and in each resample (mean over draws and seeds)."""
     by_draw, resampled = _by_class(answers, query, weights)
     yield AUROC, None, np.mean(by_draw, axis=0), np.mean(resampled, axis=0)
     if len(classes) > 2:
         for label, name in enumerate(classes):
-            yield class_metric(name), against_rest(query.labels, [label]), by_draw[label], resampled[label]
+            yield (
+                class_metric(name),
+                against_rest(query.labels, [label]),
+                by_draw[label],
+                resampled[label],
+            )
 
     accuracy = accuracy_by_draw(answers, query)
     correct = _correct(answers, query).mean(axis=(0, 1))
@@ -60,7 +83,9 @@ def auroc_of(answers: Answers, query: Query, weights: np.ndarray) -> tuple[np.nd
     return np.mean(by_draw, axis=0), np.mean(resampled, axis=0)
 
 
-def _by_class(answers: Answers, query: Query, weights: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _by_class(
+    answers: Answers, query: Query, weights: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     scores = class_scores(answers.probabilities)  # (seed, draw, record, score)
     by_draw, resampled = [], []
     for score, label in enumerate(scored_classes(answers.probabilities.shape[-1])):
@@ -89,6 +114,14 @@ def episode_accuracy(query: Query, every: list[Answers], confidence: float) -> p
     for answers in every:
         by_draw = accuracy_by_draw(answers, query)
         half_width = mean_half_width(by_draw, confidence) if len(by_draw) > 1 else np.nan
-        rows.append({"method": answers.method, "k": answers.k, "way": answers.probabilities.shape[-1],
-                     "accuracy": float(by_draw.mean()), "half_width": half_width, "draws": len(by_draw)})
+        rows.append(
+            {
+                "method": answers.method,
+                "k": answers.k,
+                "way": answers.probabilities.shape[-1],
+                "accuracy": float(by_draw.mean()),
+                "half_width": half_width,
+                "draws": len(by_draw),
+            }
+        )
     return pd.DataFrame(rows)

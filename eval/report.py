@@ -1,6 +1,6 @@
 """Stage `report`: one hospital's page, and the tables behind its figures.
 
-    python -m eval.report SITE ROLE
+python -m eval.report SITE ROLE
 """
 
 from eval.calibration import calibration_section
@@ -27,9 +27,22 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role
 
-SECTIONS = (verdict_section, cohort_section, patients_section, curves_section, needed_section, paired_section, operating_point_section,
-            calibration_section, conformal_section, shift_section, gallery_section, subgroups_section, provenance_section,
-            checklist_section)  # in the order of the page; a section is one function in one file, and one template
+SECTIONS = (
+    verdict_section,
+    cohort_section,
+    patients_section,
+    curves_section,
+    needed_section,
+    paired_section,
+    operating_point_section,
+    calibration_section,
+    conformal_section,
+    shift_section,
+    gallery_section,
+    subgroups_section,
+    provenance_section,
+    checklist_section,
+)  # in the order of the page; a section is one function in one file, and one template
 
 
 def main(site: str, role: Role) -> None:
@@ -41,12 +54,16 @@ def main(site: str, role: Role) -> None:
     report = report_text(report_of(evidence, verdict, sections[0].shown["cautions"], sections))
     review = review_section(reviews, digest(report.encode()), site)
     with whole_folder(workspace.report(site)) as folder:
-        page = render("report.html.j2", evidence=evidence, sections=[*sections[:1], review, *sections[1:]])
+        page = render(
+            "report.html.j2", evidence=evidence, sections=[*sections[:1], review, *sections[1:]]
+        )
         (folder / "index.html").write_text(page, encoding="utf-8")
         (folder / REPORT).write_text(report)
         for section in sections:
             write_tables(section.tables, folder)
-    say(f"report {site}: {verdict.word}: AUROC {verdict.value:.3f} at k={verdict.k}; see {workspace.report(site)}/index.html")
+    say(
+        f"report {site}: {verdict.word}: AUROC {verdict.value:.3f} at k={verdict.k}; see {workspace.report(site)}/index.html"
+    )
 
 
 if __name__ == "__main__":

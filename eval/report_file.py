@@ -34,7 +34,9 @@ class CriterionPart(Part):
     patients: int = Field(description="query patients that it is measured on")
     word: Word
     reason: str
-    further: int | None = Field(description="query patients beyond today's that would settle it, if the value stays as it is")
+    further: int | None = Field(
+        description="query patients beyond today's that would settle it, if the value stays as it is"
+    )
 
 
 class Performance(Part):
@@ -46,7 +48,9 @@ class Performance(Part):
     value: float = Field(description="mean over draws and training seeds")
     patient_low: float = Field(description="of the interval over patients")
     patient_high: float
-    draws_low: float | None = Field(description="of the spread over support draws; missing where there is one draw")
+    draws_low: float | None = Field(
+        description="of the spread over support draws; missing where there is one draw"
+    )
     draws_high: float | None
     draws: int
     patients: int
@@ -79,20 +83,39 @@ class Report(Part):
     cautions: list[str]
     performance: list[Performance]
     needed: list[Needed]
-    tables: dict[str, str] = Field(description="file name of each table beside the page, and its SHA-256")
-    provenance: dict[str, Any] = Field(description="versions, hashes, and what each learner was trained on")
+    tables: dict[str, str] = Field(
+        description="file name of each table beside the page, and its SHA-256"
+    )
+    provenance: dict[str, Any] = Field(
+        description="versions, hashes, and what each learner was trained on"
+    )
 
 
-def report_of(evidence: Evidence, verdict: Verdict, cautions: Sequence[str], sections: Sequence[Section]) -> Report:
+def report_of(
+    evidence: Evidence, verdict: Verdict, cautions: Sequence[str], sections: Sequence[Section]
+) -> Report:
     """The report as data."""
     asked = needed(evidence.performance, verdict.target, len(evidence.classes))
     return Report(
-        site=evidence.site, role=evidence.role, task=evidence.task["task"], classes=evidence.classes, method=verdict.method, k=verdict.k,
-        confidence=evidence.params.adapt.confidence, word=verdict.word, criteria=[CriterionPart(**vars(found)) for found in verdict.criteria],
-        cautions=list(cautions), performance=[Performance(**row) for row in _rows(evidence.performance)],
+        site=evidence.site,
+        role=evidence.role,
+        task=evidence.task["task"],
+        classes=evidence.classes,
+        method=verdict.method,
+        k=verdict.k,
+        confidence=evidence.params.adapt.confidence,
+        word=verdict.word,
+        criteria=[CriterionPart(**vars(found)) for found in verdict.criteria],
+        cautions=list(cautions),
+        performance=[Performance(**row) for row in _rows(evidence.performance)],
         needed=[Needed(**row) for row in _rows(asked[list(Needed.model_fields)])],
-        tables={name: digest(table_bytes(table)) for section in sections for name, table in section.tables.items()},
-        provenance=evidence.provenance)
+        tables={
+            name: digest(table_bytes(table))
+            for section in sections
+            for name, table in section.tables.items()
+        },
+        provenance=evidence.provenance,
+    )
 
 
 def report_text(report: Report) -> str:
@@ -102,8 +125,20 @@ def report_text(report: Report) -> str:
 
 def schema_text() -> str:
     """The JSON schema of report.json."""
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **Report.model_json_schema()}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                **Report.model_json_schema(),
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{name: None if pd.isna(value) else value for name, value in row.items()} for row in table.to_dict("records")]
+    return [
+        {name: None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]

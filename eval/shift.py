@@ -26,7 +26,9 @@ DIGITS = 6  # of a distance: those beyond depend on the machine
 class Distances:
     """Means over classes, so that another prevalence alone is no shift. `sites`: one row a site; `null`: (split,) between random source patients."""
 
-    sites: pd.DataFrame  # site, distance, patients, other_patients, classes, left_out, null_high, p; this site first
+    sites: (
+        pd.DataFrame
+    )  # site, distance, patients, other_patients, classes, left_out, null_high, p; this site first
     by_class: pd.DataFrame  # label, distance, patients, other_patients, null_high, p
     null: np.ndarray
 
@@ -34,44 +36,84 @@ class Distances:
 def shift_section(evidence: Evidence) -> Section:
     """The distance where there are features, and the fields wherever there are sources."""
     missing, distances, figure = _missing(evidence), None, None
-    fields = field_differences(evidence.cohort, pd.concat([source.cohort for source in evidence.sources.values()])) if evidence.sources else None
+    fields = (
+        field_differences(
+            evidence.cohort, pd.concat([source.cohort for source in evidence.sources.values()])
+        )
+        if evidence.sources
+        else None
+    )
     tables = {} if fields is None else {"shift_fields.csv": fields}
     if missing is None:
-        found = {site: patient_features(source.cohort, source.embeddings) for site, source in evidence.sources.items()}
-        distances = measure(evidence.site, patient_features(evidence.cohort, evidence.embeddings), found, evidence.classes, evidence.params.seed)
+        found = {
+            site: patient_features(source.cohort, source.embeddings)
+            for site, source in evidence.sources.items()
+        }
+        distances = measure(
+            evidence.site,
+            patient_features(evidence.cohort, evidence.embeddings),
+            found,
+            evidence.classes,
+            evidence.params.seed,
+        )
     if distances is not None:
         figure = distance_figure(distances.sites, distances.null, FAR, _alt(distances))
-        tables |= {"shift.csv": distances.sites, "shift_by_class.csv": distances.by_class,
-                   "shift_null.csv": pd.DataFrame({"distance": distances.null})}
+        tables |= {
+            "shift.csv": distances.sites,
+            "shift_by_class.csv": distances.by_class,
+            "shift_null.csv": pd.DataFrame({"distance": distances.null}),
+        }
     elif missing is None:
-        missing = (f"No class has {FEWEST} query patients here and {2 * FEWEST} at the source sites, so the distance of the images is not measured: "
-                   "label more patients.")
+        missing = (
+            f"No class has {FEWEST} query patients here and {2 * FEWEST} at the source sites, so the distance of the images is not measured: "
+            "label more patients."
+        )
     shown = {
-        "other_classes": evidence.other_classes, "site": evidence.site, "missing": missing, "distances": distances, "figure": figure, "reading": distances and reading(distances),
+        "other_classes": evidence.other_classes,
+        "site": evidence.site,
+        "missing": missing,
+        "distances": distances,
+        "figure": figure,
+        "reading": distances and reading(distances),
         "fields": None if fields is None else [_in_words(row) for row in fields.to_dict("records")],
-        "left_out": [name for name in evidence.classes if distances is not None and name not in set(distances.by_class["label"])],
-        "splits": SPLITS, "far": FAR, "fewest": FEWEST}
+        "left_out": [
+            name
+            for name in evidence.classes
+            if distances is not None and name not in set(distances.by_class["label"])
+        ],
+        "splits": SPLITS,
+        "far": FAR,
+        "fewest": FEWEST,
+    }
     return Section("shift.html.j2", "Shift from the source sites", shown, tables)
 
 
 def _missing(evidence: Evidence) -> str | None:
     """Why no distance can be measured, and what to do; None if nothing is missing."""
     if not evidence.sources:
-        return (f"No other source site has the task {plain(evidence.task['task'])} with all of these classes, so there is nothing to compare with. "
-                "Add one with fewsite add sites/NAME.yaml --source.")
+        return (
+            f"No other source site has the task {plain(evidence.task['task'])} with all of these classes, so there is nothing to compare with. "
+            "Add one with fewsite add sites/NAME.yaml --source."
+        )
     theirs = [source.embeddings for source in evidence.sources.values()]
     if not all(map(len, [evidence.embeddings, *theirs])):
-        return ("The distance of the images is not measured, since it needs the features of the supervised source model: add supervised to "
-                "train.learners in params.yaml, then dvc repro.")
+        return (
+            "The distance of the images is not measured, since it needs the features of the supervised source model: add supervised to "
+            "train.learners in params.yaml, then dvc repro."
+        )
     if any(features.shape[1:] != evidence.embeddings.shape[1:] for features in theirs):
         return "The distance of the images is not measured, since the features here and at the source sites come from different source models: run dvc repro."
     if not np.ptp(np.concatenate(theirs), axis=0).any():
-        return ("The distance of the images is not measured, since the supervised source model gives all images of the source sites the same features: "
-                "look at its training in runs/supervised, then dvc repro.")
+        return (
+            "The distance of the images is not measured, since the supervised source model gives all images of the source sites the same features: "
+            "look at its training in runs/supervised, then dvc repro."
+        )
     return None
 
 
-def measure(site: str, here: pd.DataFrame, sources: dict[str, pd.DataFrame], classes: list[str], seed: int) -> Distances | None:
+def measure(
+    site: str, here: pd.DataFrame, sources: dict[str, pd.DataFrame], classes: list[str], seed: int
+) -> Distances | None:
     """Distances of the features, each in standard deviations of the source patients; None where every class has too few patients.
 
     here, sources: as `patient_features` gives them. Every class counts alike, and is compared with itself alone. Random groups of the source patients
@@ -79,7 +121,11 @@ def measure(site: str, here: pd.DataFrame, sources: dict[str, pd.DataFrame], cla
     """
     source = pd.concat(sources)
     mean, deviation = source.mean(), source.std(ddof=0).replace(0, 1)
-    everybody = _at_most(pd.concat({site: here, **sources}, names=["site"]), site, len(sources)).sub(mean).div(deviation)
+    everybody = (
+        _at_most(pd.concat({site: here, **sources}, names=["site"]), site, len(sources))
+        .sub(mean)
+        .div(deviation)
+    )
     generator = np.random.default_rng(seed)
     rows, nulls = [], []
     for name in classes:
@@ -92,34 +138,74 @@ def measure(site: str, here: pd.DataFrame, sources: dict[str, pd.DataFrame], cla
         apart = euclidean_distances(part.to_numpy(float))
         among, owner = apart[from_source][:, from_source], owner[from_source]
         nulls.append(coefficient(among, random_splits(m, min(n, m // 2), SPLITS, generator)))
-        rows.append({"site": site, "label": name, "distance": coefficient(apart, from_source[None])[0], "patients": n, "other_patients": m})
-        rows += [{"site": other, "label": name, "distance": coefficient(among, (owner == other)[None])[0], "patients": sizes[other],
-                  "other_patients": m - sizes[other]}
-                 for other in sources if FEWEST <= sizes.get(other, 0) <= m - FEWEST]
+        rows.append(
+            {
+                "site": site,
+                "label": name,
+                "distance": coefficient(apart, from_source[None])[0],
+                "patients": n,
+                "other_patients": m,
+            }
+        )
+        rows += [
+            {
+                "site": other,
+                "label": name,
+                "distance": coefficient(among, (owner == other)[None])[0],
+                "patients": sizes[other],
+                "other_patients": m - sizes[other],
+            }
+            for other in sources
+            if FEWEST <= sizes.get(other, 0) <= m - FEWEST
+        ]
     if not rows:
         return None
     table, null = pd.DataFrame(rows), np.mean(nulls, axis=0)
     own = table[table["site"] == site].drop(columns="site")
-    by_class = own.assign(null_high=np.quantile(nulls, FAR, axis=1), p=[chance(at, of) for at, of in zip(own["distance"], nulls, strict=True)])
-    sites = pd.DataFrame([{
-        "site": name, "distance": part["distance"].mean(), "patients": _patients(everybody, [name], part["label"]),
-        "other_patients": _patients(everybody, [other for other in sources if other != name], part["label"]),
-        "classes": len(part), "splits": len(null), "left_out": name != site, "null_high": np.quantile(null, FAR),
-        "p": chance(part["distance"].mean(), null) if name == site else np.nan}
-        for name, part in table.groupby("site", sort=False)])
+    by_class = own.assign(
+        null_high=np.quantile(nulls, FAR, axis=1),
+        p=[chance(at, of) for at, of in zip(own["distance"], nulls, strict=True)],
+    )
+    sites = pd.DataFrame(
+        [
+            {
+                "site": name,
+                "distance": part["distance"].mean(),
+                "patients": _patients(everybody, [name], part["label"]),
+                "other_patients": _patients(
+                    everybody, [other for other in sources if other != name], part["label"]
+                ),
+                "classes": len(part),
+                "splits": len(null),
+                "left_out": name != site,
+                "null_high": np.quantile(null, FAR),
+                "p": chance(part["distance"].mean(), null) if name == site else np.nan,
+            }
+            for name, part in table.groupby("site", sort=False)
+        ]
+    )
     return Distances(sites.round(DIGITS), by_class.round(DIGITS), null.round(DIGITS))
 
 
 def _at_most(features: pd.DataFrame, site: str, sources: int) -> pd.DataFrame:
     """MOST patients of a class here, and as many of all source sites together."""
     number = features.groupby(level=["site", "label"]).cumcount()
-    return features[number < np.where(features.index.get_level_values("site") == site, MOST, MOST // sources)]
+    return features[
+        number < np.where(features.index.get_level_values("site") == site, MOST, MOST // sources)
+    ]
 
 
 def _patients(features: pd.DataFrame, sites: list[str], labels: pd.Series) -> int:
     """How many people: one with images of two classes is one."""
     index = features.index
-    return index[index.get_level_values("site").isin(sites) & index.get_level_values("label").isin(labels)].get_level_values("patient").nunique()
+    return (
+        index[
+            index.get_level_values("site").isin(sites)
+            & index.get_level_values("label").isin(labels)
+        ]
+        .get_level_values("patient")
+        .nunique()
+    )
 
 
 def chance(distance: float, null: np.ndarray) -> float:
@@ -133,8 +219,10 @@ def reading(distances: Distances) -> str:
     if own <= distances.sites["null_high"].iloc[0]:
         return "no farther from those of the source sites than random groups of source patients are from each other"
     if not len(others):
-        return ("farther from those of the source site than random groups of its patients are from each other; "
-                "with one source site there is no scale to say how much that is")
+        return (
+            "farther from those of the source site than random groups of its patients are from each other; "
+            "with one source site there is no scale to say how much that is"
+        )
     if own > others.max():
         return "farther from those of the source sites than any source site's are from the others'"
     return "farther from those of the source sites than chance gives, but no farther than the source sites' are from each other"
@@ -150,23 +238,49 @@ def field_differences(here: pd.DataFrame, there: pd.DataFrame) -> pd.DataFrame:
         values, others = (named(cohort, field) for cohort in (here, there))
         known = values != UNKNOWN
         new = here.loc[known & ~values.isin(others), "patient"].nunique()
-        known_here, known_there = here.loc[known, "patient"].nunique(), there.loc[others != UNKNOWN, "patient"].nunique()
-        rows.append({"field": field, "known_here": known_here, "known_sources": known_there, "new_patients": new,
-                     "new_share": new / known_here if known_here else np.nan, "here": _seen(values), "sources": _seen(others)})
+        known_here, known_there = (
+            here.loc[known, "patient"].nunique(),
+            there.loc[others != UNKNOWN, "patient"].nunique(),
+        )
+        rows.append(
+            {
+                "field": field,
+                "known_here": known_here,
+                "known_sources": known_there,
+                "new_patients": new,
+                "new_share": new / known_here if known_here else np.nan,
+                "here": _seen(values),
+                "sources": _seen(others),
+            }
+        )
     for field in MEASURED:
-        ours, theirs = (measured(cohort, field).dropna().to_numpy(float) for cohort in (here, there))
-        row = {"field": field, "known_here": len(ours), "known_sources": len(theirs), "here": _median(ours), "sources": _median(theirs)}
+        ours, theirs = (
+            measured(cohort, field).dropna().to_numpy(float) for cohort in (here, there)
+        )
+        row = {
+            "field": field,
+            "known_here": len(ours),
+            "known_sources": len(theirs),
+            "here": _median(ours),
+            "sources": _median(theirs),
+        }
         if len(ours) and len(theirs):
             spread = np.sqrt((ours.var() + theirs.var()) / 2)
             ks = stats.ks_2samp(ours, theirs)
-            row |= {"difference": (ours.mean() - theirs.mean()) / spread if spread else np.nan, "ks": ks.statistic, "ks_p": ks.pvalue}
+            row |= {
+                "difference": (ours.mean() - theirs.mean()) / spread if spread else np.nan,
+                "ks": ks.statistic,
+                "ks_p": ks.pvalue,
+            }
         rows.append(row)
     return pd.DataFrame(rows).astype({"new_patients": "Int64"})
 
 
 def _seen(values: pd.Series) -> str:
     known = by_frequency(values)
-    return ", ".join(known[:VALUES]) + (f" and {len(known) - VALUES} more" if len(known) > VALUES else "")
+    return ", ".join(known[:VALUES]) + (
+        f" and {len(known) - VALUES} more" if len(known) > VALUES else ""
+    )
 
 
 def _median(numbers: np.ndarray) -> str:
@@ -177,20 +291,40 @@ def _in_words(row: dict[str, Any]) -> dict[str, Any]:
     """A field's row as the page shows it."""
     words = {"name": {**NAMED, **MEASURED}[row["field"]], **row, "differs": False}
     if not row["known_here"] or not row["known_sources"]:
-        sides = [side for side, known in (("here", row["known_here"]), ("at the source sites", row["known_sources"])) if not known]
+        sides = [
+            side
+            for side, known in (
+                ("here", row["known_here"]),
+                ("at the source sites", row["known_sources"]),
+            )
+            if not known
+        ]
         return {**words, "says": f"not comparable: unknown {' and '.join(sides)}"}
     if row["field"] in NAMED:
         new = row["new_patients"]
-        return {**words, "differs": bool(new), "says": f"{count(new, 'patient')} of {row['known_here']:,} ({percent(row['new_share'])}) "
-                                                       "with a value that no source patient has"}
+        return {
+            **words,
+            "differs": bool(new),
+            "says": f"{count(new, 'patient')} of {row['known_here']:,} ({percent(row['new_share'])}) "
+            "with a value that no source patient has",
+        }
     if pd.isna(row["difference"]) and not row["ks"]:
         return {**words, "says": "the same for everybody"}
-    apart = f"{row['difference']:+.2f} standard deviations" if pd.notna(row["difference"]) else "no spread to measure the difference in"
-    return {**words, "says": f"{apart}; Kolmogorov-Smirnov {row['ks']:.2f} (p {p_value(row['ks_p'])})"}
+    apart = (
+        f"{row['difference']:+.2f} standard deviations"
+        if pd.notna(row["difference"])
+        else "no spread to measure the difference in"
+    )
+    return {
+        **words,
+        "says": f"{apart}; Kolmogorov-Smirnov {row['ks']:.2f} (p {p_value(row['ks_p'])})",
+    }
 
 
 def _alt(distances: Distances) -> str:
     marks = [f"{row['site']} {row['distance']:.3f}" for row in distances.sites.to_dict("records")]
-    return (f"Distance of this site's images from the source sites': {marks[0]}. "
-            + (f"Each source site from the others: {', '.join(marks[1:])}. " if marks[1:] else "")
-            + f"Random groups of source patients: {100 * FAR:.0f} % lie below {distances.sites['null_high'].iloc[0]:.3f}.")
+    return (
+        f"Distance of this site's images from the source sites': {marks[0]}. "
+        + (f"Each source site from the others: {', '.join(marks[1:])}. " if marks[1:] else "")
+        + f"Random groups of source patients: {100 * FAR:.0f} % lie below {distances.sites['null_high'].iloc[0]:.3f}."
+    )

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-PSEUDO, LOSS_PSEUDO = 0.125, 0.0001  # of a patient a class that went the other way: what none of these showed (docs/statistics.md)
+PSEUDO, LOSS_PSEUDO = (
+    0.125,
+    0.0001,
+)  # of a patient a class that went the other way: what none of these showed (docs/statistics.md)
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,14 @@ class Bootstrap:
     labels: np.ndarray
     confidence: float
 
-    def interval(self, value: float, resampled: np.ndarray, low: float = 0.0, high: float = 1.0,
-                 of: np.ndarray | None = None) -> tuple[float, float]:
+    def interval(
+        self,
+        value: float,
+        resampled: np.ndarray,
+        low: float = 0.0,
+        high: float = 1.0,
+        of: np.ndarray | None = None,
+    ) -> tuple[float, float]:
         """The interval over patients of a statistic that lies in [low, high], from its `value` and (resample,) `resampled`.
 
         Bounded ([0, 1] a share or AUROC, [-1, 1] a difference of two): Wilson's (1927) score interval with as many patients as the bootstrap's
@@ -41,7 +50,9 @@ class Bootstrap:
         half = z * np.diff(np.quantile(resampled, stats.norm.cdf([-1, 1])))[0] / 2
         return float(value - half), float(value + half)
 
-    def loss_interval(self, value: float, resampled: np.ndarray, high: float = 1.0) -> tuple[float, float]:
+    def loss_interval(
+        self, value: float, resampled: np.ndarray, high: float = 1.0
+    ) -> tuple[float, float]:
         """The same for a mean loss in [0, `high`] (Brier), which varies less than a share: with Student's t of the smallest class's patients."""
         patients = self._tested(None)
         critical = stats.t.ppf((1 + self.confidence) / 2, max(patients.min() - 1, 1))
@@ -57,7 +68,9 @@ class Bootstrap:
         if not len(resampled):
             return np.nan
         variance = np.var(resampled, ddof=1)
-        far = abs(difference) * np.sqrt(variance / (variance + _added(PSEUDO / 4, self._tested(None))))
+        far = abs(difference) * np.sqrt(
+            variance / (variance + _added(PSEUDO / 4, self._tested(None)))
+        )
         return float((1 + np.sum(np.abs(resampled - difference) >= far)) / (1 + len(resampled)))
 
     def _found(self, value: float, resampled: np.ndarray) -> np.ndarray:
@@ -65,26 +78,40 @@ class Bootstrap:
         found = resampled[np.isfinite(resampled)]
         return found if np.isfinite(value) and 2 * len(found) >= len(self.weights) else found[:0]
 
-    def _score(self, value: float, resampled: np.ndarray, low: float, high: float, critical: float, pseudo: float,
-               patients: np.ndarray) -> tuple[float, float]:
+    def _score(
+        self,
+        value: float,
+        resampled: np.ndarray,
+        low: float,
+        high: float,
+        critical: float,
+        pseudo: float,
+        patients: np.ndarray,
+    ) -> tuple[float, float]:
         """Wilson's interval. With no variance the patients that are tested are `equal`, those of a mean over classes of shares."""
         resampled = self._found(value, resampled)
         if not len(resampled):
             return np.nan, np.nan
-        added = _added(pseudo / (high - low)**2, patients)
-        equal = len(patients)**2 / np.sum(1 / patients)
-        tested = ((value - low) * (high - value) + added * equal) / (np.var(resampled, ddof=1) + added)
+        added = _added(pseudo / (high - low) ** 2, patients)
+        equal = len(patients) ** 2 / np.sum(1 / patients)
+        tested = ((value - low) * (high - value) + added * equal) / (
+            np.var(resampled, ddof=1) + added
+        )
         return _wilson(value, tested, critical, low, high)
 
     def _tested(self, of: np.ndarray | None) -> np.ndarray:
         """How many patients a statistic rests on: of each class, or of each group where it is a share `of` some records."""
         if of is not None:
-            return np.array([float(len(np.unique(self.patients[group]))) for group in np.atleast_2d(of)])
+            return np.array(
+                [float(len(np.unique(self.patients[group]))) for group in np.atleast_2d(of)]
+            )
         pairs = np.unique(self.labels.astype(np.int64) * len(self.patients) + self.patients)
         return np.unique(pairs // len(self.patients), return_counts=True)[1].astype(float)
 
 
-def bootstrap(patients: np.ndarray, labels: np.ndarray, resamples: int, confidence: float, seed: int) -> Bootstrap:
+def bootstrap(
+    patients: np.ndarray, labels: np.ndarray, resamples: int, confidence: float, seed: int
+) -> Bootstrap:
     """Stratified patient bootstrap of (record,) patients and labels.
 
     Patients are redrawn within strata, and bring all of their images. A patient's stratum is the set of their labels, so every resample
@@ -146,12 +173,19 @@ def _bootknife(patients: int, resamples: int, generator: np.random.Generator) ->
 
 def _added(pseudo: float, patients: np.ndarray) -> float:
     """The variance that `pseudo` of a patient a class gives a mean over classes of shares."""
-    return float(pseudo * np.sum(1 / patients**2) / len(patients)**2)
+    return float(pseudo * np.sum(1 / patients**2) / len(patients) ** 2)
 
 
-def _wilson(value: float, tested: float, critical: float, low: float, high: float) -> tuple[float, float]:
+def _wilson(
+    value: float, tested: float, critical: float, low: float, high: float
+) -> tuple[float, float]:
     """Wilson's score interval of a share of `tested` patients, for a statistic in [low, high]."""
     share, extra = (value - low) / (high - low), critical**2 / tested
     half = np.sqrt(extra * (share * (1 - share) + extra / 4))
-    ends = np.clip((share + extra / 2 + np.array([-half, half])) / (1 + extra), 0, 1) * (high - low) + low
-    return min(float(ends[0]), value), max(float(ends[1]), value)  # rounding may leave a bound on the wrong side of its value
+    ends = (
+        np.clip((share + extra / 2 + np.array([-half, half])) / (1 + extra), 0, 1) * (high - low)
+        + low
+    )
+    return min(float(ends[0]), value), max(
+        float(ends[1]), value
+    )  # rounding may leave a bound on the wrong side of its value

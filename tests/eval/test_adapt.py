@@ -42,19 +42,35 @@ SITE = "root: .\ntask: {task}\nlabels: {{file: l.csv, match: file, class: c}}\nc
 CLASSES = ("x", "y", "z")
 
 
-def write_site(workspace: Workspace, site: str, seed: int, task: str = "stripes", patients: int = 90) -> None:
+def write_site(
+    workspace: Workspace, site: str, seed: int, task: str = "stripes", patients: int = 90
+) -> None:
     rng = np.random.default_rng(seed)
     label = np.repeat(np.arange(3), patients // 3).repeat(2)
-    waves = np.stack([np.sin((1 + 2 * at) * np.linspace(0, 6.3, 24)) for at in label])[:, None, None]
-    pixels = (120 + 40 * waves + rng.normal(0, 40, (len(label), 1, 24, 24))).clip(0, 255).astype(np.uint8)
+    waves = np.stack([np.sin((1 + 2 * at) * np.linspace(0, 6.3, 24)) for at in label])[
+        :, None, None
+    ]
+    pixels = (
+        (120 + 40 * waves + rng.normal(0, 40, (len(label), 1, 24, 24)))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     folder = workspace.studies(site)
     folder.mkdir(parents=True)
     np.save(folder / "pixels.npy", pixels)
     keys = [digest(f"{site}{i // 2}".encode())[:20] for i in range(len(label))]
     table = pd.DataFrame({name: None for name in COLUMNS}, index=range(len(label))).assign(
-        record=[f"{site}{i:04}" for i in range(len(label))], site=site, task=task, patient=keys, study=keys, series=keys,
-        label=[CLASSES[at] for at in label], slices=1, pixel_hash=[pixel_hash(row) for row in pixels],
-        perceptual_hash=[perceptual_hash(row) for row in pixels])
+        record=[f"{site}{i:04}" for i in range(len(label))],
+        site=site,
+        task=task,
+        patient=keys,
+        study=keys,
+        series=keys,
+        label=[CLASSES[at] for at in label],
+        slices=1,
+        pixel_hash=[pixel_hash(row) for row in pixels],
+        perceptual_hash=[perceptual_hash(row) for row in pixels],
+    )
     write_records(table, folder / "records.parquet")
     (folder / "summary.json").write_text('{"secret": "one"}')
     workspace.site_file(site).parent.mkdir(exist_ok=True)
@@ -82,7 +98,9 @@ def trained(tmp_path_factory) -> Workspace:
 
 
 def table(workspace: Workspace, site: str = "west") -> pd.DataFrame:
-    return pd.read_parquet(workspace.results("source" if site == "north" else "target", site) / "predictions.parquet")
+    return pd.read_parquet(
+        workspace.results("source" if site == "north" else "target", site) / "predictions.parquet"
+    )
 
 
 def test_every_method_answers_for_every_draw_and_the_whole_query_set(trained):
@@ -91,7 +109,9 @@ def test_every_method_answers_for_every_draw_and_the_whole_query_set(trained):
     query = sorted(splits.loc[splits["split"] == "query", "record"])
     for (method, seed, k, draw), rows in answers.groupby(["method", "seed", "k", "draw"]):
         assert rows["record"].tolist() == query, (method, seed, k, draw)
-    pairs = answers.groupby("method")[["seed", "k", "draw"]].apply(lambda rows: set(map(tuple, rows.drop_duplicates().to_numpy().tolist())))
+    pairs = answers.groupby("method")[["seed", "k", "draw"]].apply(
+        lambda rows: set(map(tuple, rows.drop_duplicates().to_numpy().tolist()))
+    )
     both = {(seed, k, draw) for seed in (0, 1) for k in (1, 2) for draw in range(3)}
     for method in ("nearest_centroid", "linear_probe", "fine_tuning", "prototypical", "maml"):
         assert pairs[method] == both
@@ -118,28 +138,55 @@ def test_no_supported_patient_is_asked(trained):
 
 
 def test_a_site_with_a_task_of_its_own_has_no_zero_shot_answer_and_all_else(trained):
-    assert set(table(trained, "south")["method"]) == {"majority", "nearest_centroid", "linear_probe", "fine_tuning", "prototypical", "maml"}
+    assert set(table(trained, "south")["method"]) == {
+        "majority",
+        "nearest_centroid",
+        "linear_probe",
+        "fine_tuning",
+        "prototypical",
+        "maml",
+    }
 
 
 def test_the_query_set_of_a_source_trained_nothing(trained):
     card = json.loads((trained.run("maml", 0) / "model.json").read_text())
     assert set(card["trained_on"]) == {"north", "east"}
-    assert not set(table(trained, "north")["patient"]) & set(card["trained_on"]["north"]["patients"])
+    assert not set(table(trained, "north")["patient"]) & set(
+        card["trained_on"]["north"]["patients"]
+    )
 
 
 def test_running_again_gives_the_same_bytes(trained, monkeypatch):
     monkeypatch.chdir(trained.root)
-    files = ("predictions.parquet", "held_out.parquet", "cohort.parquet", "embeddings.npy", "performance.csv", "metrics.json", "provenance.json")
+    files = (
+        "predictions.parquet",
+        "held_out.parquet",
+        "cohort.parquet",
+        "embeddings.npy",
+        "performance.csv",
+        "metrics.json",
+        "provenance.json",
+    )
     before = [(trained.results("target", "west") / name).read_bytes() for name in files]
     adapt("west", "target")
     assert [(trained.results("target", "west") / name).read_bytes() for name in files] == before
 
 
-@pytest.mark.parametrize(("tie", "listed", "counts"), [
-    ("patient", "patients", "1 patients, 0 pictures and 0 nearly identical ones"),
-    ("pixel_hash", "pixel_hashes", "0 patients, 1 pictures and 0 nearly identical ones"),
-    ("perceptual_hash", "perceptual_hashes", "0 patients, 0 pictures and 1 nearly identical ones")])
-def test_a_patient_or_picture_of_training_is_refused_at_a_target(trained, monkeypatch, tie, listed, counts):
+@pytest.mark.parametrize(
+    ("tie", "listed", "counts"),
+    [
+        ("patient", "patients", "1 patients, 0 pictures and 0 nearly identical ones"),
+        ("pixel_hash", "pixel_hashes", "0 patients, 1 pictures and 0 nearly identical ones"),
+        (
+            "perceptual_hash",
+            "perceptual_hashes",
+            "0 patients, 0 pictures and 1 nearly identical ones",
+        ),
+    ],
+)
+def test_a_patient_or_picture_of_training_is_refused_at_a_target(
+    trained, monkeypatch, tie, listed, counts
+):
     monkeypatch.chdir(trained.root)
     file = trained.tasks("target", "west") / "splits.parquet"
     kept = file.read_bytes()
@@ -149,7 +196,10 @@ def test_a_patient_or_picture_of_training_is_refused_at_a_target(trained, monkey
         at = splits.index[splits["split"] == "query"][0]
         splits.loc[at, tie] = seen[listed][0]
         splits.to_parquet(file)
-        with pytest.raises(Refusal, match=rf"site west, runs/maml/0: found {counts} that it was trained on at north; need none; do "):
+        with pytest.raises(
+            Refusal,
+            match=rf"site west, runs/maml/0: found {counts} that it was trained on at north; need none; do ",
+        ):
             adapt("west", "target")
     finally:
         file.write_bytes(kept)
@@ -176,7 +226,9 @@ def test_no_method_sees_the_labels_of_the_query(trained):
         def predict(self, adapted, query):
             return torch.zeros(len(query), query.shape[1], 3)
 
-    predictions(protocol, torch.zeros(len(protocol.records), 1, 24, 24), iter([Candidate("spy", 0, Spy())]))
+    predictions(
+        protocol, torch.zeros(len(protocol.records), 1, 24, 24), iter([Candidate("spy", 0, Spy())])
+    )
     assert set(seen) == {(1, (0, 1, 2)), (1, (0, 0, 1, 1, 2, 2))}
 
 
@@ -186,7 +238,10 @@ def test_keys_made_under_another_secret_are_refused(trained, monkeypatch):
     kept = file.read_text()
     try:
         file.write_text(kept.replace('"secret": "one"', '"secret": "two"'))
-        with pytest.raises(Refusal, match="site west, runs/maml/0: found keys made under another secret; need one secret for all sites"):
+        with pytest.raises(
+            Refusal,
+            match="site west, runs/maml/0: found keys made under another secret; need one secret for all sites",
+        ):
             adapt("west", "target")
     finally:
         file.write_text(kept)
@@ -206,22 +261,33 @@ def test_results_of_another_split_or_role_are_not_current(trained):
 
 def test_labelled_cases_beyond_k_are_answered_by_a_model_that_did_not_see_them(trained):
     left_over = pd.read_parquet(trained.results("target", "west") / "held_out.parquet")
-    draws = pd.read_parquet(trained.tasks("target", "west") / "draws.parquet").set_index(["draw", "label", "position"])["record"]
+    draws = pd.read_parquet(trained.tasks("target", "west") / "draws.parquet").set_index(
+        ["draw", "label", "position"]
+    )["record"]
     assert (left_over["position"] >= left_over["k"]).all() and set(left_over["position"]) == {0, 1}
     for row in left_over[left_over["method"].isin(["maml", "source_only"])].itertuples():
         assert draws[(row.draw, row.label, row.position)] == row.record
     zero = left_over[(left_over["method"] == "source_only") & (left_over["seed"] == 1)]
     assert len(zero) == 3 * 3 * 2 and set(zero["k"]) == {0}
-    assert set(left_over.loc[left_over["method"] == "maml", "k"]) == {1}  # at the largest k none is left
+    assert set(left_over.loc[left_over["method"] == "maml", "k"]) == {
+        1
+    }  # at the largest k none is left
 
 
 def test_the_cohort_has_every_record_and_features_of_those_that_were_used(trained):
     table = pd.read_parquet(trained.results("target", "west") / "cohort.parquet")
     features = np.load(trained.results("target", "west") / "embeddings.npy")
     splits = pd.read_parquet(trained.tasks("target", "west") / "splits.parquet")
-    used = set(splits.loc[splits["split"] == "query", "record"]) | set(pd.read_parquet(trained.results("target", "west") / "held_out.parquet")["record"])
-    assert sorted(table["record"]) == sorted(splits["record"]) and used <= set(table.loc[table["embedding"].notna(), "record"])
-    assert sorted(table["embedding"].dropna()) == list(range(len(features))) and np.isfinite(features).all()
+    used = set(splits.loc[splits["split"] == "query", "record"]) | set(
+        pd.read_parquet(trained.results("target", "west") / "held_out.parquet")["record"]
+    )
+    assert sorted(table["record"]) == sorted(splits["record"]) and used <= set(
+        table.loc[table["embedding"].notna(), "record"]
+    )
+    assert (
+        sorted(table["embedding"].dropna()) == list(range(len(features)))
+        and np.isfinite(features).all()
+    )
 
 
 def test_where_one_k_is_tried_no_case_is_left_over(trained):
@@ -234,5 +300,14 @@ def test_where_one_k_is_tried_no_case_is_left_over(trained):
         def predict(self, adapted, query):
             return torch.zeros(len(query), query.shape[1], 3)
 
-    answers, left_over = predictions(protocol, torch.zeros(len(protocol.records), 1, 24, 24), iter([Candidate("even", 0, Even())]))
-    assert len(answers) and left_over.empty and list(left_over.columns[:7]) == ["method", "seed", "k", "draw", "position", "record", "label"]
+    answers, left_over = predictions(
+        protocol,
+        torch.zeros(len(protocol.records), 1, 24, 24),
+        iter([Candidate("even", 0, Even())]),
+    )
+    assert (
+        len(answers)
+        and left_over.empty
+        and list(left_over.columns[:7])
+        == ["method", "seed", "k", "draw", "position", "record", "label"]
+    )

@@ -18,13 +18,17 @@ def drawn(*words: str, alt: str = "") -> str:
 
 
 def test_a_mark_has_its_words_as_its_title_and_an_area_to_point_at():
-    assert re.findall(r"<g><title>(.*?)</title>.*?<use .*?fill-opacity: 0", drawn("k = 1: 0.753", "k = 2: 0.8"), re.S) == ["k = 1: 0.753", "k = 2: 0.8"]
+    assert re.findall(
+        r"<g><title>(.*?)</title>.*?<use .*?fill-opacity: 0",
+        drawn("k = 1: 0.753", "k = 2: 0.8"),
+        re.S,
+    ) == ["k = 1: 0.753", "k = 2: 0.8"]
 
 
 def test_no_group_keeps_an_id_that_another_figure_repeats():
     figure = Figure()
     figure.subplots().fill_between([0, 1], [np.nan, np.nan], [np.nan, np.nan])
-    assert not re.findall('<g id=', str(_inline(figure, "")))
+    assert not re.findall("<g id=", str(_inline(figure, "")))
 
 
 def test_hostile_words_stay_words():

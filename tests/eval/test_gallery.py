@@ -34,9 +34,16 @@ def picture(uri: str) -> Image.Image:
 def test_it_shows_the_first_draw_and_the_most_confident_errors_of_different_patients(evidence):
     support, errors = shown_support(evidence), confident_errors(first_answers(evidence))
     drawn = evidence.draws[(evidence.draws["draw"] == 0) & (evidence.draws["position"] < 5)]
-    assert sorted(support["record"]) == sorted(drawn["record"]) and list(support["true"]) == ["AP"] * 5 + ["PA"] * 5
-    assert (errors["true"] != errors["predicted"]).all() and errors["probability"].is_monotonic_decreasing
-    answers = evidence.predictions.query("method == 'prototypical' and k == 5 and draw == 0").set_index("record")
+    assert (
+        sorted(support["record"]) == sorted(drawn["record"])
+        and list(support["true"]) == ["AP"] * 5 + ["PA"] * 5
+    )
+    assert (errors["true"] != errors["predicted"]).all() and errors[
+        "probability"
+    ].is_monotonic_decreasing
+    answers = evidence.predictions.query(
+        "method == 'prototypical' and k == 5 and draw == 0"
+    ).set_index("record")
     assert answers.loc[errors["record"], "patient"].is_unique
     wrong = answers[answers[["p_AP", "p_PA"]].idxmax(axis=1) != "p_" + answers["label"]]
     assert errors["probability"].max() == wrong[["p_AP", "p_PA"]].max(axis=None)
@@ -58,15 +65,28 @@ def test_the_nearest_support_images_are_those_of_the_smallest_angle(evidence):
     errors = confident_errors(first_answers(evidence))["record"].tolist()
     rows = evidence.cohort.set_index("record")["embedding"]
     support = shown_support(evidence).set_index("record")["true"]
-    features = {name: evidence.embeddings[rows[name]].astype(float) for name in [*errors, *support.index]}
-    cosine = {(one, other): features[one] @ features[other] / np.linalg.norm(features[one]) / np.linalg.norm(features[other])
-              for one in errors for other in support.index}
+    features = {
+        name: evidence.embeddings[rows[name]].astype(float) for name in [*errors, *support.index]
+    }
+    cosine = {
+        (one, other): features[one]
+        @ features[other]
+        / np.linalg.norm(features[one])
+        / np.linalg.norm(features[other])
+        for one in errors
+        for other in support.index
+    }
     nearest = nearest_support(evidence, errors)
     for name in errors:
         expected = sorted(support.index, key=lambda other: -cosine[name, other])[:2]  # noqa: B023
         found = nearest[nearest["beside"] == name]
-        assert found["record"].tolist() == expected and found["true"].tolist() == support[expected].tolist()
-        assert found["similarity"].tolist() == pytest.approx([cosine[name, other] for other in expected], abs=1e-4)
+        assert (
+            found["record"].tolist() == expected
+            and found["true"].tolist() == support[expected].tolist()
+        )
+        assert found["similarity"].tolist() == pytest.approx(
+            [cosine[name, other] for other in expected], abs=1e-4
+        )
 
 
 def test_counts_on_the_page_are_those_of_the_answers(evidence, words_of):
@@ -74,8 +94,12 @@ def test_counts_on_the_page_are_those_of_the_answers(evidence, words_of):
     counts = section.tables["gallery_counts.csv"].set_index("true")
     truth = evidence.predictions.query("method == 'prototypical' and k == 5 and draw == 0")
     right = truth[["p_AP", "p_PA"]].idxmax(axis=1) == "p_" + truth["label"]
-    assert counts.loc["AP", "right"] == (right & (truth["label"] == "AP")).sum() and counts.loc["all classes", "images"] == len(truth)
-    assert f"{counts.loc['AP', 'right']} of {counts.loc['AP', 'images']} images right" in words_of(section)
+    assert counts.loc["AP", "right"] == (right & (truth["label"] == "AP")).sum() and counts.loc[
+        "all classes", "images"
+    ] == len(truth)
+    assert f"{counts.loc['AP', 'right']} of {counts.loc['AP', 'images']} images right" in words_of(
+        section
+    )
     wrong, patients = (~right).sum(), truth.loc[~right, "patient"].nunique()
     assert f"12 of {wrong} wrong answers ({patients} patients)" in words_of(section)
 
@@ -85,15 +109,21 @@ def test_pictures_shrink_until_all_fit(evidence, monkeypatch):
     full = gallery.encoded(evidence, records * 2)
     assert picture(full[records[0]]).size == (48, 48)
     monkeypatch.setattr(gallery, "SIDES", (48, 20))
-    monkeypatch.setattr(gallery, "BUDGET", sum(len(uri) for uri in full.values()))  # enough for each once
+    monkeypatch.setattr(
+        gallery, "BUDGET", sum(len(uri) for uri in full.values())
+    )  # enough for each once
     assert picture(gallery.encoded(evidence, records)[records[0]]).size == (48, 48)
     assert picture(gallery.encoded(evidence, records * 2)[records[0]]).size == (20, 20)
 
 
 def test_without_features_the_errors_stand_alone_and_it_says_why(evidence, words_of):
     section = gallery_section(replace(evidence, embeddings=np.empty((0, 0), np.float16)))
-    assert "The labelled cases most like them cannot be shown" in words_of(section) and "Add supervised to train.learners" in words_of(section)
-    assert section.shown["errors"] and not any(error["nearest"] for error in section.shown["errors"])
+    assert "The labelled cases most like them cannot be shown" in words_of(
+        section
+    ) and "Add supervised to train.learners" in words_of(section)
+    assert section.shown["errors"] and not any(
+        error["nearest"] for error in section.shown["errors"]
+    )
     assert set(section.tables["gallery.csv"]["shown_as"]) == {"support", "right", "error"}
 
 

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, brier_score_loss, confusion_matrix, roc_auc_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    roc_auc_score,
+)
 
 from eval import metrics
 from eval.metrics import (
@@ -34,22 +39,29 @@ def tied_scores(columns: int, records: int, seed: int) -> tuple[np.ndarray, np.n
 @pytest.mark.parametrize("seed", range(5))
 def test_auroc_equals_scikit_learn_with_ties(seed):
     scores, positive = tied_scores(3, 80, seed)
-    assert auroc(scores, positive) == pytest.approx([roc_auc_score(positive, column) for column in scores])
+    assert auroc(scores, positive) == pytest.approx(
+        [roc_auc_score(positive, column) for column in scores]
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_weighted_auroc_equals_scikit_learn_with_ties_and_weights_that_may_be_nought(seed):
     scores, positive = tied_scores(4, 60, seed)
     weights = np.random.default_rng(seed).integers(0, 4, size=(6, 60)).astype(float)
-    expected = [np.mean([roc_auc_score(positive, column, sample_weight=row) for column in scores]) for row in weights]
+    expected = [
+        np.mean([roc_auc_score(positive, column, sample_weight=row) for column in scores])
+        for row in weights
+    ]
     assert weighted_auroc(scores, positive, weights) == pytest.approx(expected, abs=1e-12)
 
 
 def test_weighted_auroc_with_whole_weights_is_exact_in_single_precision():
     scores, positive = tied_scores(20, 500, 0)
     weights = np.random.default_rng(1).integers(0, 5, size=(10, 500))
-    assert (weighted_auroc(scores, positive, weights.astype(np.float32))
-            == weighted_auroc(scores, positive, weights.astype(np.float64))).all()
+    assert (
+        weighted_auroc(scores, positive, weights.astype(np.float32))
+        == weighted_auroc(scores, positive, weights.astype(np.float64))
+    ).all()
 
 
 def test_weighted_auroc_does_not_depend_on_how_many_positives_are_taken_at_once(monkeypatch):
@@ -57,7 +69,11 @@ def test_weighted_auroc_does_not_depend_on_how_many_positives_are_taken_at_once(
     weights = np.ones((1, 70))
     whole = weighted_auroc(scores, positive, weights)
     monkeypatch.setattr(metrics, "POSITIVES_AT_ONCE", 4)
-    assert weighted_auroc(scores, positive, weights) == whole == pytest.approx(auroc(scores, positive).mean())
+    assert (
+        weighted_auroc(scores, positive, weights)
+        == whole
+        == pytest.approx(auroc(scores, positive).mean())
+    )
 
 
 def test_auroc_of_two_classes_is_the_same_whichever_is_called_positive():
@@ -79,7 +95,9 @@ def test_balanced_accuracy_equals_scikit_learn_with_weights():
     labels, predicted = generator.integers(0, 3, 90), generator.integers(0, 3, 90)
     weights = generator.integers(0, 3, size=(4, 90)).astype(np.float32)
     expected = [balanced_accuracy_score(labels, predicted, sample_weight=row) for row in weights]
-    assert balanced_accuracy((predicted == labels).astype(float), labels, weights) == pytest.approx(expected)
+    assert balanced_accuracy((predicted == labels).astype(float), labels, weights) == pytest.approx(
+        expected
+    )
 
 
 def test_balanced_accuracy_is_the_expected_accuracy_of_balanced_episodes():
@@ -87,14 +105,24 @@ def test_balanced_accuracy_is_the_expected_accuracy_of_balanced_episodes():
     labels = np.repeat([0, 1, 2], [200, 40, 10])
     correct = generator.random(250) < np.array([0.9, 0.5, 0.2])[labels]
     of_class = [np.flatnonzero(labels == label) for label in range(3)]
-    episodes = [np.mean([correct[generator.choice(images, 5)] for images in of_class]) for _ in range(4000)]
-    assert balanced_accuracy(correct.astype(float), labels, np.ones((1, 250)))[0] == pytest.approx(np.mean(episodes), abs=0.006)
+    episodes = [
+        np.mean([correct[generator.choice(images, 5)] for images in of_class]) for _ in range(4000)
+    ]
+    assert balanced_accuracy(correct.astype(float), labels, np.ones((1, 250)))[0] == pytest.approx(
+        np.mean(episodes), abs=0.006
+    )
 
 
 def test_confusion_is_the_mean_of_scikit_learns_over_draws_with_the_truth_in_rows():
     generator = np.random.default_rng(5)
     labels, probabilities = generator.integers(0, 3, 40), generator.random((2, 4, 40, 3))
-    expected = np.mean([confusion_matrix(labels, p.argmax(1), labels=range(3)) for p in probabilities.reshape(-1, 40, 3)], axis=0)
+    expected = np.mean(
+        [
+            confusion_matrix(labels, p.argmax(1), labels=range(3))
+            for p in probabilities.reshape(-1, 40, 3)
+        ],
+        axis=0,
+    )
     assert confusion(probabilities, labels) == pytest.approx(expected)
 
 
@@ -103,7 +131,11 @@ def answers(records: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     generator = np.random.default_rng(seed)
     positive = np.arange(records) % 3 == 0
     odds = generator.normal(size=(2, records)) * 1.5 + 2 * positive - 1
-    return 1 / (1 + np.exp(-odds)), positive, generator.integers(0, 4, size=(5, records)).astype(np.float32)
+    return (
+        1 / (1 + np.exp(-odds)),
+        positive,
+        generator.integers(0, 4, size=(5, records)).astype(np.float32),
+    )
 
 
 def test_rates_are_those_of_scikit_learns_confusion_matrix_with_weights():
@@ -111,9 +143,13 @@ def test_rates_are_those_of_scikit_learns_confusion_matrix_with_weights():
     found = rates(probability > 0.4, positive, weights)
     for column in range(2):
         for resample, row in enumerate(weights):
-            (tn, fp), (fn, tp) = confusion_matrix(positive, probability[column] > 0.4, sample_weight=row)
+            (tn, fp), (fn, tp) = confusion_matrix(
+                positive, probability[column] > 0.4, sample_weight=row
+            )
             expected = (tp / (tp + fn), tn / (tn + fp), tp / (tp + fp), tn / (tn + fn))
-            assert tuple(rate[column, resample] for rate in vars(found).values()) == pytest.approx(expected)
+            assert tuple(rate[column, resample] for rate in vars(found).values()) == pytest.approx(
+                expected
+            )
 
 
 def test_predictive_values_of_decisions_that_nobody_got_are_missing():
@@ -126,13 +162,27 @@ def test_predictive_values_of_decisions_that_nobody_got_are_missing():
 def test_brier_score_of_two_classes_equals_scikit_learns_and_of_more_the_sum_over_classes():
     probability, positive, weights = answers(60, 1)
     both = np.stack([1 - probability, probability], axis=-1)
-    expected = [[brier_score_loss(positive, column, sample_weight=row) for row in weights] for column in probability]
+    expected = [
+        [brier_score_loss(positive, column, sample_weight=row) for row in weights]
+        for column in probability
+    ]
     assert brier(both, positive.astype(int), weights) == pytest.approx(np.array(expected))
 
     generator = np.random.default_rng(2)
     three, labels = generator.dirichlet(np.ones(3), size=(2, 60)), generator.integers(0, 3, 60)
-    expected = [[np.average([sum((p[c] - (label == c))**2 for c in range(3)) for p, label in zip(column, labels, strict=True)],
-                            weights=row) for row in weights] for column in three]
+    expected = [
+        [
+            np.average(
+                [
+                    sum((p[c] - (label == c)) ** 2 for c in range(3))
+                    for p, label in zip(column, labels, strict=True)
+                ],
+                weights=row,
+            )
+            for row in weights
+        ]
+        for column in three
+    ]
     assert brier(three, labels, weights) == pytest.approx(np.array(expected))
 
 
@@ -147,29 +197,40 @@ def test_the_calibration_line_equals_unpenalised_logistic_regression_of_scikit_l
     slope, intercept = calibration_line(odds, positive, weights)
     for column in range(2):
         for resample, row in enumerate(weights):
-            fitted = LogisticRegression(C=np.inf, tol=1e-10).fit(odds[column][:, None], positive, sample_weight=row)
+            fitted = LogisticRegression(C=np.inf, tol=1e-10).fit(
+                odds[column][:, None], positive, sample_weight=row
+            )
             assert slope[column, resample] == pytest.approx(fitted.coef_[0, 0], rel=1e-4)
-            at = intercept[column, resample]  # in the large, answers moved by the intercept are right on average
+            at = intercept[
+                column, resample
+            ]  # in the large, answers moved by the intercept are right on average
             assert row @ expit(odds[column] + at) == pytest.approx(row @ positive)
 
 
 def test_answers_that_are_too_sure_by_half_have_half_the_slope():
     probability, positive, weights = answers(150, 3)
     odds = np.log(probability / (1 - probability))
-    once, twice = calibration_line(odds, positive, weights)[0], calibration_line(2 * odds, positive, weights)[0]
+    once, twice = (
+        calibration_line(odds, positive, weights)[0],
+        calibration_line(2 * odds, positive, weights)[0],
+    )
     assert twice == pytest.approx(once / 2)
 
 
 @pytest.mark.parametrize("odds", [[-2, -1, 1, 2], [2, 1, -1, -2], [0, 0, 0, 0], [-1, 0, 0, 1]])
 def test_a_calibration_slope_is_missing_where_the_classes_are_parted_and_the_large_is_not(odds):
-    slope, intercept = calibration_line(np.array([odds], float), np.array([False, False, True, True]), np.ones((1, 4), np.float32))
+    slope, intercept = calibration_line(
+        np.array([odds], float), np.array([False, False, True, True]), np.ones((1, 4), np.float32)
+    )
     assert np.isnan(slope).all() and intercept == pytest.approx(0, abs=1e-6)
 
 
 def test_the_large_is_found_where_answers_are_sure_and_wrong():
     odds, positive = np.full((1, 40), 13.8), np.arange(40) == 0
     expected = -13.8 - np.log(39)
-    assert calibration_line(odds, positive, np.ones((1, 40), np.float32))[1] == pytest.approx(expected)
+    assert calibration_line(odds, positive, np.ones((1, 40), np.float32))[1] == pytest.approx(
+        expected
+    )
 
 
 def test_calibration_bins_are_equally_full_and_hold_what_was_said_and_what_was_so():
@@ -184,8 +245,18 @@ def test_calibration_bins_are_equally_full_and_hold_what_was_said_and_what_was_s
 
 
 def test_equal_answers_share_a_bin_and_an_empty_bin_says_so():
-    bins = calibration_bins(np.array([0.1, 0.1, 0.1, 0.9]), np.array([False, True, False, True]), np.ones((1, 4)), bins=4)
-    assert list(bins.records[:, 0]) == [0, 3, 0, 1] and list(np.isnan(bins.share[:, 0])) == [True, False, True, False]
+    bins = calibration_bins(
+        np.array([0.1, 0.1, 0.1, 0.9]),
+        np.array([False, True, False, True]),
+        np.ones((1, 4)),
+        bins=4,
+    )
+    assert list(bins.records[:, 0]) == [0, 3, 0, 1] and list(np.isnan(bins.share[:, 0])) == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_a_resample_of_bins_counts_a_record_as_often_as_it_is_drawn():
@@ -193,14 +264,18 @@ def test_a_resample_of_bins_counts_a_record_as_often_as_it_is_drawn():
     bins = calibration_bins(probability, positive, weights, bins=5)
     held = np.argsort(probability[0])[20:40]
     assert bins.records[0, 1] == pytest.approx(weights[:, held].sum(axis=1))
-    assert bins.share[0, 1] == pytest.approx(weights[:, held] @ positive[held] / weights[:, held].sum(axis=1))
+    assert bins.share[0, 1] == pytest.approx(
+        weights[:, held] @ positive[held] / weights[:, held].sum(axis=1)
+    )
 
 
 def test_the_observed_calibration_error_is_the_weighted_gap_of_the_bins():
     probability, positive, weights = answers(95, 5)
     bins = calibration_bins(probability, positive, np.ones((1, 95)))
     expected = (np.abs(bins.share - bins.probability) * bins.records / 95).sum(axis=-2).mean()
-    assert calibration_error(probability, positive, weights, 0.95).observed == pytest.approx(expected)
+    assert calibration_error(probability, positive, weights, 0.95).observed == pytest.approx(
+        expected
+    )
 
 
 def test_a_calibration_error_of_chance_alone_is_near_nought_and_one_that_is_real_is_kept():
@@ -208,13 +283,18 @@ def test_a_calibration_error_of_chance_alone_is_near_nought_and_one_that_is_real
     found = {0.0: [], 0.2: []}
     for repetition in range(40):
         probability = generator.uniform(0.3, 0.7, 200)
-        weights = bootstrap(np.arange(200).astype(str), np.zeros(200, int), 200, 0.95, repetition).weights
+        weights = bootstrap(
+            np.arange(200).astype(str), np.zeros(200, int), 200, 0.95, repetition
+        ).weights
         for moved, errors in found.items():
             positive = generator.random(200) < probability + moved
             errors.append(calibration_error(probability, positive, weights, 0.95))
     by_chance, real = found.values()
     assert np.mean([error.observed for error in by_chance]) > 0.07
-    assert np.mean([error.value for error in by_chance]) < np.mean([error.observed for error in by_chance]) / 2
+    assert (
+        np.mean([error.value for error in by_chance])
+        < np.mean([error.observed for error in by_chance]) / 2
+    )
     assert np.mean([error.value for error in real]) == pytest.approx(0.2, abs=0.02)
     assert all(error.low <= error.value <= error.high for error in by_chance + real)
     assert np.mean([error.low == 0 for error in by_chance]) >= 0.9

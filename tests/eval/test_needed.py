@@ -7,8 +7,20 @@ from eval.needed import needed
 
 
 def curve(lows: dict[int, float], method: str = "prototypical") -> pd.DataFrame:
-    return pd.DataFrame([{"method": method, "k": k, "metric": "auroc", "value": low + 0.05, "patient_low": low,
-                          "patient_high": low + 0.1, "patients": 80} for k, low in lows.items()])
+    return pd.DataFrame(
+        [
+            {
+                "method": method,
+                "k": k,
+                "metric": "auroc",
+                "value": low + 0.05,
+                "patient_low": low,
+                "patient_high": low + 0.1,
+                "patients": 80,
+            }
+            for k, low in lows.items()
+        ]
+    )
 
 
 def test_the_smallest_k_whose_lower_bound_reaches_the_target_counts_k_times_classes():

@@ -5,13 +5,25 @@ import pytest
 from scipy import stats
 
 from eval.metrics import balanced_accuracy, weighted_auroc
-from eval.uncertainty import PSEUDO, Bootstrap, bootstrap, holm, mean_half_width, percentile_interval
+from eval.uncertainty import (
+    PSEUDO,
+    Bootstrap,
+    bootstrap,
+    holm,
+    mean_half_width,
+    percentile_interval,
+)
 
 PATIENTS = np.array(["a", "a", "b", "c", "c", "c", "d", "e", "e"])
 LABELS = np.array([0, 0, 0, 1, 1, 1, 1, 0, 1])  # e has images of both classes
 
 
-def drawn(patients: np.ndarray = PATIENTS, labels: np.ndarray = LABELS, resamples: int = 200, seed: int = 0) -> Bootstrap:
+def drawn(
+    patients: np.ndarray = PATIENTS,
+    labels: np.ndarray = LABELS,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Bootstrap:
     return bootstrap(patients, labels, resamples, 0.95, seed)
 
 
@@ -59,7 +71,9 @@ def test_the_interval_of_a_share_is_wilsons_of_scipy():
     right, of = np.arange(450) % 5 > 0, np.arange(450) < 400
     found = cohort(400, 50, resamples=20_000)
     expected = stats.binomtest(int(right[of].sum()), 400).proportion_ci(method="wilson")
-    assert found.interval(0.8, share(found, right, of), of=of) == pytest.approx((expected.low, expected.high), abs=0.002)
+    assert found.interval(0.8, share(found, right, of), of=of) == pytest.approx(
+        (expected.low, expected.high), abs=0.002
+    )
 
 
 @pytest.mark.parametrize("patients", [1, 5, 40])
@@ -71,10 +85,16 @@ def test_a_share_without_an_error_has_the_width_of_wilsons_interval(patients):
 
 
 def test_more_images_of_the_same_patients_do_not_narrow_the_interval():
-    labels, correct, names = np.zeros(100, int), (np.arange(100) % 4 > 0).astype(float), np.arange(100).astype(str)
+    labels, correct, names = (
+        np.zeros(100, int),
+        (np.arange(100) % 4 > 0).astype(float),
+        np.arange(100).astype(str),
+    )
     once, thrice = drawn(names, labels), drawn(np.repeat(names, 3), np.repeat(labels, 3))
     again = balanced_accuracy(np.repeat(correct, 3), np.repeat(labels, 3), thrice.weights)
-    assert thrice.interval(0.75, again) == pytest.approx(once.interval(0.75, balanced_accuracy(correct, labels, once.weights)))
+    assert thrice.interval(0.75, again) == pytest.approx(
+        once.interval(0.75, balanced_accuracy(correct, labels, once.weights))
+    )
 
 
 def test_classes_that_are_parted_perfectly_leave_room_for_errors_and_less_so_with_more_patients():
@@ -98,8 +118,13 @@ def test_a_difference_is_its_normal_interval_with_a_little_added_for_what_was_no
 def test_the_interval_of_a_loss_is_wilsons_with_students_t_of_the_smallest_class():
     found, resampled = cohort(6, 50), np.random.default_rng(0).normal(0.2, 0.02, 500)
     low, high = found.loss_interval(0.2, resampled)
-    for end in (low, high):  # Wilson's bounds are where the value is just as many standard errors of the bound away
-        away = stats.t.ppf(0.975, 5) * resampled.std(ddof=1) * np.sqrt(end * (1 - end) / (0.2 * 0.8))
+    for end in (
+        low,
+        high,
+    ):  # Wilson's bounds are where the value is just as many standard errors of the bound away
+        away = (
+            stats.t.ppf(0.975, 5) * resampled.std(ddof=1) * np.sqrt(end * (1 - end) / (0.2 * 0.8))
+        )
         assert abs(end - 0.2) == pytest.approx(away, rel=0.01)
     assert found.loss_interval(0.0, np.zeros(500))[1] > 0.1
 
@@ -117,7 +142,10 @@ def test_the_interval_of_a_slope_is_not_stretched_by_a_few_separated_resamples()
 @pytest.mark.parametrize("spread", [0.0, 1e-6, 0.3])
 def test_an_interval_is_finite_and_holds_its_value_within_the_bounds(low, high, value, spread):
     resampled = np.clip(value + spread * np.random.default_rng(0).normal(size=500), low, high)
-    for found in (cohort(2, 30).interval(value, resampled, low, high), cohort(2, 30).loss_interval(value, resampled.clip(0, 1))):
+    for found in (
+        cohort(2, 30).interval(value, resampled, low, high),
+        cohort(2, 30).loss_interval(value, resampled.clip(0, 1)),
+    ):
         assert np.isfinite(found).all() and low <= found[0] <= value <= found[1] <= high
 
 
@@ -127,11 +155,16 @@ def test_resamples_without_a_value_are_left_out_and_too_many_of_them_leave_no_in
     assert np.isfinite(found.interval(0.5, resampled)).all()
     resampled[:251] = np.nan
     assert np.isnan(found.interval(0.5, resampled)).all()
-    assert np.isnan(found.interval(np.nan, np.ones(500))).all() and np.isnan(found.p_value(0.5, resampled))
+    assert np.isnan(found.interval(np.nan, np.ones(500))).all() and np.isnan(
+        found.p_value(0.5, resampled)
+    )
 
 
 def test_the_p_value_agrees_with_the_normal_one_and_is_never_nought():
-    found, resampled = cohort(2000, 2000, resamples=2), np.random.default_rng(0).normal(0.1, 0.05, 20_000)
+    found, resampled = (
+        cohort(2000, 2000, resamples=2),
+        np.random.default_rng(0).normal(0.1, 0.05, 20_000),
+    )
     assert found.p_value(0.1, resampled) == pytest.approx(2 * stats.norm.sf(2), rel=0.1)
     assert found.p_value(0.9, resampled + 0.8) == 1 / 20_001
     assert found.p_value(0.0, resampled - 0.1) == found.p_value(0.0, np.zeros(999)) == 1
@@ -139,7 +172,10 @@ def test_the_p_value_agrees_with_the_normal_one_and_is_never_nought():
 
 @pytest.mark.parametrize("difference", [0.05, 0.08, 0.12, 0.2])
 def test_the_p_value_is_small_just_where_the_interval_leaves_nought_out(difference):
-    found, resampled = cohort(5, 40), difference + 0.04 * stats.norm.ppf((np.arange(500) + 0.5) / 500)
+    found, resampled = (
+        cohort(5, 40),
+        difference + 0.04 * stats.norm.ppf((np.arange(500) + 0.5) / 500),
+    )
     low, high = found.interval(difference, resampled, -1, 1)
     assert (found.p_value(difference, resampled) <= 0.05) == (not low <= 0 <= high)
 
