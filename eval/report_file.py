@@ -7,11 +7,12 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.acceptance import Word
 from eval.evidence import Evidence
-from eval.needed import needed
-from eval.page import Section, table_bytes
-from eval.verdict import Verdict
+from eval.measures.needed import needed_of
+from eval.page.render import table_bytes
+from eval.page.section import Section
+from eval.verdict.criteria import Word
+from eval.verdict.judge import Verdict
 from workspace.outputs import digest, to_json
 from workspace.settings import Role
 
@@ -58,7 +59,7 @@ class Performance(Part):
 
 
 class Needed(Part):
-    """Labelled cases that one method needs for the AUROC asked."""
+    """Labelled cases that one method needs for the score that is asked for."""
 
     method: str
     reached: bool
@@ -95,7 +96,7 @@ def report_of(
     evidence: Evidence, verdict: Verdict, cautions: Sequence[str], sections: Sequence[Section]
 ) -> Report:
     """The report as data."""
-    asked = needed(evidence.performance, verdict.target, len(evidence.classes))
+    asked = needed_of(evidence)
     return Report(
         site=evidence.site,
         role=evidence.role,

@@ -12,8 +12,8 @@ import pandas as pd
 
 from data_prep.meta_split import SITES
 from eval.answers import Answers, Query, read_answers
-from eval.performance import AUROC
-from eval.uncertainty import Bootstrap, bootstrap
+from eval.intervals.patients import Bootstrap, bootstrap
+from eval.scores.score import LABEL, Score, scores_of
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.settings import Params, Role
@@ -57,6 +57,26 @@ class Results:
     @property
     def classes(self) -> list[str]:
         return self.provenance["classes"]
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Those of this kind of target."""
+        return scores_of(self.provenance.get("target", LABEL))
+
+    @property
+    def score(self) -> Score:
+        """What the verdict speaks of."""
+        return self.scores[0]
+
+    @property
+    def scored(self) -> pd.DataFrame:
+        """The rows of `performance` with this score."""
+        return self.performance[self.performance["metric"] == self.score.name]
+
+    @property
+    def target(self) -> float:
+        """The bound that params.yaml gives for the score."""
+        return getattr(self.params.report.accept, self.score.name)
 
     @property
     def method(self) -> str:
@@ -245,10 +265,8 @@ def read_performance(path: Path) -> pd.DataFrame:
 
 
 def chosen_shots(performance: pd.DataFrame, method: str, shots: int) -> int:
-    """`shots` where the method has results there; else the largest smaller k, or the smallest that there is."""
-    tried = sorted(
-        performance.loc[(performance["method"] == method) & (performance["metric"] == AUROC), "k"]
-    )
+    """`shots` where the method has results there; else the largest smaller k, or the smallest."""
+    tried = sorted(performance.loc[performance["method"] == method, "k"])
     return int(max((k for k in tried if k <= shots), default=tried[0]))
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from eval.page import Section
+from eval.page.section import Section
 from workspace.paths import Workspace
 from workspace.settings import Strict, load_yaml
 

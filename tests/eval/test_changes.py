@@ -39,7 +39,7 @@ def results(workspace) -> Results:
 
 def test_results_that_are_the_same_differ_by_exactly_nothing(results):
     found = change(results, results)
-    assert (found.low, found.high) == (0, 0) and found.auroc_before == found.auroc_after
+    assert (found.low, found.high) == (0, 0) and found.value_before == found.value_after
     assert found.shared_records == len(results.query.records)
 
 
@@ -52,7 +52,7 @@ def test_a_paired_interval_is_narrower_than_those_of_the_two_results(results):
     row = results.performance.query(
         "method == 'prototypical' and k == 5 and metric == 'auroc'"
     ).iloc[0]
-    assert 0 < found.low < found.auroc_after - found.auroc_before < found.high
+    assert 0 < found.low < found.value_after - found.value_before < found.high
     assert found.high - found.low < 0.7 * (row["patient_high"] - row["patient_low"])
 
 
@@ -72,7 +72,7 @@ def test_query_sets_that_share_nobody_are_not_compared(results):
         patient=lambda table: table["patient"] + "x",
     )
     found = change(results, replace(results, predictions=others))
-    assert found.shared_patients == 0 and found.low is None and found.auroc_before is None
+    assert found.shared_patients == 0 and found.low is None and found.value_before is None
 
 
 def run(*command: str, folder) -> None:

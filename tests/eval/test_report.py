@@ -15,8 +15,8 @@ import pytest
 
 from eval import report
 from eval.evidence import read_evidence
-from eval.page import render
-from eval.verdict import verdict_section
+from eval.page.render import render
+from eval.sections.verdict import section as verdict_section
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 from workspace.settings import Accept

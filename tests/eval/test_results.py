@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from eval import report
-from eval.operating_point import operating_points
+from eval.measures.operating_point import operating_points
 from eval.results import Results, read_results
 from workspace.paths import Workspace
 from workspace.settings import load_params
