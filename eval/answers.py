@@ -10,7 +10,10 @@ from workspace.errors import Problem, Refusal, refuse_if
 
 @dataclass(frozen=True)
 class Query:
-    """The images that every method answered, sorted by record. `labels`: (record,) index into the site's classes."""
+    """The images that every method answered, sorted by record.
+
+    `labels`: (record,) index into the site's classes.
+    """
 
     records: np.ndarray
     patients: np.ndarray
@@ -22,7 +25,10 @@ class Query:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one method answered with k labelled patients a class. `probabilities`: (seed, draw, record, class)."""
+    """What one method answered with k labelled patients a class.
+
+    `probabilities`: (seed, draw, record, class).
+    """
 
     method: str
     k: int
@@ -31,9 +37,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A method's answers for each draw's labelled cases beyond k: `probabilities` (seed, draw, case, class), `labels` (draw, case).
+    """A method's answers for each draw's labelled cases beyond k: `probabilities` (seed, draw,
+    case, class), `labels` (draw, case).
 
-    Every draw has the same number of cases of each class; where k is the largest of tasks.shots there are none, and no draw either.
+    Every draw has the same number of cases of each class; where k is the largest of tasks.shots
+    there are none, and no draw either.
     """
 
     probabilities: np.ndarray
@@ -49,7 +57,8 @@ def read_answers(
 ) -> tuple[Query, list[Answers]]:
     """The query set and all answers, sorted by method and k.
 
-    Raises Refusal if a class has no query patient, a probability is no number, or a method left out an image or a draw.
+    Raises Refusal if a class has no query patient, a probability is no number, or a method left out
+    an image or a draw.
     """
     codes, records = pd.factorize(predictions["record"], sort=True)
     first = np.unique(codes, return_index=True)[1]
@@ -94,7 +103,9 @@ def read_answers(
 
 
 def read_held_out(table: pd.DataFrame, classes: list[str], method: str, k: int) -> HeldOut:
-    """The cases of `method` with k labelled patients a class, sorted by seed, draw, position and record."""
+    """The cases of `method` with k labelled patients a class, sorted by seed, draw, position and
+    record.
+    """
     rows = table[(table["method"] == method) & (table["k"] == k)].sort_values(
         ["seed", "draw", "position", "record"]
     )

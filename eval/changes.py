@@ -1,5 +1,4 @@
-"""What changed between two results of one site: the score of the verdict's method,
-on the patients and images that both were measured on."""
+"""What changed between two results of one site: the score, on what both were measured on."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Whether results on disk are those of today's inputs: DVC leaves the outputs of later stages when an earlier one fails."""
+"""Whether results are those of today's inputs: DVC leaves a later stage's outputs on failure."""
 
 import json
 
@@ -16,7 +16,9 @@ def tasks_digest(workspace: Workspace, site: str, role: Role) -> str:
 
 
 def is_current(workspace: Workspace, site: str, role: Role) -> bool:
-    """True where the site is converted and split, and its results were made from this split in this role."""
+    """True where the site is converted and split, and its results were made from this split in this
+    role.
+    """
     made = workspace.results(role, site) / "provenance.json"
     needed = [
         made,

@@ -1,4 +1,4 @@
-"""What the files say of patients and images, field by field; a missing value is a value of its own."""
+"""What the files say of patients and images; a missing value is a value of its own."""
 
 import pandas as pd
 
@@ -11,10 +11,11 @@ NAMED = {
     "spacing": "Pixel spacing, mm",
 }
 MEASURED = {"age": "Age, years", "study_year": "Study year"}
+# of sites/NAME.yaml: the columns that give what no header holds
 SETTINGS = {
     "age": "labels.age",
     "sex": "labels.sex",
-}  # of sites/NAME.yaml: the columns that give what no header holds
+}
 CAPPED = 90  # years; records.parquet holds no higher age
 
 
@@ -35,7 +36,9 @@ def by_frequency(values: pd.Series) -> list[str]:
 
 
 def with_others(values: pd.Series, most: int) -> tuple[pd.Series, list[str]]:
-    """`values` with all but the `most` frequent put together, and what it then holds in order: others and unknown last."""
+    """`values` with all but the `most` frequent put together, and what it then holds in order:
+    others and unknown last.
+    """
     known = by_frequency(values)
     rare = known[most:] if len(known) > most + 1 else []
     others = [f"{len(rare)} other values"] if rare else []
@@ -56,15 +59,18 @@ def how_to_give(cohort: pd.DataFrame, site: str) -> list[str]:
     return [
         *(
             [
-                f"The files do not say {' and '.join(columns)} here. To give {it}, set {' and '.join(SETTINGS[field] for field in columns)} "
-                f"in sites/{site}.yaml to the {column} {it} in the labels table, then run dvc repro."
+                f"The files do not say {' and '.join(columns)} here. To give {it}, set "
+                f"{' and '.join(SETTINGS[field] for field in columns)} "
+                f"in sites/{site}.yaml to the {column} {it} in the labels table, then run dvc "
+                "repro."
             ]
             if columns
             else []
         ),
         *(
             [
-                f"The files do not say {', '.join(headers)} here. DICOM files do, if they are exported with these elements."
+                f"The files do not say {', '.join(headers)} here. DICOM files do, if they are "
+                "exported with these elements."
             ]
             if headers
             else []

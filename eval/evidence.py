@@ -1,4 +1,4 @@
-"""Everything that a site's page is drawn from, read once: its results, and the studies and tasks behind them."""
+"""Everything that a site's page is drawn from, read once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,10 @@ class Evidence(Results):
 
 
 def read_evidence(workspace: Workspace, site: str, role: Role) -> Evidence:
-    """Read what the earlier stages wrote for `site`. Raises Refusal naming every file that is missing."""
+    """Read what the earlier stages wrote for `site`.
+
+    Raises Refusal naming every file that is missing.
+    """
     studies, tasks = workspace.studies(site), workspace.tasks(role, site)
     needed = {
         f"convert@{site}": [

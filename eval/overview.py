@@ -1,4 +1,4 @@
-"""Stage `overview`: all hospitals on one page, worst first, and the headline numbers for `dvc metrics` and `dvc plots`.
+"""Stage `overview`: all hospitals on one page, worst first, and numbers for DVC.
 
 python -m eval.overview
 """
@@ -68,7 +68,8 @@ WORDS = ("met", "not met", "cannot tell")
 def read_sites(
     workspace: Workspace, params: Params
 ) -> tuple[dict[str, tuple[Results, dict[str, Any]]], dict[str, str]]:
-    """The results of the sites in params.yaml with their summary, and what to do about each site that has none.
+    """The results of the sites in params.yaml with their summary, and what to do about each site
+    that has none.
 
     Only those names are read: DVC leaves the results of a site that was taken out on disk.
     """
@@ -105,7 +106,10 @@ def summarise(results: Results) -> dict[str, Any]:
 
 
 def headline(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | int]]:
-    """summary.json: few numbers, with the site in the path. A site whose target is not reached has no labelled_cases_needed."""
+    """summary.json: few numbers, with the site in the path.
+
+    A site whose target is not reached has no labelled_cases_needed.
+    """
     summary = {}
     for row in rows:
         numbers = {
@@ -166,7 +170,8 @@ def main() -> None:
     )
     write_whole(workspace.reports / "verdicts.csv", table_bytes(verdicts(rows)))
     say(
-        f"overview: {len(rows)} sites, {len(lacking)} without a result; see {workspace.reports}/index.html"
+        f"overview: {len(rows)} sites, {len(lacking)} without a result; see "
+        f"{workspace.reports}/index.html"
     )
 
 
@@ -225,13 +230,14 @@ def notes(row: Mapping[str, Any]) -> list[str]:
 
 def _counts(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) -> dict[str, int]:
     """How many target hospitals there are of each verdict; source hospitals do not count."""
-    targets = [row for row in rows if row["role"] == "target"]
-    missing = sum(params.sites[site] == "target" for site in lacking)
+    words = [row["word"] for row in rows if row["role"] == "target"]
+    on_few = [row["word"] for row in rows if row["role"] == "target" and row["few"]]
+    missing = [site for site in lacking if params.sites[site] == "target"]
     return {
-        **{word: sum(row["word"] == word for row in targets) for word in WORDS},
-        "no result": missing,
-        "met on few": sum(row["word"] == "met" and row["few"] for row in targets),
-        "all": len(targets) + missing,
+        **{word: words.count(word) for word in WORDS},
+        "no result": len(missing),
+        "met on few": on_few.count("met"),
+        "all": len(words) + len(missing),
     }
 
 
@@ -244,7 +250,8 @@ def _alt(rows: list[dict[str, Any]], score: Score) -> str:
     return (
         f"{score.title} of each hospital with its interval over patients, worst first: "
         + "; ".join(
-            f"{row['site']} {decimals(row['value'])} ({interval(row['patient_low'], row['patient_high'])}), {row['word']}"
+            f"{row['site']} {decimals(row['value'])} "
+            f"({interval(row['patient_low'], row['patient_high'])}), {row['word']}"
             for row in rows
         )
     )

@@ -31,7 +31,8 @@ def main(site: str, role: Role) -> None:
         for section in made.values():
             write_tables(section.tables, folder)
     say(
-        f"report {site}: {verdict.word}: {evidence.score.title} {verdict.value:.3f} at k={verdict.k}; "
+        f"report {site}: {verdict.word}: {evidence.score.title} {verdict.value:.3f} at "
+        f"k={verdict.k}; "
         f"see {workspace.report(site)}/index.html"
     )
 

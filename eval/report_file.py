@@ -1,8 +1,11 @@
-"""report.json: what a page says, for a machine to read. Its JSON schema is published as docs/report.schema.json."""
+"""report.json: what a page says, for a machine to read.
+
+Its JSON schema is published as docs/report.schema.json.
+"""
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +26,9 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+
 class CriterionPart(Part):
     """One acceptance criterion, see Criterion."""
 
@@ -36,7 +42,8 @@ class CriterionPart(Part):
     word: Word
     reason: str
     further: int | None = Field(
-        description="query patients beyond today's that would settle it, if the value stays as it is"
+        description="query patients beyond today's that would settle it, "
+        "if the value stays as it is"
     )
 
 
@@ -96,7 +103,8 @@ def report_of(
     evidence: Evidence, verdict: Verdict, cautions: Sequence[str], sections: Sequence[Section]
 ) -> Report:
     """The report as data."""
-    asked = needed_of(evidence)
+    needed = needed_of(evidence)[list(Needed.model_fields)]
+    tables = [table for section in sections for table in section.tables.items()]
     return Report(
         site=evidence.site,
         role=evidence.role,
@@ -108,13 +116,9 @@ def report_of(
         word=verdict.word,
         criteria=[CriterionPart(**vars(found)) for found in verdict.criteria],
         cautions=list(cautions),
-        performance=[Performance(**row) for row in _rows(evidence.performance)],
-        needed=[Needed(**row) for row in _rows(asked[list(Needed.model_fields)])],
-        tables={
-            name: digest(table_bytes(table))
-            for section in sections
-            for name, table in section.tables.items()
-        },
+        performance=_rows(evidence.performance, Performance),
+        needed=_rows(needed, Needed),
+        tables={name: digest(table_bytes(table)) for name, table in tables},
         provenance=evidence.provenance,
     )
 
@@ -138,8 +142,9 @@ def schema_text() -> str:
     )
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
+def _rows(table: pd.DataFrame, part: type[AnyPart]) -> list[AnyPart]:
+    rows = []
+    for row in table.to_dict("records"):
+        known = {name: None if pd.isna(value) else value for name, value in row.items()}
+        rows.append(part(**known))
+    return rows

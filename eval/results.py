@@ -1,4 +1,7 @@
-"""What was measured at one site, and the source sites it is compared with: all that a verdict needs, and nothing of data/."""
+"""What was measured at one site, and the source sites it is compared with.
+
+All that a verdict needs, and nothing of data/.
+"""
 
 import json
 from collections.abc import Callable
@@ -31,7 +34,10 @@ SOURCE_ONLY = "source_only"  # the source model as it stands: no labelled case, 
 
 @dataclass(frozen=True)
 class SourceSite:
-    """What another source site of the same task answered, and who its patients are. `embeddings`: (row, feature), no rows where unknown."""
+    """What another source site of the same task answered, and who its patients are.
+
+    `embeddings`: (row, feature), no rows where unknown.
+    """
 
     cohort: pd.DataFrame
     embeddings: np.ndarray
@@ -50,7 +56,9 @@ class Results:
     predictions: pd.DataFrame
     held_out: pd.DataFrame  # answers for labelled cases beyond k
     cohort: pd.DataFrame
-    embeddings: np.ndarray  # (row, feature) of the source model, rows as cohort.embedding says; no rows where there is no such model
+    # (row, feature) of the source model, rows as cohort.embedding says; no rows where there is no
+    # such model
+    embeddings: np.ndarray
     performance: pd.DataFrame
     sources: dict[str, SourceSite]  # the other source sites with this task and all of these classes
 
@@ -99,7 +107,9 @@ class Results:
 
     @property
     def methods(self) -> list[str]:
-        """Every method with results: the verdict's first, then in the order of params.yaml; the source model last."""
+        """Every method with results: the verdict's first, then in the order of params.yaml; the
+        source model last.
+        """
         present = set(self.performance["method"])
         order = [self.method, *self.params.methods, *sorted(present - {SOURCE_ONLY}), SOURCE_ONLY]
         return [method for method in dict.fromkeys(order) if method in present]
@@ -135,7 +145,10 @@ class Results:
 
 
 def read_results(workspace: Workspace, params: Params, site: str, role: Role) -> Results:
-    """Read what stage `adapt` wrote for `site` and for its sources. Raises Refusal naming every file that is missing."""
+    """Read what stage `adapt` wrote for `site` and for its sources.
+
+    Raises Refusal naming every file that is missing.
+    """
     folder = workspace.results(role, site)
     refuse_if(missing({f"adapt@{site}": [folder / name for name in RESULTS]}))
     stage = f"adapt@{site}"
@@ -162,7 +175,8 @@ def read_results(workspace: Workspace, params: Params, site: str, role: Role) ->
                 f"results of {site}",
                 f"no answers of {results.method}, which params.yaml report.method names",
                 f"its answers; there are those of {', '.join(results.methods) or 'no method'}",
-                f"dvc repro {stage}; where it cannot run here (no source site with the task, or too few patients to draw from) name another "
+                f"dvc repro {stage}; where it cannot run here (no source site with the task, or "
+                "too few patients to draw from) name another "
                 "before looking at any target",
             )
         )
@@ -172,7 +186,9 @@ def read_results(workspace: Workspace, params: Params, site: str, role: Role) ->
 def read_sources(
     workspace: Workspace, site: str, task: str, classes: list[str]
 ) -> dict[str, SourceSite]:
-    """The source sites but `site` with this task and all of these classes. Their names are the split's: DVC leaves results of other sites on disk.
+    """The source sites but `site` with this task and all of these classes.
+
+    Their names are the split's: DVC leaves results of other sites on disk.
 
     Raises Refusal naming every result that is missing.
     """
@@ -206,7 +222,9 @@ def read_sources(
 
 
 def _source(folder: Path, site: str, classes: list[str], others: set[str]) -> SourceSite:
-    """A source site's patients of `classes`, and what was answered for them given that the class is one of these."""
+    """A source site's patients of `classes`, and what was answered for them given that the class is
+    one of these.
+    """
     cohort, predictions = (
         whole(folder / name, pd.read_parquet, f"adapt@{site}")
         for name in ("cohort.parquet", "predictions.parquet")
@@ -246,7 +264,10 @@ def read_json(path: Path) -> Any:
 
 
 def whole(path: Path, read: Callable[[Path], Any], stage: str) -> Any:
-    """What `read` makes of a file. Raises Refusal where the file is cut short, as a full disk or a broken copy leaves it."""
+    """What `read` makes of a file.
+
+    Raises Refusal where the file is cut short, as a full disk or a broken copy leaves it.
+    """
     try:
         return read(path)
     except (ValueError, EOFError) as error:  # of JSON, CSV, Parquet and NumPy alike

@@ -1,4 +1,4 @@
-"""What people decided about a report: reviews/SITE.yaml, written by `fewsite review`, shown on the page, void once the report changes."""
+"""What people decided about a report: reviews/SITE.yaml, void once the report changes."""
 
 from typing import Annotated, Literal
 
@@ -9,9 +9,8 @@ from workspace.paths import Workspace
 from workspace.settings import Strict, load_yaml
 
 Decision = Literal["accept", "reject", "revise"]
-ReviewerRole = Literal[
-    "radiologist", "clinician", "physicist", "engineer"
-]  # a role and never a name
+# a role and never a name
+ReviewerRole = Literal["radiologist", "clinician", "physicist", "engineer"]
 MOST_TEXT = 2000
 
 
@@ -31,7 +30,10 @@ class Reviews(Strict):
 
 
 def read_reviews(workspace: Workspace, site: str) -> list[Review]:
-    """The decisions about `site`, in the order of their roles; none where nobody decided yet. Raises Refusal with every problem in the file."""
+    """The decisions about `site`, in the order of their roles; none where nobody decided yet.
+
+    Raises Refusal with every problem in the file.
+    """
     if not workspace.review(site).is_file():
         return []
     return sorted(
@@ -40,7 +42,9 @@ def read_reviews(workspace: Workspace, site: str) -> list[Review]:
 
 
 def review_section(reviews: list[Review], report: str, site: str) -> Section:
-    """Who decided what about the report with this hash; decisions about an earlier one are shown as void."""
+    """Who decided what about the report with this hash; decisions about an earlier one are shown as
+    void.
+    """
     return Section(
         "review.html.j2",
         "Review",

@@ -1,4 +1,4 @@
-"""A page: sections put into one self-contained HTML file. Everything is escaped, nothing is fetched, one script of ours may run."""
+"""Numbers and names as words, the same on every page and in every message."""
 
 from collections.abc import Sequence
 

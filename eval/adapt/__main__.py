@@ -73,7 +73,8 @@ def main(site: str, role: Role) -> None:
             to_json(provenance(workspace, protocol, cards, params))
         )
     say(
-        f"adapt {site}: {len(protocol.query)} query records, {len(params.methods)} methods, k in {protocol.shots}"
+        f"adapt {site}: {len(protocol.query)} query records, {len(params.methods)} methods, k in "
+        f"{protocol.shots}"
     )
 
 

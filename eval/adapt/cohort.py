@@ -1,7 +1,4 @@
-"""Stage `adapt`: every method on the same support draws and the whole query set of one site.
-
-python -m eval.adapt SITE ROLE
-"""
+"""What is kept of a site's records beside their answers: who they are of, and their features."""
 
 import numpy as np
 import pandas as pd
@@ -16,6 +13,7 @@ from models.features import CHUNK
 from workspace.paths import Workspace
 from workspace.settings import Params
 
+# of records.parquet
 DESCRIBED = (
     "record",
     "patient",
@@ -28,7 +26,7 @@ DESCRIBED = (
     "model",
     "spacing",
     "slices",
-)  # of records.parquet
+)
 
 
 def embeddings(
@@ -37,7 +35,9 @@ def embeddings(
     images: Float[Tensor, "record channel *space"],
     device: torch.device,
 ) -> np.ndarray:
-    """The source model's features of all records, (record, feature) float16, of the first training seed; empty where there is no such model."""
+    """The source model's features of all records, (record, feature) float16, of the first training
+    seed; empty where there is no such model.
+    """
     if SUPERVISED not in params.train.learners:
         return np.empty((0, 0), np.float16)
     source = load_learner(workspace.run(SUPERVISED, params.train.seeds[0]), device).eval()
@@ -48,7 +48,9 @@ def embeddings(
 
 
 def cohort(workspace: Workspace, protocol: SiteProtocol, embedded: int) -> pd.DataFrame:
-    """All records of the site with their split and what is known of them; `embedding` is the row in embeddings.npy, missing where none."""
+    """All records of the site with their split and what is known of them; `embedding` is the row in
+    embeddings.npy, missing where none.
+    """
     splits = pd.read_parquet(
         workspace.tasks(protocol.role, protocol.site) / "splits.parquet",
         columns=["record", "split"],

@@ -1,4 +1,4 @@
-"""Every method of an evaluation by name, ready to adapt to one site: trained learners and the baselines on the source model."""
+"""Every method by name, ready to adapt to one site: learners, and baselines on the source model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +42,8 @@ def candidates(
             model = load_learner(workspace.run(trained, seed), device)
             if too_many_classes(model, {task: classes}):
                 say(
-                    f"adapt: {name} is left out, it was trained for {model.most_classes} classes at most and {task} has {len(classes)} here"
+                    f"adapt: {name} is left out, it was trained for {model.most_classes} classes "
+                    f"at most and {task} has {len(classes)} here"
                 )
                 continue
             method = (
@@ -52,7 +53,8 @@ def candidates(
             )
             if method is None:
                 say(
-                    f"adapt: source_only is left out, no source site knows every class of {task} here"
+                    f"adapt: source_only is left out, no source site knows every class of {task} "
+                    "here"
                 )
             else:
                 yield Candidate(name, seed, method.eval(), zero_shot=name == "source_only")
@@ -61,7 +63,9 @@ def candidates(
 def _baseline(
     name: str, source: Supervised, task: str, classes: list[str], settings: Adapt
 ) -> Method | None:
-    """The baseline on this source model; None for the source-only model where its head lacks a class of the site."""
+    """The baseline on this source model; None for the source-only model where its head lacks a
+    class of the site.
+    """
     rows = head_rows(source, task, classes)
     if name == "source_only":
         return SourceOnly(source, task, rows) if rows is not None else None

@@ -1,9 +1,6 @@
-"""Stage `adapt`: every method on the same support draws and the whole query set of one site.
+"""What every method answers after each draw: for the query set, and for labelled cases beyond k."""
 
-python -m eval.adapt SITE ROLE
-"""
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +14,10 @@ from eval.adapt.protocol import SiteProtocol
 from models.features import CHUNK
 from models.method import Method
 from models.support import Support
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal
 from workspace.progress import track
+
+QUERY, CASE = ("record", "patient", "label"), ("position", "record", "label")
 
 
 def embed(
@@ -37,7 +36,9 @@ def predict(
     k: int,
     *asked: np.ndarray,
 ) -> list[np.ndarray]:
-    """Class probabilities (record, class) of each list of records in `asked`: one task, so that nothing passes between draws."""
+    """Class probabilities (record, class) of each list of records in `asked`: one task, so that
+    nothing passes between draws.
+    """
     way = len(protocol.classes)
     support = inputs[torch.from_numpy(protocol.support(draw, k)).to(inputs.device)]
     labels = torch.arange(way, device=inputs.device).repeat_interleave(k)
@@ -57,7 +58,9 @@ def _probabilities(
 
 
 def plan(candidate: Candidate, protocol: SiteProtocol) -> Iterator[tuple[int, int]]:
-    """The (k, draw) pairs of one method: k = 0 needs no draw, and only the source model as it stands answers there."""
+    """The (k, draw) pairs of one method: k = 0 needs no draw, and only the source model as it
+    stands answers there.
+    """
     if candidate.zero_shot:
         yield 0, 0
         return
@@ -73,98 +76,70 @@ def predictions(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The answers for the query set, and those for the labelled cases that a support left over.
 
-    One row a method, seed, k, draw and record, with a probability a class, sorted by these; the second table has the position in the draw
-    instead of the patient. It holds what a hospital knows beyond k: cases to calibrate on that the model has not adapted to.
+    One row a method, seed, k, draw and record, with a probability a class, sorted by these; the
+    second table has the position in the draw instead of the patient. It holds what a hospital knows
+    beyond k: cases to calibrate on that the model has not adapted to.
     """
     asked, held_out = [], []
     for candidate in methods:
         inputs = embed(candidate.method, images)
         pairs = [(k, draw) for k, draw in plan(candidate, protocol) if k in protocol.shots]
         for k, draw in track(pairs, f"adapt {protocol.site} {candidate.name}"):
-            of_draws = (
-                range(len(protocol.draws)) if candidate.zero_shot else [draw]
-            )  # k = 0 needs no draw
-            others = [(at, rows) for at in of_draws if (rows := protocol.held_out(at, k)).size]
-            answers, *left_over = predict(
-                candidate.method,
-                inputs,
-                protocol,
-                draw,
-                k,
-                protocol.query,
-                *(rows.reshape(-1) for _, rows in others),
-            )
-            key = {"method": candidate.name, "seed": candidate.seed, "k": k}
-            records = protocol.records.iloc[protocol.query]
-            asked.append(
-                _answers(
-                    {**key, "draw": draw},
-                    records,
-                    ["record", "patient", "label"],
-                    answers,
-                    protocol.classes,
-                )
-            )
-            for (at, rows), probabilities in zip(others, left_over, strict=True):
-                records = protocol.records.iloc[rows.reshape(-1)].assign(
-                    position=np.tile(np.arange(k, k + rows.shape[1]), len(rows))
-                )
-                held_out.append(
-                    _answers(
-                        {**key, "draw": at},
-                        records,
-                        ["position", "record", "label"],
-                        probabilities,
-                        protocol.classes,
-                    )
-                )
-    refuse_if(
-        []
-        if asked
-        else [
-            Problem(
-                f"site {protocol.site}",
-                "no method that can answer here",
-                "one at least",
-                "name more in adapt.methods",
-            )
-        ]
-    )
+            of_query, of_cases = _draw(candidate, inputs, protocol, draw, k)
+            asked.append(of_query)
+            held_out += of_cases
+    if not asked:
+        need, do = "one at least", "name more in adapt.methods"
+        where = f"site {protocol.site}"
+        raise Refusal(Problem(where, "no method that can answer here", need, do))
     if not held_out:  # one k alone: no case is left over
-        held_out.append(
-            _answers(
-                {"method": "", "seed": 0, "k": 0, "draw": 0},
-                protocol.records.head(0).assign(position=0),
-                ["position", "record", "label"],
-                np.empty((0, len(protocol.classes)), np.float32),
-                protocol.classes,
-            )
-        )
-    tables = [
-        pd.concat(tables, ignore_index=True).astype(
-            {"seed": "int64", "k": "int16", "draw": "int16"}
-        )
-        for tables in (asked, held_out)
-    ]
-    return (
-        tables[0].sort_values(["method", "seed", "k", "draw", "record"], ignore_index=True),
-        tables[1]
-        .astype({"position": "int16"})
-        .sort_values(["method", "seed", "k", "draw", "position", "record"], ignore_index=True),
+        nothing = np.empty((0, len(protocol.classes)), np.float32)
+        records = protocol.records.head(0).assign(position=0)
+        key = {"method": "", "seed": 0, "k": 0, "draw": 0}
+        held_out.append(_answers(key, records, CASE, nothing, protocol.classes))
+    return _sorted(asked, "record"), _sorted(held_out, "position", "record")
+
+
+def _draw(
+    candidate: Candidate,
+    inputs: Float[Tensor, "record *input"],
+    protocol: SiteProtocol,
+    draw: int,
+    k: int,
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """One method's answers after one draw: for the query set, and for the cases left over."""
+    # k = 0 needs no draw, and answers for the cases of each
+    of_draws = range(len(protocol.draws)) if candidate.zero_shot else [draw]
+    others = [(at, rows) for at in of_draws if (rows := protocol.held_out(at, k)).size]
+    cases = [rows.reshape(-1) for _, rows in others]
+    answers, *left_over = predict(
+        candidate.method, inputs, protocol, draw, k, protocol.query, *cases
     )
+    key, classes = {"method": candidate.name, "seed": candidate.seed, "k": k}, protocol.classes
+    records = protocol.records.iloc[protocol.query]
+    of_query = _answers({**key, "draw": draw}, records, QUERY, answers, classes)
+    of_cases = []
+    for (at, rows), probabilities in zip(others, left_over, strict=True):
+        position = np.tile(np.arange(k, k + rows.shape[1]), len(rows))
+        records = protocol.records.iloc[rows.reshape(-1)].assign(position=position)
+        of_cases.append(_answers({**key, "draw": at}, records, CASE, probabilities, classes))
+    return of_query, of_cases
 
 
 def _answers(
     key: dict[str, Any],
     records: pd.DataFrame,
-    columns: list[str],
+    columns: Sequence[str],
     probabilities: np.ndarray,
     classes: list[str],
 ) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            **key,
-            **{name: records[name].to_numpy() for name in columns},
-            **{f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)},
-        }
-    )
+    known = {name: records[name].to_numpy() for name in columns}
+    by_class = {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)}
+    return pd.DataFrame({**key, **known, **by_class})
+
+
+def _sorted(tables: list[pd.DataFrame], *last: str) -> pd.DataFrame:
+    table = pd.concat(tables, ignore_index=True)
+    small = {name: "int16" for name in ("k", "draw", "position") if name in table}
+    order = ["method", "seed", "k", "draw", *last]
+    return table.astype({"seed": "int64", **small}).sort_values(order, ignore_index=True)

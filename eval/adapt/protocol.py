@@ -1,7 +1,4 @@
-"""Stage `adapt`: every method on the same support draws and the whole query set of one site.
-
-python -m eval.adapt SITE ROLE
-"""
+"""A site's fixed supports and query set, and the refusal of models that were trained on them."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +15,10 @@ from workspace.settings import Role
 
 @dataclass(frozen=True)
 class SiteProtocol:
-    """One site's fixed supports and query set. `query` and `supports` index `records`, which holds what either needs."""
+    """One site's fixed supports and query set.
+
+    `query` and `supports` index `records`, which holds what either needs.
+    """
 
     site: str
     role: Role
@@ -35,7 +35,9 @@ class SiteProtocol:
         return self.draws[draw][:, :k].reshape(-1)
 
     def held_out(self, draw: int, k: int) -> np.ndarray:
-        """Indices of the draw's other patients, (class, position from k on): labelled, and not adapted to with k."""
+        """Indices of the draw's other patients, (class, position from k on): labelled, and not
+        adapted to with k.
+        """
         return self.draws[draw][:, k:]
 
 
@@ -76,9 +78,11 @@ def read_protocol(workspace: Workspace, site: str, role: Role) -> SiteProtocol:
 
 
 def refuse_overlap(protocol: SiteProtocol, cards: list[ModelCard]) -> None:
-    """Raise Refusal if a model was trained on a patient or picture, or nearly such a picture, that it would now be tested on.
+    """Raise Refusal if a model was trained on a patient or picture, or nearly such a picture, that
+    it would now be tested on.
 
-    At a source site the supports are validation patients, so there only the query set is held to it.
+    At a source site the supports are validation patients, so there only the query set is held to
+    it.
     """
     tested = (
         protocol.records if protocol.role == "target" else protocol.records.iloc[protocol.query]
@@ -109,7 +113,8 @@ def refuse_overlap(protocol: SiteProtocol, cards: list[ModelCard]) -> None:
                 problems.append(
                     Problem(
                         f"site {protocol.site}, runs/{card.learner}/{card.seed}",
-                        f"{patients} patients, {pictures.sum()} pictures and {alike.sum()} nearly identical ones that it was trained on at {source}",
+                        f"{patients} patients, {pictures.sum()} pictures and {alike.sum()} nearly "
+                        f"identical ones that it was trained on at {source}",
                         "none",
                         "take the shared studies out of one site, or dvc repro to train again",
                     )

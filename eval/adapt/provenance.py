@@ -1,7 +1,4 @@
-"""Stage `adapt`: every method on the same support draws and the whole query set of one site.
-
-python -m eval.adapt SITE ROLE
-"""
+"""What the numbers of a site rest on: versions, hashes, and what each model was trained on."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +15,7 @@ from workspace.settings import Params
 def provenance(
     workspace: Workspace, protocol: SiteProtocol, cards: list[ModelCard], params: Params
 ) -> dict[str, Any]:
-    """What the numbers of this site rest on: versions, hashes, and what each model was trained on."""
+    """Versions, hashes, and what each model was trained on."""
     learners: dict[str, Any] = {}
     for card in cards:
         entry = learners.setdefault(

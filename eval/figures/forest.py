@@ -1,4 +1,4 @@
-"""Figures as inline SVG: the same bytes for the same numbers, readable without colour, no script and no outside request."""
+"""One line a hospital: its score with both uncertainties, and the target."""
 
 from collections.abc import Mapping
 from typing import Any

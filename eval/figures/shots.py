@@ -1,4 +1,4 @@
-"""Figures as inline SVG: the same bytes for the same numbers, readable without colour, no script and no outside request."""
+"""A score against the number of labelled patients, one panel a method."""
 
 from collections.abc import Sequence
 

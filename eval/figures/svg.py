@@ -1,4 +1,7 @@
-"""Figures as inline SVG: the same bytes for the same numbers, readable without colour, no script and no outside request."""
+"""Figures as inline SVG: the same bytes for the same numbers, readable without colour.
+
+No script and no outside request.
+"""
 
 import io
 import re
@@ -11,7 +14,8 @@ from matplotlib.figure import Figure
 
 from eval.words import interval
 
-ACCENT = "#0b5c7a"  # the one accent colour, for what the verdict speaks of; the pages' style sheet has the same
+# the one accent colour, for what the verdict speaks of; the pages' style sheet has the same
+ACCENT = "#0b5c7a"
 INK, QUIET, FAINT = "#222222", "#767676", "#c9c9c9"
 WIDTH = 7.1  # inches: an A4 page between its margins
 REACH = 11  # points: the size of the unseen disc around a mark that a pointer has to hit
@@ -47,7 +51,9 @@ def say_value(axes: Axes, x: float, y: float, words: str) -> None:
 
 
 def inline(figure: Figure, alt: str) -> Markup:
-    """The figure's SVG element alone, named by `alt`; no title of its own, which would hide its marks' from the pointer."""
+    """The figure's SVG element alone, named by `alt`; no title of its own, which would hide its
+    marks' from the pointer.
+    """
     stream = io.StringIO()
     figure.savefig(
         stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -55,11 +61,9 @@ def inline(figure: Figure, alt: str) -> Markup:
     drawn = stream.getvalue()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(rf"""<g id=(["']){MARK}(.*?)\1>""", r"<g><title>\2</title>", drawn)
-    drawn = re.sub(
-        r'<g id="[^"]*"(/?)>', r"<g\1>", drawn
-    )  # several figures on a page would repeat these ids
+    # several figures on a page would repeat these ids
+    drawn = re.sub(r'<g id="[^"]*"(/?)>', r"<g\1>", drawn)
     opening, rest = drawn.split(">", 1)
-    opening = re.sub(
-        r' (width|height|xmlns|xmlns:xlink)="[^"]*"', "", opening
-    )  # HTML knows the names; CSS sets the size
+    # HTML knows the names; CSS sets the size
+    opening = re.sub(r' (width|height|xmlns|xmlns:xlink)="[^"]*"', "", opening)
     return Markup(f'{opening} role="img" aria-label="{escape(alt)}">{rest}')

@@ -9,14 +9,14 @@ import numpy as np
 from eval.intervals.draws import percentile_interval
 from eval.intervals.patients import Bootstrap
 
-Interval = Callable[
-    [float, np.ndarray], tuple[float, float]
-]  # of a value and its values in resamples
+# of a value and its values in resamples
+Interval = Callable[[float, np.ndarray], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic's mean over draws and seeds, its interval over patients and its spread over draws (NaN where there is one draw).
+    """A statistic's mean over draws and seeds, its interval over patients and its spread over draws
+    (NaN where there is one draw).
 
     `draws`: how many of `all_draws` have a value; it is the mean over these.
     """
@@ -33,7 +33,8 @@ class Estimate:
 def estimate(
     values: np.ndarray, resampled: np.ndarray, confidence: float, interval: Interval
 ) -> Estimate | None:
-    """A statistic from its values (seed, draw), and in resamples (seed, draw, resample) or their mean (resample,); `interval` is that over patients.
+    """A statistic from its values (seed, draw), and in resamples (seed, draw, resample) or their
+    mean (resample,); `interval` is that over patients.
 
     NaN where it is not defined; None where it is so in every draw.
     """
@@ -51,7 +52,9 @@ def estimate(
 def share(
     part: np.ndarray, whole: np.ndarray, bootstrap: Bootstrap, high: float = 1.0
 ) -> Estimate | None:
-    """What `part` is of `whole`, both (seed, draw, record) or of such a shape, in each draw; None where `whole` is empty in every draw."""
+    """What `part` is of `whole`, both (seed, draw, record) or of such a shape, in each draw; None
+    where `whole` is empty in every draw.
+    """
     part, whole = np.broadcast_arrays(part, whole)
     drawn = bootstrap.weights.T.astype(np.float64)
     with np.errstate(invalid="ignore"):  # a draw or a resample in which `whole` holds nothing

@@ -1,21 +1,24 @@
-"""Two uncertainties, never merged: over patients (had others been tested), over draws (had other cases been labelled)."""
+"""The uncertainty over patients: had others been tested."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+# of a patient a class that went the other way: what none of these showed (docs/statistics.md)
 PSEUDO, LOSS_PSEUDO = (
     0.125,
     0.0001,
-)  # of a patient a class that went the other way: what none of these showed (docs/statistics.md)
+)
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """What every statistic over a query set's patients is resampled with, so that all share the same resamples.
+    """What every statistic over a query set's patients is resampled with, so that all share the
+    same resamples.
 
-    `weights`: (resample, record) float32, how often each record is drawn. `patients`, `labels`: (record,) int, whose it is and of which class.
+    `weights`: (resample, record) float32, how often each record is drawn. `patients`, `labels`:
+    (record,) int, whose it is and of which class.
     """
 
     weights: np.ndarray
@@ -31,14 +34,17 @@ class Bootstrap:
         high: float = 1.0,
         of: np.ndarray | None = None,
     ) -> tuple[float, float]:
-        """The interval over patients of a statistic that lies in [low, high], from its `value` and (resample,) `resampled`.
+        """The interval over patients of a statistic that lies in [low, high], from its `value` and
+        (resample,) `resampled`.
 
-        Bounded ([0, 1] a share or AUROC, [-1, 1] a difference of two): Wilson's (1927) score interval with as many patients as the bootstrap's
-        variance amounts to, so it has a width at a bound too. `of`: (record,) bool, the records that the statistic is a share of
-        (sensitivity: the positives; PPV: those called positive), or (group, record), those that it is a mean over shares of (AUROC of one
-        class: its images, and the others); else it rests on every class. Unbounded ([-inf, inf], a slope): normal, with
-        the spread of the resamples' central 68 %, which a few nearly separated ones cannot stretch. Resamples without a value (NaN) are left
-        out; no value, or none in half of the resamples, gives (nan, nan).
+        Bounded ([0, 1] a share or AUROC, [-1, 1] a difference of two): Wilson's (1927) score
+        interval with as many patients as the bootstrap's variance amounts to, so it has a width at
+        a bound too. `of`: (record,) bool, the records that the statistic is a share of
+        (sensitivity: the positives; PPV: those called positive), or (group, record), those that it
+        is a mean over shares of (AUROC of one class: its images, and the others); else it rests on
+        every class. Unbounded ([-inf, inf], a slope): normal, with the spread of the resamples'
+        central 68 %, which a few nearly separated ones cannot stretch. Resamples without a value
+        (NaN) are left out; no value, or none in half of the resamples, gives (nan, nan).
         """
         z = stats.norm.ppf((1 + self.confidence) / 2)
         if not np.isinf([low, high]).any():
@@ -52,7 +58,9 @@ class Bootstrap:
     def loss_interval(
         self, value: float, resampled: np.ndarray, high: float = 1.0
     ) -> tuple[float, float]:
-        """The same for a mean loss in [0, `high`] (Brier), which varies less than a share: with Student's t of the smallest class's patients."""
+        """The same for a mean loss in [0, `high`] (Brier), which varies less than a share: with
+        Student's t of the smallest class's patients.
+        """
         patients = self._tested(None)
         critical = stats.t.ppf((1 + self.confidence) / 2, max(patients.min() - 1, 1))
         return self._score(value, resampled, 0.0, high, critical, LOSS_PSEUDO, patients)
@@ -60,10 +68,11 @@ class Bootstrap:
     def p_value(
         self, difference: float, resampled: np.ndarray, low: float = -1.0, high: float = 1.0
     ) -> float:
-        """Two-sided, of no difference of two shares: how many resamples stray from `difference` as far as it strays from nought.
+        """Two-sided, of no difference of two shares: how many resamples stray from `difference` as
+        far as it strays from nought.
 
-        With one added to both counts (Davison and Hinkley 1997, 4.4), so it is never nought, and with the variance of `interval`. NaN
-        where that has no interval.
+        With one added to both counts (Davison and Hinkley 1997, 4.4), so it is never nought, and
+        with the variance of `interval`. NaN where that has no interval.
         """
         resampled = self._found(difference, resampled)
         if not len(resampled):
@@ -89,7 +98,11 @@ class Bootstrap:
         pseudo: float,
         patients: np.ndarray,
     ) -> tuple[float, float]:
-        """Wilson's interval. With no variance the patients that are tested are `equal`, those of a mean over classes of shares."""
+        """Wilson's interval.
+
+        With no variance the patients that are tested are `equal`, those of a mean over classes of
+        shares.
+        """
         resampled = self._found(value, resampled)
         if not len(resampled):
             return np.nan, np.nan
@@ -101,7 +114,9 @@ class Bootstrap:
         return _wilson(value, tested, critical, low, high)
 
     def _tested(self, of: np.ndarray | None) -> np.ndarray:
-        """How many patients a statistic rests on: of each class, or of each group where it is a share `of` some records."""
+        """How many patients a statistic rests on: of each class, or of each group where it is a
+        share `of` some records.
+        """
         if of is not None:
             return np.array(
                 [float(len(np.unique(self.patients[group]))) for group in np.atleast_2d(of)]
@@ -115,9 +130,11 @@ def bootstrap(
 ) -> Bootstrap:
     """Stratified patient bootstrap of (record,) patients and labels.
 
-    Patients are redrawn within strata, and bring all of their images. A patient's stratum is the set of their labels, so every resample
-    holds every class. Of a stratum's n patients one is left out at random, then n are drawn with replacement from the others: the
-    bootknife (Hesterberg 2004), whose variance is not too small by (n - 1) / n. A stratum's only patient is always drawn once.
+    Patients are redrawn within strata, and bring all of their images. A patient's stratum is the
+    set of their labels, so every resample holds every class. Of a stratum's n patients one is left
+    out at random, then n are drawn with replacement from the others: the bootknife (Hesterberg
+    2004), whose variance is not too small by (n - 1) / n. A stratum's only patient is always drawn
+    once.
     """
     names, patient_of = np.unique(patients, return_inverse=True)
     labels_of: list[set[int]] = [set() for _ in names]
@@ -159,6 +176,5 @@ def _wilson(
         np.clip((share + extra / 2 + np.array([-half, half])) / (1 + extra), 0, 1) * (high - low)
         + low
     )
-    return min(float(ends[0]), value), max(
-        float(ends[1]), value
-    )  # rounding may leave a bound on the wrong side of its value
+    # rounding may leave a bound on the wrong side of its value
+    return min(float(ends[0]), value), max(float(ends[1]), value)

@@ -1,4 +1,7 @@
-"""Whether a probability means what it says here: as the method answers, and recalibrated on labelled cases that it has not adapted to."""
+"""Whether a probability means what it says here: as the method answers, and recalibrated.
+
+Recalibration rests on labelled cases that the method has not adapted to.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -48,9 +51,11 @@ class Calibration:
 
 
 def temperatures(held_out: HeldOut) -> np.ndarray:
-    """The temperature of each seed's and draw's probabilities (Guo 2017), fitted to its held-out cases: (seed, draw).
+    """The temperature of each seed's and draw's probabilities (Guo 2017), fitted to its held-out
+    cases: (seed, draw).
 
-    Most probable under a standard normal prior of its logarithm: with few cases, or when all are right, likelihood alone knows no bound.
+    Most probable under a standard normal prior of its logarithm: with few cases, or when all are
+    right, likelihood alone knows no bound.
     """
     logs = _logs(held_out.probabilities)
 
@@ -79,18 +84,24 @@ def temperatures(held_out: HeldOut) -> np.ndarray:
 def recalibrated(
     probabilities: np.ndarray, found: np.ndarray, prevalence: np.ndarray
 ) -> np.ndarray:
-    """Probabilities (seed, draw, record, class) after temperatures (seed, draw), moved from balanced classes to `prevalence` (Saerens 2002)."""
+    """Probabilities (seed, draw, record, class) after temperatures (seed, draw), moved from
+    balanced classes to `prevalence` (Saerens 2002).
+    """
     return softmax(_logs(probabilities) / found[:, :, None, None] + np.log(prevalence), axis=-1)
 
 
 def labelled_patients(results: Results) -> pd.Series:
-    """Patients of each class among those that labelled cases are drawn from; none of them is in the query set."""
+    """Patients of each class among those that labelled cases are drawn from; none of them is in the
+    query set.
+    """
     pool = results.cohort[results.cohort["split"] == SUPPORT_SPLIT[results.role]]
     return pool.groupby("label")["patient"].nunique().reindex(results.classes, fill_value=0)
 
 
 def expected_error(results: Results, probabilities: np.ndarray) -> Estimate:
-    """Expected calibration error of `probabilities` (seed, draw, record, class) for the query set, freed of what chance alone makes."""
+    """Expected calibration error of `probabilities` (seed, draw, record, class) for the query set,
+    freed of what chance alone makes.
+    """
     said, so = _said(results, probabilities)
     bootstrap = results.bootstrap
     found = calibration_error(said, so, bootstrap.weights, bootstrap.confidence)
@@ -111,7 +122,9 @@ def expected_error(results: Results, probabilities: np.ndarray) -> Estimate:
 
 
 def _said(results: Results, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the reliability diagram is about, and whether it was so: two classes: the second; more: the most probable one (Guo 2017)."""
+    """What the reliability diagram is about, and whether it was so: two classes: the second; more:
+    the most probable one (Guo 2017).
+    """
     labels = results.query.labels
     if probabilities.shape[-1] == 2:
         return probabilities[..., 1].astype(np.float64), np.broadcast_to(
@@ -153,7 +166,9 @@ def _line(results: Results, probabilities: np.ndarray, label: int, once: np.ndar
 
 
 def _bins(results: Results, probabilities: np.ndarray, once: np.ndarray) -> pd.DataFrame:
-    """The bins of the reliability diagram that hold an image: mean count, mean probability, and the share that was so."""
+    """The bins of the reliability diagram that hold an image: mean count, mean probability, and the
+    share that was so.
+    """
     here, resampled = (
         calibration_bins(*_said(results, probabilities), weights)
         for weights in (once, results.bootstrap.weights)

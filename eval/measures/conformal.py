@@ -1,4 +1,4 @@
-"""Prediction sets that hold the true class as often as was asked (split conformal), and what is gained by leaving doubtful images to a person."""
+"""Prediction sets (split conformal), and what is gained by leaving doubtful images to a person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,23 @@ from eval.intervals.estimate import Estimate, estimate, share
 from eval.results import Results
 
 LEVELS = (0.8, 0.9, 0.95)  # the share of images whose set is to hold the true class
+# the share of images that the model answers, most confident first
 ANSWERED = (
     1.0,
     0.9,
     0.8,
     0.7,
     0.5,
-)  # the share of images that the model answers, most confident first
+)
 ROUNDING = 1e-9  # 0.9 times 10 is 9
 
 
 @dataclass(frozen=True)
 class Sets:
-    """The prediction sets at one level: each share is one of images. `wrong`: of the one-class sets, None where there are none."""
+    """The prediction sets at one level: each share is one of images.
+
+    `wrong`: of the one-class sets, None where there are none.
+    """
 
     level: float
     coverage: Estimate
@@ -35,16 +39,19 @@ class Sets:
 
 
 def cuts(held_out: HeldOut, level: float) -> np.ndarray:
-    """The least probability with which a class is in a set: (seed, draw, class), -inf where there are too few cases to leave a class out.
+    """The least probability with which a class is in a set: (seed, draw, class), -inf where there
+    are too few cases to leave a class out.
 
-    Split conformal prediction with the score 1 - p of the true class (Vovk 2005; Sadinle 2019), calibrated on each class's own cases (Mondrian,
-    Vovk 2012): a case of a class is covered with at least the probability `level`, whatever share of the patients has it. The cut of n cases
-    is their ceil((n + 1) level)-th highest probability.
+    Split conformal prediction with the score 1 - p of the true class (Vovk 2005; Sadinle 2019),
+    calibrated on each class's own cases (Mondrian, Vovk 2012): a case of a class is covered with at
+    least the probability `level`, whatever share of the patients has it. The cut of n cases is
+    their ceil((n + 1) level)-th highest probability.
     """
     classes, n = held_out.probabilities.shape[-1], held_out.per_class
     rank = int(np.ceil((n + 1) * level - ROUNDING))
     if rank > n:
         return np.full((*held_out.probabilities.shape[:2], classes), -np.inf)
+    # (seed, draw, class, case)
     own = np.stack(
         [
             np.stack(
@@ -57,7 +64,7 @@ def cuts(held_out: HeldOut, level: float) -> np.ndarray:
             for label in range(classes)
         ],
         axis=2,
-    )  # (seed, draw, class, case)
+    )
     return -np.sort(-own, axis=-1)[..., rank - 1]
 
 
@@ -68,9 +75,8 @@ def cases_needed(level: float) -> int:
 
 def prediction_sets(results: Results, held_out: HeldOut, level: float) -> Sets:
     query, bootstrap = results.query, results.bootstrap
-    members = (
-        results.verdict_answers.probabilities >= cuts(held_out, level)[:, :, None, :]
-    )  # (seed, draw, record, class)
+    # (seed, draw, record, class)
+    members = results.verdict_answers.probabilities >= cuts(held_out, level)[:, :, None, :]
     holds = members[..., np.arange(len(query.labels)), query.labels]
     size, every = members.sum(axis=-1), np.ones((1, 1, len(query.labels)), bool)
     return Sets(
@@ -93,10 +99,12 @@ def selective_risk(
     weights: np.ndarray,
     answered: Sequence[float] = ANSWERED,
 ) -> np.ndarray:
-    """Error rates among the most confident shares, and last the area under the risk-coverage curve (El-Yaniv and Wiener 2010).
+    """Error rates among the most confident shares, and last the area under the risk-coverage curve
+    (El-Yaniv and Wiener 2010).
 
-    (record,), (record,), (resample, record) -> (share and 1, resample). Equally confident images share their errors, as in random order.
-    Whole weights in float32 sum to whole numbers under 2**24, so nothing but the quotients and such shares is rounded.
+    (record,), (record,), (resample, record) -> (share and 1, resample). Equally confident images
+    share their errors, as in random order. Whole weights in float32 sum to whole numbers under
+    2**24, so nothing but the quotients and such shares is rounded.
     """
     order = np.argsort(-confidence, kind="stable")
     drawn = weights[:, order]
@@ -119,7 +127,9 @@ def selective_risk(
 
 
 def _shared(confidence: np.ndarray, drawn: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """(resample, record) errors with those of equally confident neighbours spread evenly over what is drawn of them."""
+    """(resample, record) errors with those of equally confident neighbours spread evenly over what
+    is drawn of them.
+    """
     first = np.flatnonzero(np.diff(confidence, prepend=np.inf))
     if len(first) == len(confidence):
         return errors
@@ -132,9 +142,8 @@ def _shared(confidence: np.ndarray, drawn: np.ndarray, errors: np.ndarray) -> np
 def abstaining(results: Results) -> list[Estimate]:
     """The error rate at each share of `ANSWERED`, and last the area under the curve."""
     probabilities = results.verdict_answers.probabilities.astype(np.float64)
-    confidence = 2 * probabilities.max(axis=-1) - probabilities.sum(
-        axis=-1
-    )  # as p, but apart where single precision rounds p to 1
+    # as p, but apart where single precision rounds p to 1
+    confidence = 2 * probabilities.max(axis=-1) - probabilities.sum(axis=-1)
     wrong = probabilities.argmax(axis=-1) != results.query.labels
     seeds, draws, records = wrong.shape
     pairs, once = list(np.ndindex(seeds, draws)), np.ones((1, records))

@@ -32,9 +32,11 @@ class SourcePoint:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """One class, called positive where its probability is at least `threshold`; counts of images are means over draws and seeds.
+    """One class, called positive where its probability is at least `threshold`; counts of images
+    are means over draws and seeds.
 
-    `ppv` and `npv` are at the site's own prevalence, and None where no image is called positive, or none negative.
+    `ppv` and `npv` are at the site's own prevalence, and None where no image is called positive, or
+    none negative.
     """
 
     name: str
@@ -60,7 +62,9 @@ class OperatingPoint:
 
 
 def operating_points(results: Results) -> list[OperatingPoint]:
-    """One a class, or the second class's alone where there are two; none where no other source site has answers of this method at this k."""
+    """One a class, or the second class's alone where there are two; none where no other source site
+    has answers of this method at this k.
+    """
     sources = source_answers(results)
     if not sources:
         return []
@@ -71,7 +75,7 @@ def operating_points(results: Results) -> list[OperatingPoint]:
 
 
 def source_answers(results: Results) -> dict[str, tuple[Query, Answers]]:
-    """What the verdict's method answered at the verdict's k at each other source site that has it."""
+    """What the verdict's method answered at its k at each other source site that has it."""
     found = {}
     for site, source in results.sources.items():
         rows = source.predictions[
@@ -87,10 +91,11 @@ def source_answers(results: Results) -> dict[str, tuple[Query, Answers]]:
 def threshold(
     positives: Sequence[np.ndarray], negatives: Sequence[np.ndarray], sensitivity: float
 ) -> float:
-    """Of the scores that find at least this share of the positives that with the highest Youden index (1950), of equals the lowest.
+    """Of the scores that find at least this share of the positives that with the highest Youden
+    index (1950), of equals the lowest.
 
-    Each array is a site's, and each site weighs the same. Where the sources' classes lie far apart many scores find enough; the highest of them
-    would give sensitivity away for nothing.
+    Each array is a site's, and each site weighs the same. Where the sources' classes lie far apart
+    many scores find enough; the highest of them would give sensitivity away for nothing.
     """
     candidates = np.unique(np.concatenate(positives))
     found, alarms = (
@@ -108,60 +113,48 @@ def _point(
     results: Results, sources: dict[str, tuple[Query, Answers]], score: int, label: int
 ) -> OperatingPoint:
     asked = {
-        site: (
-            class_scores(answers.probabilities)[..., score],
-            query.labels == label,
-            query.patients,
-        )
+        site: (class_scores(answers.probabilities)[..., score], query.labels == label)
         for site, (query, answers) in sources.items()
     }
     least = threshold(
-        [scores[..., positive].ravel() for scores, positive, _ in asked.values()],
-        [scores[..., ~positive].ravel() for scores, positive, _ in asked.values()],
+        [scores[..., positive].ravel() for scores, positive in asked.values()],
+        [scores[..., ~positive].ravel() for scores, positive in asked.values()],
         results.params.report.operating_sensitivity,
     )
-    called = (
-        class_scores(results.verdict_answers.probabilities)[..., score] >= least
-    )  # (seed, draw, record)
-    positive, patients = results.query.labels == label, results.query.patients
+    # (seed, draw, record)
+    called = class_scores(results.verdict_answers.probabilities)[..., score] >= least
+    positive = results.query.labels == label
     right, wrong = (called & positive).sum(axis=-1).mean(), (called & ~positive).sum(axis=-1).mean()
-    counts = _counts(positive, patients)
-    here, resampled = (
-        rates(called, positive, weights)
-        for weights in (np.ones((1, len(positive))), results.bootstrap.weights)
-    )
-    among = dict(
-        zip(
-            MEASURES,
-            (positive, ~positive, called.any(axis=(0, 1)), (~called).any(axis=(0, 1))),
-            strict=True,
-        )
-    )
-    measured = {
-        name: estimate(
-            getattr(here, name)[..., 0],
-            getattr(resampled, name),
-            results.bootstrap.confidence,
-            partial(results.bootstrap.interval, of=of),
-        )
-        for name, of in among.items()
-    }
+    counts = _counts(positive, results.query.patients)
     return OperatingPoint(
         results.classes[label],
-        (least + 1) / 2
-        if len(results.classes) == 2
-        else least,  # two classes: the score is p1 - p0
-        **measured,
+        (least + 1) / 2 if len(results.classes) == 2 else least,  # of two the score is p1 - p0
+        **_measured(results, called, positive),
         true_positives=right,
         false_negatives=counts["positives"] - right,
         true_negatives=counts["negatives"] - wrong,
         false_positives=wrong,
         **counts,
         sources=tuple(
-            _at_source(site, scores >= least, own, who)
-            for site, (scores, own, who) in asked.items()
+            _at_source(site, scores >= least, own, sources[site][0].patients)
+            for site, (scores, own) in asked.items()
         ),
     )
+
+
+def _measured(
+    results: Results, called: np.ndarray, positive: np.ndarray
+) -> dict[str, Estimate | None]:
+    """Each of MEASURES with its interval, of the images that it is a share of."""
+    bootstrap, once = results.bootstrap, np.ones((1, len(positive)))
+    here, resampled = (rates(called, positive, weights) for weights in (once, bootstrap.weights))
+    among = (positive, ~positive, called.any(axis=(0, 1)), (~called).any(axis=(0, 1)))
+    found = {}
+    for name, of in zip(MEASURES, among, strict=True):
+        values, in_resamples = getattr(here, name)[..., 0], getattr(resampled, name)
+        interval = partial(bootstrap.interval, of=of)
+        found[name] = estimate(values, in_resamples, bootstrap.confidence, interval)
+    return found
 
 
 def _at_source(

@@ -1,4 +1,4 @@
-"""Whether it works alike for everybody: the score by sex, age and scanner, and the largest gap between two groups of one kind."""
+"""Whether it works alike for everybody: the score of subgroups, and the largest gap of two."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,10 +23,11 @@ KINDS = {
     "spacing": NAMED["spacing"],
     "study_year": MEASURED["study_year"],
 }
+# with more than VALUES values these are numbers rather than groups
 MANY = (
     "spacing",
     "study_year",
-)  # with more than VALUES values these are numbers rather than groups
+)
 VALUES = 6  # of a kind, the most frequent; the others are put together
 
 
@@ -70,12 +71,16 @@ class Gap:
 
 
 def largest_gap(results: Results) -> Gap | None:
-    """The largest gap of all kinds, which params.yaml accept.subgroup_gap limits; None where no two groups have enough patients."""
+    """The largest gap of all kinds, which params.yaml accept.subgroup_gap limits; None where no two
+    groups have enough patients.
+    """
     return largest(measure(results))
 
 
 def largest(groups: list[Group]) -> Gap | None:
-    """The largest gap between two groups of one kind; what is unknown is no group of patients, and stays out."""
+    """The largest gap between two groups of one kind; what is unknown is no group of patients, and
+    stays out.
+    """
     gaps = [
         gap
         for one, other in combinations([group for group in groups if group.name != UNKNOWN], 2)
@@ -170,7 +175,9 @@ def described_of(results: Results) -> pd.DataFrame:
 
 
 def values_of(described: pd.DataFrame, kind: str) -> tuple[pd.Series, list[str]]:
-    """Each query image's group of a kind, and the groups in order; none where there are too many to be groups."""
+    """Each query image's group of a kind, and the groups in order; none where there are too many to
+    be groups.
+    """
     if kind == "age":
         bands = pd.cut(
             described["age"].astype("Float64").to_numpy(float, na_value=np.nan),

@@ -1,4 +1,7 @@
-"""A page: sections put into one self-contained HTML file. Everything is escaped, nothing is fetched, one script of ours may run."""
+"""Sections put into one self-contained HTML file.
+
+Everything is escaped, nothing is fetched, one script of ours may run.
+"""
 
 import base64
 import hashlib
@@ -17,9 +20,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, **shown: Any) -> str:
-    """The page as HTML. A value that a template names and nobody gave is an error, never a blank.
+    """The page as HTML.
 
-    The page's policy (W3C Content Security Policy Level 3) allows the script by its hash, so no other can run.
+    A value that a template names and nobody gave is an error, never a blank.
+
+    The page's policy (W3C Content Security Policy Level 3) allows the script by its hash, so no
+    other can run.
     """
     own = [Path(folder) / "templates" for folder in sections.__path__]
     pages = Environment(

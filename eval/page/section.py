@@ -1,4 +1,4 @@
-"""A section of the page, and how they are found: docs/architecture.md has the contract and an example."""
+"""A section of the page, and how sections are found: docs/architecture.md shows one complete."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

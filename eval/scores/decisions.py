@@ -1,4 +1,7 @@
-"""How good answers are: ranking, decisions and calibration. Shapes: `...` are draws or seeds; weights are (resample, record)."""
+"""What decisions are worth: confusion, sensitivity, specificity and predictive values.
+
+Shapes: `...` are draws or seeds; weights are (resample, record).
+"""
 
 from dataclasses import dataclass
 
@@ -6,7 +9,9 @@ import numpy as np
 
 
 def confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Mean counts over the leading axes: (..., record, class), (record,) -> (true class, predicted class)."""
+    """Mean counts over the leading axes: (..., record, class), (record,) -> (true class, predicted
+    class).
+    """
     classes = probabilities.shape[-1]
     predicted = probabilities.argmax(axis=-1).reshape(-1, len(labels))
     cells = np.bincount((labels * classes + predicted).ravel(), minlength=classes**2)
@@ -15,7 +20,10 @@ def confusion(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rates:
-    """What decisions are worth, each (..., resample); NaN where nobody is in the denominator. PPV and NPV hold at the records' prevalence."""
+    """What decisions are worth, each (..., resample); NaN where nobody is in the denominator.
+
+    PPV and NPV hold at the records' prevalence.
+    """
 
     sensitivity: np.ndarray
     specificity: np.ndarray
@@ -24,7 +32,9 @@ class Rates:
 
 
 def rates(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> Rates:
-    """Of yes-or-no decisions at a threshold: (..., record) bool, (record,) truth, (resample, record)."""
+    """Of yes-or-no decisions at a threshold: (..., record) bool, (record,) truth, (resample,
+    record).
+    """
     weights = weights.astype(np.float64)
     yes = decided.astype(np.float64)
     true_yes, false_yes = (

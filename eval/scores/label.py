@@ -1,4 +1,4 @@
-"""The scores of answers that name one class: AUROC, which the verdict speaks of, and balanced accuracy.
+"""The scores of answers that name one class: AUROC and balanced accuracy.
 
 Shapes: `...` are draws or seeds; weights are (resample, record).
 """
@@ -17,8 +17,9 @@ POSITIVES_AT_ONCE = 512  # bounds the memory of weighted_auroc: this times the n
 def class_scores(probabilities: np.ndarray) -> np.ndarray:
     """What AUROC ranks by: (..., record, class) -> (..., record, score).
 
-    Two classes share one score, p1 - p0, so it makes no difference which of them is called positive. Taken in float64 it also
-    keeps apart answers that float32 rounds to p1 = 1. More classes: one score each, against the rest.
+    Two classes share one score, p1 - p0, so it makes no difference which of them is called
+    positive. Taken in float64 it also keeps apart answers that float32 rounds to p1 = 1. More
+    classes: one score each, against the rest.
     """
     if probabilities.shape[-1] == 2:
         return np.diff(probabilities.astype(np.float64), axis=-1)
@@ -31,7 +32,9 @@ def scored_classes(classes: int) -> list[int]:
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve, by mid-ranks (Mann-Whitney): (..., record) scores and (record,) truth -> (...)."""
+    """Area under the ROC curve, by mid-ranks (Mann-Whitney): (..., record) scores and (record,)
+    truth -> (...).
+    """
     positives, negatives = int(positive.sum()), int((~positive).sum())
     ranks = rankdata(scores, axis=-1)
     return (ranks[..., positive].sum(axis=-1) - positives * (positives + 1) / 2) / (
@@ -40,11 +43,13 @@ def auroc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def weighted_auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over columns of the weighted AUROC: (column, record), (record,), (resample, record) -> (resample,).
+    """Mean over columns of the weighted AUROC: (column, record), (record,), (resample, record) ->
+    (resample,).
 
-    AUROC is the weighted share of (positive, negative) pairs in the right order, a tie counting one half. It is bilinear in the
-    weights, so the pairs are counted once over all columns and every resample is then a product with that count. With whole
-    weights in float32 the products are whole numbers under 2**24, so nothing is rounded.
+    AUROC is the weighted share of (positive, negative) pairs in the right order, a tie counting one
+    half. It is bilinear in the weights, so the pairs are counted once over all columns and every
+    resample is then a product with that count. With whole weights in float32 the products are whole
+    numbers under 2**24, so nothing is rounded.
     """
     above, below = np.flatnonzero(positive), np.flatnonzero(~positive)
     weights_below = weights[:, below]
@@ -60,7 +65,9 @@ def weighted_auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray
 
 
 def _wins(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """In how many columns each of `above` exceeds each of `below`, doubled, a tie counting one: (above, below)."""
+    """In how many columns each of `above` exceeds each of `below`, doubled, a tie counting one:
+    (above, below).
+    """
     won = np.zeros((above.shape[1], below.shape[1]), np.uint16)
     for high, low in zip(above, below, strict=True):
         won += high[:, None] > low
@@ -69,9 +76,11 @@ def _wins(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def balanced_accuracy(correct: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean recall over classes: (..., record) share of right answers, (record,), (resample, record) -> (..., resample).
+    """Mean recall over classes: (..., record) share of right answers, (record,), (resample, record)
+    -> (..., resample).
 
-    Equals the accuracy that is expected of balanced N-way K-shot episodes: their queries hold equally many images of each class.
+    Equals the accuracy that is expected of balanced N-way K-shot episodes: their queries hold
+    equally many images of each class.
     """
     recalls = []
     for label in np.unique(labels):

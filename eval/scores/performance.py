@@ -1,6 +1,6 @@
-"""performance.csv: every method's metrics at every k, with both uncertainties and the counts they rest on."""
+"""performance.csv: every method's scores at every k, with both uncertainties."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -23,30 +23,28 @@ def performance(
 ) -> pd.DataFrame:
     """One row a method, k and metric: the mean over draws and seeds, and two intervals.
 
-    patient_low, patient_high: interval of that mean over patients (`Bootstrap.interval`). draws_low, draws_high: the
-    spread of the metric over support draws (mean over seeds in each), missing where there is one draw.
-    Raises Refusal naming class and `site` if a class has no query patient.
+    patient_low, patient_high: interval of that mean over patients (`Bootstrap.interval`).
+    draws_low, draws_high: the spread of the metric over support draws (mean over seeds in each),
+    missing where there is one draw. Raises Refusal naming class and `site` if a class has no query
+    patient.
     """
     query, every = read_answers(predictions, classes, site)
     drawn = bootstrap(query.patients, query.labels, resamples, confidence, seed)
     counts = {"patients": len(np.unique(query.patients)), "records": len(query.records)}
     rows = []
     for answers in every:
-        for score, metric, of, by_draw, resampled in (
-            (score, *found)
-            for score in scores_of(kind)
-            for found in _measured(score, answers, query, classes, drawn.weights)
+        for score, metric, of, by_draw, resampled in _measured(
+            scores_of(kind), answers, query, classes, drawn.weights
         ):
-            patient_low, patient_high = drawn.interval(
-                float(by_draw.mean()), resampled, score.low, score.high, of
-            )
+            value = float(by_draw.mean())
+            patient_low, patient_high = drawn.interval(value, resampled, score.low, score.high, of)
             draws_low, draws_high = percentile_interval(by_draw, confidence)
             rows.append(
                 {
                     "method": answers.method,
                     "k": answers.k,
                     "metric": metric,
-                    "value": float(by_draw.mean()),
+                    "value": value,
                     "patient_low": patient_low,
                     "patient_high": patient_high,
                     "draws_low": draws_low,
@@ -59,22 +57,26 @@ def performance(
 
 
 def _measured(
-    score: Score, answers: Answers, query: Query, classes: list[str], weights: np.ndarray
-) -> Iterator[tuple[str, np.ndarray | None, np.ndarray, np.ndarray]]:
-    """A score's name, what it rests on (none: every class), and its values; then its parts'."""
-    parts = score.parts(len(classes))
-    values = [score.part(answers, query, part, weights) for part in parts]
-    by_draw, resampled = (np.mean(of_parts, axis=0) for of_parts in zip(*values, strict=True))
-    yield score.name, None, by_draw, resampled
-    if len(parts) > 1:
-        for part, value in zip(parts, values, strict=True):
-            yield score.of_class(classes[part]), score.rests_on(query.labels, [part]), *value
+    scores: Iterable[Score], answers: Answers, query: Query, classes: list[str], weights: np.ndarray
+) -> Iterator[tuple[Score, str, np.ndarray | None, np.ndarray, np.ndarray]]:
+    """Each score with its name, what it rests on (none: every class) and its values; its parts'."""
+    for score in scores:
+        parts = score.parts(len(classes))
+        values = [score.part(answers, query, part, weights) for part in parts]
+        by_draw, resampled = (np.mean(of_parts, axis=0) for of_parts in zip(*values, strict=True))
+        yield score, score.name, None, by_draw, resampled
+        if len(parts) > 1:
+            for part, value in zip(parts, values, strict=True):
+                rests_on = score.rests_on(query.labels, [part])
+                yield score, score.of_class(classes[part]), rests_on, *value
 
 
 def episode_accuracy(query: Query, every: list[Answers], confidence: float) -> pd.DataFrame:
-    """N-way K-shot accuracy as few-shot papers print it: the mean over draws and half the width of its interval.
+    """N-way K-shot accuracy as few-shot papers print it: the mean over draws and half the width of
+    its interval.
 
-    It tells how well the mean over draws is known on these patients, so it is narrower than either uncertainty of `performance`.
+    It tells how well the mean over draws is known on these patients, so it is narrower than either
+    uncertainty of `performance`.
     """
     rows = []
     for answers in every:

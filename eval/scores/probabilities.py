@@ -1,4 +1,7 @@
-"""How good answers are: ranking, decisions and calibration. Shapes: `...` are draws or seeds; weights are (resample, record)."""
+"""How good probabilities are: Brier score, calibration line, bins and error.
+
+Shapes: `...` are draws or seeds; weights are (resample, record).
+"""
 
 from dataclasses import dataclass
 
@@ -9,15 +12,15 @@ from scipy.stats import rankdata
 SURE = 1e-6  # how near to 0 or 1 a probability counts as such in log odds
 NEWTON_STEPS, NEWTON_STRIDE, NEWTON_SETTLED = 30, 2.0, 1e-4
 BINS = 10  # of the calibration error
-MULTIPLES = np.linspace(
-    0, 3, 31
-)  # of the observed gaps, between which a calibration error is looked for
+# of the observed gaps, between which a calibration error is looked for
+MULTIPLES = np.linspace(0, 3, 31)
 
 
 def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Brier score: (..., record, class), (record,), (resample, record) -> (..., resample).
 
-    Two classes: mean of (p1 - y)^2, from 0 to 1. More: the sum over classes, from 0 to 2, as Brier (1950) has it.
+    Two classes: mean of (p1 - y)^2, from 0 to 1. More: the sum over classes, from 0 to 2, as Brier
+    (1950) has it.
     """
     missed = (probabilities - np.eye(probabilities.shape[-1])[labels]) ** 2
     losses = missed[..., 1] if probabilities.shape[-1] == 2 else missed.sum(axis=-1)
@@ -25,18 +28,22 @@ def brier(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) ->
 
 
 def log_odds(probabilities: np.ndarray, label: int) -> np.ndarray:
-    """log(p / (1 - p)) of one class: (..., record, class) -> (..., record); p is held to [1e-6, 1 - 1e-6]."""
+    """log(p / (1 - p)) of one class: (..., record, class) -> (..., record); p is held to [1e-6, 1 -
+    1e-6].
+    """
     return logit(probabilities[..., label].astype(np.float64).clip(SURE, 1 - SURE))
 
 
 def calibration_line(
     odds: np.ndarray, positive: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Calibration slope and calibration-in-the-large: (..., record) log odds, (record,), (resample, record) -> twice (..., resample).
+    """Calibration slope and calibration-in-the-large: (..., record) log odds, (record,), (resample,
+    record) -> twice (..., resample).
 
-    Slope: logistic regression of the outcome on the log odds (Cox 1958); under 1 the answers are too sure. In the large: the intercept with
-    the slope held at 1 (Van Calster 2019); under 0 the answers are too high. A slope is NaN where the log odds part positives from
-    negatives, for then no finite one fits best (Albert and Anderson 1984).
+    Slope: logistic regression of the outcome on the log odds (Cox 1958); under 1 the answers are
+    too sure. In the large: the intercept with the slope held at 1 (Van Calster 2019); under 0 the
+    answers are too high. A slope is NaN where the log odds part positives from negatives, for then
+    no finite one fits best (Albert and Anderson 1984).
     """
     once, slopes, intercepts = np.ones((1, len(positive)), np.float32), [], []
     for column in odds.reshape(-1, odds.shape[-1]).astype(np.float32):
@@ -59,7 +66,9 @@ def calibration_line(
 
 
 def _overlap(odds: np.ndarray, positive: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Whether in a resample some negative lies above some positive and the other way round: (resample,), from `drawn` (resample, record)."""
+    """Whether in a resample some negative lies above some positive and the other way round:
+    (resample,), from `drawn` (resample, record).
+    """
 
     def ends(of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         order = np.flatnonzero(of)[np.argsort(odds[of])]
@@ -77,9 +86,11 @@ def _logistic(
     weights: np.ndarray,
     start: np.ndarray,
 ) -> np.ndarray:
-    """Weighted logistic regression by Newton's method: (record, column), (record,), (record,), (resample, record) -> (resample, column).
+    """Weighted logistic regression by Newton's method: (record, column), (record,), (record,),
+    (resample, record) -> (resample, column).
 
-    NaN where it has not settled after NEWTON_STEPS. In single precision, which is twice as fast and settles far below any standard error.
+    NaN where it has not settled after NEWTON_STEPS. In single precision, which is twice as fast and
+    settles far below any standard error.
     """
     columns, sign = design.shape[1], 2 * positive.astype(np.float32) - 1
     squares = (design[:, :, None] * design[:, None, :]).reshape(len(design), -1)
@@ -88,18 +99,15 @@ def _logistic(
         np.arange(len(weights)),
         weights.astype(np.float32),
     )
-    at = start[None].astype(
-        np.float32
-    )  # all start from one point, so that the first step is a product alone
+    # all start from one point, so that the first step is a product alone
+    at = start[None].astype(np.float32)
     for _ in range(NEWTON_STEPS):
-        expected = np.tanh(
-            at / 2 @ design.T + offset / 2
-        )  # 2p - 1, so that p (1 - p) is a quarter of 1 - expected^2
+        # 2p - 1, so that p (1 - p) is a quarter of 1 - expected^2
+        expected = np.tanh(at / 2 @ design.T + offset / 2)
         gradient = (drawn * (sign - expected)) @ design / 2
         curvature = (drawn * (1 - expected**2)) @ squares / 4
-        curved = curvature.reshape(-1, columns, columns).astype(np.float64) + 1e-9 * np.eye(
-            columns
-        )  # where all are sure there is none
+        # where all are sure there is none
+        curved = curvature.reshape(-1, columns, columns).astype(np.float64) + 1e-9 * np.eye(columns)
         step = np.linalg.solve(curved, gradient[..., None])[..., 0].clip(
             -NEWTON_STRIDE, NEWTON_STRIDE
         )
@@ -115,7 +123,8 @@ def _logistic(
 
 @dataclass(frozen=True)
 class Bins:
-    """Equally full bins of answers, each (..., bin, resample): records, mean probability, share that is positive (NaN in an empty bin).
+    """Equally full bins of answers, each (..., bin, resample): records, mean probability, share
+    that is positive (NaN in an empty bin).
 
     `members`: (..., bin, record), which records each bin holds.
     """
@@ -129,7 +138,9 @@ class Bins:
 def calibration_bins(
     probability: np.ndarray, positive: np.ndarray, weights: np.ndarray, bins: int = BINS
 ) -> Bins:
-    """What was said and what was so, bin by bin: (..., record), (..., record) truth, (resample, record) -> (..., bin, resample)."""
+    """What was said and what was so, bin by bin: (..., record), (..., record) truth, (resample,
+    record) -> (..., bin, resample).
+    """
     member, drawn = _members(probability, bins), weights.T.astype(np.float64)
     records = member @ drawn
     with np.errstate(invalid="ignore"):
@@ -143,7 +154,9 @@ def calibration_bins(
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """Expected calibration error: as `observed`, which chance alone makes larger, and freed of chance, with its interval over patients."""
+    """Expected calibration error: as `observed`, which chance alone makes larger, and freed of
+    chance, with its interval over patients.
+    """
 
     observed: float
     value: float
@@ -158,19 +171,20 @@ def calibration_error(
     confidence: float,
     bins: int = BINS,
 ) -> CalibrationError:
-    """The mean over records of |share - mean probability| of their bin, bins equally full: (..., record), (record,), (resample, record).
+    """The mean over records of |share - mean probability| of their bin, bins equally full: (...,
+    record), (record,), (resample, record).
 
-    Mean over the leading axes. The resamples say how chance moves the bins' gaps. As multiple of the gaps that were observed, `value` is
-    the one with which chance would give the observed error as a median, `low` and `high` are those with which it would be just too large or too
-    small: a bootstrap test inverted (Carpenter 1999). So `low` is 0 where chance alone may be behind all of it.
+    Mean over the leading axes. The resamples say how chance moves the bins' gaps. As multiple of
+    the gaps that were observed, `value` is the one with which chance would give the observed error
+    as a median, `low` and `high` are those with which it would be just too large or too small: a
+    bootstrap test inverted (Carpenter 1999). So `low` is 0 where chance alone may be behind all of
+    it.
     """
     signed = _members(probability, bins) * (positive - probability)[..., None, :]
-    gaps = signed.mean(axis=-1)[
-        ..., None
-    ]  # (..., bin, 1); of a bin with a tenth of the records a tenth of its gap
-    chance = (
-        signed @ weights.T.astype(np.float64) / weights.sum(axis=1, dtype=np.float64) - gaps
-    )  # (..., bin, resample)
+    # (..., bin, 1); of a bin with a tenth of the records a tenth of its gap
+    gaps = signed.mean(axis=-1)[..., None]
+    # (..., bin, resample)
+    chance = signed @ weights.T.astype(np.float64) / weights.sum(axis=1, dtype=np.float64) - gaps
     tails = [(1 - confidence) / 2, 0.5, (1 + confidence) / 2]
     found = [np.quantile(_mean_error(times * gaps + chance), tails) for times in MULTIPLES]
     small, median, large = np.maximum.accumulate(found).T
@@ -179,9 +193,9 @@ def calibration_error(
         observed * float(np.interp(observed, errors, MULTIPLES))
         for errors in (median, large, small)
     )
-    if (
-        observed < small[0]
-    ):  # smaller than chance alone gives: no multiple fits, and an error as large as chance's could not have been seen
+    # smaller than chance alone gives: no multiple fits, and an error as large as chance's could not
+    # have been seen
+    if observed < small[0]:
         high = float(median[0])
     return CalibrationError(observed, value, low, high)
 
@@ -193,6 +207,8 @@ def _mean_error(gaps: np.ndarray) -> np.ndarray:
 
 
 def _members(probability: np.ndarray, bins: int) -> np.ndarray:
-    """Which bin holds which record, by rank, equal answers together: (..., record) -> (..., bin, record) float."""
+    """Which bin holds which record, by rank, equal answers together: (..., record) -> (..., bin,
+    record) float.
+    """
     number = np.ceil(rankdata(probability, axis=-1) * bins / probability.shape[-1]).astype(int) - 1
     return (number[..., None, :] == np.arange(bins)[:, None]).astype(float)

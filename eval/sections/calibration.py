@@ -1,4 +1,4 @@
-"""Whether a probability means what it says here: as the method answers, and recalibrated on labelled cases that it has not adapted to."""
+"""Whether a probability means what it says here."""
 
 from typing import Any
 
@@ -24,7 +24,9 @@ PLACE = 80
 
 
 def section(evidence: Evidence) -> Section:
-    """Both states' numbers and reliability diagrams; the first alone where no labelled case is left over."""
+    """Both states' numbers and reliability diagrams; the first alone where no labelled case is left
+    over.
+    """
     held_out = read_held_out(evidence.held_out, evidence.classes, evidence.method, evidence.shots)
     answers, patients = evidence.verdict_answers.probabilities, labelled_patients(evidence)
     states, fitted = [calibration_of(evidence, AS_IS, answers)], pd.DataFrame()
@@ -92,7 +94,9 @@ def _side_by_side(states: list[Calibration]) -> list[dict[str, Any]]:
 
 
 def _fitted(found: np.ndarray, patients: pd.Series) -> pd.DataFrame:
-    """What the recalibration took from labelled cases: the temperatures over seeds and draws, and each class's share of patients."""
+    """What the recalibration took from labelled cases: the temperatures over seeds and draws, and
+    each class's share of patients.
+    """
     ends = {"median": np.median(found), "lowest": found.min(), "highest": found.max()}
     shares = patients / patients.sum()
     return pd.DataFrame(
@@ -112,6 +116,7 @@ def _fitted(found: np.ndarray, patients: pd.Series) -> pd.DataFrame:
 def _alt(evidence: Evidence, about: str | None) -> str:
     said = f"probability of {about}" if about else "probability of the most probable class"
     return (
-        f"Reliability diagram of {plain(evidence.method)} at {evidence.site}: {said} against the share of images for which it was so, "
+        f"Reliability diagram of {plain(evidence.method)} at {evidence.site}: {said} against the "
+        "share of images for which it was so, "
         "in ten bins, with the images in each. The numbers are in reliability.csv."
     )

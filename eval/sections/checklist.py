@@ -1,7 +1,8 @@
 """Reporting checklists: what this page answers of each item, and what only a person can write.
 
-templates/checklist_items.csv holds the items in our own words. `where`: anchors of the sections that hold some of it; `found`: what
-they hold; `write`: what a person must write. Answered where nothing is left to write, open where no section holds any of it.
+templates/checklist_items.csv holds the items in our own words. `where`: anchors of the sections
+that hold some of it; `found`: what they hold; `write`: what a person must write. Answered where
+nothing is left to write, open where no section holds any of it.
 """
 
 from pathlib import Path
@@ -19,9 +20,12 @@ GUIDELINES = {
 }
 STATES = ("answered", "partly", "needs a human")
 WITHOUT = {  # an item's `needs`, and what to add where this page lacks it
-    "source": "Take it from the source hospitals' pages: no patient of this hospital trained a model.",
-    "target": "Take it from the target hospitals' pages: other patients of this hospital trained the models.",
-    "sources": "Another source hospital of this task (fewsite add --source): there is none to compare with or to fix a threshold on.",
+    "source": "Take it from the source hospitals' pages: "
+    "no patient of this hospital trained a model.",
+    "target": "Take it from the target hospitals' pages: "
+    "other patients of this hospital trained the models.",
+    "sources": "Another source hospital of this task (fewsite add --source): "
+    "there is none to compare with or to fix a threshold on.",
 }
 
 
@@ -71,5 +75,7 @@ def state(where: str, write: str) -> str:
 
 
 def needs_met(evidence: Evidence) -> set[str]:
-    """What items ask of a page and this one has: its role, and other source hospitals to compare with."""
+    """What items ask of a page and this one has: its role, and other source hospitals to compare
+    with.
+    """
     return {evidence.role, "sources"} if evidence.sources else {evidence.role}

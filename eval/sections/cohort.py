@@ -1,4 +1,4 @@
-"""Cohort flow: from the files that were found to the patients in each split, with every loss by reason."""
+"""Cohort flow: from the files that were found to the patients in each split, by reason."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from eval.words import plain
 
 PLACE = 20
 
-SPLITS = {
+SIDES = {
     "pool": "Pool: labelled cases are drawn from it",
     "query": "Query: the numbers are measured on it",
     "train": "Train: the model learnt from it",
@@ -20,22 +20,18 @@ SPLITS = {
 
 
 def section(evidence: Evidence) -> Section:
-    summary, splits = evidence.summary, evidence.task["splits"]
-    reasons = _reasons(evidence)
+    """The flow with its losses, and the sides of the split."""
+    splits, reasons = evidence.task["splits"], _reasons(evidence)
+    losses = [reason for reason in reasons if reason["image"]]
     shown = {
-        "summary": summary,
-        "losses": [reason for reason in reasons if reason["image"]],
-        "others": [reason for reason in reasons if not reason["image"]],
+        "summary": evidence.summary,
+        "losses": losses,
+        "others": [reason for reason in reasons if reason not in losses],
         "classes": evidence.classes,
-        "splits": [
-            {"name": name, "says": SPLITS.get(name, name), "by_class": splits[name]}
-            for name in SPLITS
-            if name in splits
-        ],
+        "splits": {says: splits[name] for name, says in SIDES.items() if name in splits},
     }
-    return Section(
-        "cohort.html.j2", "Cohort flow", shown, {"cohort_flow.csv": _flow(evidence, reasons)}
-    )
+    tables = {"cohort_flow.csv": _flow(evidence, reasons)}
+    return Section("cohort.html.j2", "Cohort flow", shown, tables)
 
 
 def _reasons(evidence: Evidence) -> list[dict[str, Any]]:
@@ -58,54 +54,30 @@ def _reasons(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _flow(evidence: Evidence, reasons: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of step, reason, class, unit and count."""
     summary = evidence.summary
+    rejected = sum(reason["files"] for reason in reasons if reason["image"])
     rows = [
         ("files found", "", "", "files", summary["files"]),
         ("not images", "", "", "files", summary["not_images"]),
-        *(
-            (
-                "rejected" if reason["image"] else "not images",
-                reason["reason"],
-                "",
-                "files",
-                reason["files"],
-            )
-            for reason in reasons
-        ),
-        ("used", "", "", "files", summary["used"]),
-        (
-            "all rejected",
-            "",
-            "",
-            "files",
-            sum(reason["files"] for reason in reasons if reason["image"]),
-        ),
-        *(
-            (
-                "label table",
-                name,
-                "",
-                "images" if name in ("matched", "unlabelled_images") else "rows",
-                count,
-            )
-            for name, count in summary.get("labels", {}).items()
-        ),
-        *(
-            (
-                "pictures of two patients",
-                name,
-                "",
-                "patients" if name == "patients" else "pairs",
-                count,
-            )
-            for name, count in summary["duplicates"].items()
-        ),
-        *(("all converted", "", "", unit, summary[unit]) for unit in ("patients", "records")),
     ]
-    for step, by_class in [
-        ("converted", summary["classes"]),
-        *sorted(evidence.task["splits"].items()),
-    ]:
+    for reason in reasons:
+        step = "rejected" if reason["image"] else "not images"
+        rows.append((step, reason["reason"], "", "files", reason["files"]))
+    rows.append(("used", "", "", "files", summary["used"]))
+    rows.append(("all rejected", "", "", "files", rejected))
+    for name, count in summary.get("labels", {}).items():
+        unit = "images" if name in ("matched", "unlabelled_images") else "rows"
+        rows.append(("label table", name, "", unit, count))
+    for name, count in summary["duplicates"].items():
+        unit = "patients" if name == "patients" else "pairs"
+        rows.append(("pictures of two patients", name, "", unit, count))
+    rows += [("all converted", "", "", unit, summary[unit]) for unit in ("patients", "records")]
+    for step, by_class in [("converted", summary["classes"]), *_by_split(evidence)]:
         for name, counts in by_class.items():
             rows += [(step, "", name, unit, counts[unit]) for unit in ("patients", "records")]
     return pd.DataFrame(rows, columns=["step", "reason", "class", "unit", "count"])
+
+
+def _by_split(evidence: Evidence) -> list[tuple[str, dict[str, dict[str, int]]]]:
+    return sorted(evidence.task["splits"].items())

@@ -21,16 +21,18 @@ def section(evidence: Evidence) -> Section:
     """A figure a score, and the tables of their numbers."""
     table, accuracy = evidence.performance, BALANCED_ACCURACY in evidence.scores
     episodes = episode_accuracy(*evidence.answers, evidence.params.adapt.confidence)
+    figures = [(score, _figure(evidence, score)) for score in evidence.scores]
+    by_method = {(row["method"], row["k"]): row for row in episodes.to_dict("records")}
     shown = {
-        "figures": [(score, _figure(evidence, score)) for score in evidence.scores],
+        "figures": figures,
         "confidence": evidence.params.adapt.confidence,
-        "shots": sorted(int(k) for k in table["k"].unique()),
+        "shots": sorted(map(int, table["k"].unique())),
         "methods": evidence.methods,
         "chosen": evidence.method,
         "empty": empty,
         "gaps": _gaps(evidence),
         "cells": {score.name: _cells(table, score.name) for score in evidence.scores},
-        "episodes": {(row["method"], row["k"]): row for row in episodes.to_dict("records")},
+        "episodes": by_method,
         "accuracy": accuracy,
         "classes": len(evidence.classes),
         "source_only": SOURCE_ONLY in evidence.methods,
@@ -70,15 +72,16 @@ def _cells(table: pd.DataFrame, metric: str) -> dict[tuple[str, int], dict[str, 
 
 def _gaps(evidence: Evidence) -> dict[int, list[dict[str, Any]]]:
     """The k that this hospital is too small for, each with the classes that lack patients."""
-    infeasible = evidence.task["infeasible"]
-    return {
-        k: [gap for gap in infeasible if gap["k"] == k]
-        for k in sorted({gap["k"] for gap in infeasible})
-    }
+    found: dict[int, list[dict[str, Any]]] = {}
+    for gap in sorted(evidence.task["infeasible"], key=lambda gap: gap["k"]):
+        found.setdefault(gap["k"], []).append(gap)
+    return found
 
 
 def _alt(score: Score, evidence: Evidence) -> str:
     return (
-        f"{score.heading} against labelled patients a class at {evidence.site}, one panel for each method: "
-        f"{', '.join(plain(method) for method in evidence.methods)}. The table below holds the same numbers."
+        f"{score.heading} against labelled patients a class at {evidence.site}, one panel for each "
+        "method: "
+        f"{', '.join(plain(method) for method in evidence.methods)}. The table below holds the "
+        "same numbers."
     )

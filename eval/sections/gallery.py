@@ -1,4 +1,4 @@
-"""Pictures: what the verdict's method was shown in the first support draw, what it got right, and where it was most sure and wrong."""
+"""Pictures: what the method was shown, what it got right, and where it was sure and wrong."""
 
 import base64
 import io
@@ -22,28 +22,16 @@ RIGHT = 16  # right answers, at most, and RIGHT_OF_CLASS of each class
 RIGHT_OF_CLASS = 3
 ERRORS = 12  # at most, one a patient
 NEAREST = 2  # of the support, beside each error
+COLUMNS = ["shown_as", "record", "true", "predicted", "probability", "beside", "similarity"]
 
 
 def section(evidence: Evidence) -> Section:
-    """Draw 0 of the first seed throughout, so that the answers are those after the support shown."""
-    answers = first_answers(evidence)
-    support, right, errors = (
-        shown_support(evidence),
-        right_answers(answers, evidence.classes),
-        confident_errors(answers),
-    )
+    """Draw 0 of the first seed throughout: the answers are those after the support shown."""
+    answers, support = first_answers(evidence), shown_support(evidence)
+    right, errors = right_answers(answers, evidence.classes), confident_errors(answers)
     nearest = nearest_support(evidence, errors["record"].tolist())
-    table = pd.concat(
-        [
-            part.assign(shown_as=name)
-            for name, part in (
-                ("support", support),
-                ("right", right),
-                ("error", errors),
-                ("nearest support", nearest),
-            )
-        ]
-    )
+    parts = {"support": support, "right": right, "error": errors, "nearest support": nearest}
+    table = pd.concat([part.assign(shown_as=name) for name, part in parts.items()])
     pictures, counts = (
         encoded(evidence, table["record"].tolist()),
         _counts(answers, evidence.classes),
@@ -52,11 +40,12 @@ def section(evidence: Evidence) -> Section:
     def with_picture(part: pd.DataFrame) -> list[dict[str, Any]]:
         return [{**item, "picture": pictures[item["record"]]} for item in part.to_dict("records")]
 
+    def by_class(part: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+        return {name: with_picture(part[part["true"] == name]) for name in evidence.classes}
+
     shown = {
-        "support": {
-            name: with_picture(support[support["true"] == name]) for name in evidence.classes
-        },
-        "right": {name: with_picture(right[right["true"] == name]) for name in evidence.classes},
+        "support": by_class(support),
+        "right": by_class(right),
         "errors": [
             {**item, "nearest": with_picture(nearest[nearest["beside"] == item["record"]])}
             for item in with_picture(errors)
@@ -68,20 +57,12 @@ def section(evidence: Evidence) -> Section:
         "features": bool(len(evidence.embeddings)),
         "volumes": evidence.studies.pixels.ndim == 5,
     }
-    columns = ["shown_as", "record", "true", "predicted", "probability", "beside", "similarity"]
-    errors_shown = [
-        *(int((errors["true"] == name).sum()) for name in evidence.classes),
-        len(errors),
-    ]
-    return Section(
-        "gallery.html.j2",
-        "Pictures",
-        shown,
-        {
-            "gallery.csv": table.reindex(columns=columns),
-            "gallery_counts.csv": counts.assign(errors_shown=errors_shown),
-        },
-    )
+    of_classes = [int((errors["true"] == name).sum()) for name in evidence.classes]
+    tables = {
+        "gallery.csv": table.reindex(columns=COLUMNS),
+        "gallery_counts.csv": counts.assign(errors_shown=[*of_classes, len(errors)]),
+    }
+    return Section("gallery.html.j2", "Pictures", shown, tables)
 
 
 def _counts(answers: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
@@ -117,7 +98,9 @@ def first_support(evidence: Evidence, k: int) -> pd.DataFrame:
 
 
 def first_answers(evidence: Evidence) -> pd.DataFrame:
-    """The answers of draw 0, sorted by record: record, patient, true, predicted, probability, right."""
+    """The answers of draw 0, sorted by record: record, patient, true, predicted, probability,
+    right.
+    """
     query, probabilities = evidence.query, evidence.verdict_answers.probabilities[0, 0]
     names = np.asarray(evidence.classes, dtype=object)
     predicted = probabilities.argmax(axis=1)
@@ -134,14 +117,19 @@ def first_answers(evidence: Evidence) -> pd.DataFrame:
 
 
 def right_answers(answers: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """The first right answers of each class, each of another patient. Records are keyed hashes, so nobody has picked them."""
+    """The first right answers of each class, each of another patient.
+
+    Records are keyed hashes, so nobody has picked them.
+    """
     most = max(1, min(RIGHT_OF_CLASS, RIGHT // len(classes)))
     first = answers[answers["right"]].drop_duplicates("patient")
     return first.groupby("true").head(most)[["record", "true", "predicted", "probability"]]
 
 
 def confident_errors(answers: pd.DataFrame) -> pd.DataFrame:
-    """Wrong answers by falling probability, the worst of each patient: record, true, predicted, probability."""
+    """Wrong answers by falling probability, the worst of each patient: record, true, predicted,
+    probability.
+    """
     wrong = answers[~answers["right"]].sort_values(
         ["probability", "record"], ascending=[False, True]
     )
@@ -151,9 +139,11 @@ def confident_errors(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def nearest_support(evidence: Evidence, records: list[str]) -> pd.DataFrame:
-    """The images of draw 0's whole support most like each of `records`, by cosine similarity of the source model's features, the nearest first.
+    """The images of draw 0's whole support most like each of `records`, by cosine similarity of the
+    source model's features, the nearest first.
 
-    Columns: record, true, beside (whose neighbour it is), similarity. None at k = 0, and none without features.
+    Columns: record, true, beside (whose neighbour it is), similarity. None at k = 0, and none
+    without features.
     """
     support = first_support(evidence, evidence.shots)
     if not records or support.empty or not len(evidence.embeddings):
@@ -174,7 +164,9 @@ def nearest_support(evidence: Evidence, records: list[str]) -> pd.DataFrame:
 
 
 def encoded(evidence: Evidence, records: list[str]) -> dict[str, str]:
-    """Each record's picture, as large as the budget allows for all of `records`, where one may stand several times."""
+    """Each record's picture, as large as the budget allows for all of `records`, where one may
+    stand several times.
+    """
     rows = dict(
         zip(evidence.studies.records["record"], range(len(evidence.studies.records)), strict=True)
     )
@@ -188,7 +180,9 @@ def encoded(evidence: Evidence, records: list[str]) -> dict[str, str]:
 
 
 def data_uri(pixels: np.ndarray, side: int) -> str:
-    """One record, (channel, *space) of 8 bit, as a PNG of `side` pixels at most: of a volume the middle slice."""
+    """One record, (channel, *space) of 8 bit, as a PNG of `side` pixels at most: of a volume the
+    middle slice.
+    """
     plane = pixels[:, pixels.shape[1] // 2] if pixels.ndim == 4 else pixels
     image = Image.fromarray(np.moveaxis(plane, 0, -1) if len(plane) == 3 else plane[0])
     image.thumbnail((side, side))

@@ -1,4 +1,4 @@
-"""The verdict's method against each other one: the same images, the same support draws, so that what is hard for both cancels out."""
+"""The verdict's method against each other one."""
 
 from eval.evidence import Evidence
 from eval.measures.paired import differences

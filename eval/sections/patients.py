@@ -20,73 +20,73 @@ PLACE = 30
 
 SIDES = ("pool", "query", "train", "validation")
 SOURCES = "all source sites"
-VALUES = 6  # of a field, the most frequent at this site and the sources together; the others are counted as one
+# of a field, the most frequent at this site and the sources together; the others are counted as one
+VALUES = 6
 SITES_IN_TABLE = 5  # so that it fits on paper
 
 
 def section(evidence: Evidence) -> Section:
     """A patient with images of two values is counted with both."""
-    everybody = pd.concat(
-        [
-            evidence.cohort.assign(site=evidence.site),
-            *(source.cohort.assign(site=site) for site, source in evidence.sources.items()),
-        ],
-        ignore_index=True,
-    )
-    values = {"label": evidence.classes}
+    site, names, pooled = evidence.site, list(evidence.sources), _pooled(evidence)
+    everybody, values = _everybody(evidence)
+    groups = _groups(everybody, evidence)
+    counts, numbers = _counted(groups, values), _measured(groups)
+    if pooled:
+        counts = _compared(counts, site, pooled, ["field", "value"], "share")
+        numbers = _compared(numbers, site, pooled, ["field"], "median")
+    sides = [group for group in groups if group.startswith(f"{site}: ")]
+    starts = range(0, len(names), SITES_IN_TABLE) if len(names) > 1 else []
+    singly = [names[start : start + SITES_IN_TABLE] for start in starts]
+    sizes = {group: (of["patient"].nunique(), len(of)) for group, of in groups.items()}
+    shown = {
+        "other_classes": evidence.other_classes,
+        "tables": [[site, *([pooled] if pooled else []), *sides], *singly],
+        "site": site,
+        "pooled": pooled,
+        "sizes": sizes,
+        "fields": {"label": "Class", **NAMED},
+        "values": values,
+        "measured": MEASURED,
+        "capped": CAPPED,
+        "counts": _cells(counts, "group", "field", "value"),
+        "numbers": _cells(numbers, "group", "field"),
+        "differences": _differences(counts, numbers, site, pooled) if pooled else {},
+        "task": evidence.task["task"],
+        "unknown": how_to_give(evidence.cohort, site),
+    }
+    tables = {"patients.csv": counts, "patients_measured.csv": numbers}
+    return Section("patients.html.j2", "Who the patients are", shown, tables)
+
+
+def _everybody(evidence: Evidence) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """This site's and the sources' records, and each field's values in order."""
+    theirs = [source.cohort.assign(site=site) for site, source in evidence.sources.items()]
+    ours = evidence.cohort.assign(site=evidence.site)
+    everybody, values = pd.concat([ours, *theirs], ignore_index=True), {"label": evidence.classes}
     for field in NAMED:
         everybody[field], values[field] = with_others(named(everybody, field), VALUES)
-    groups = _groups(everybody, evidence)
-    counts = pd.concat(
-        {
-            group: pd.concat([_counts(cohort, field, values[field]) for field in values])
-            for group, cohort in groups.items()
-        },
-        names=["group"],
-    ).reset_index("group")
-    numbers = pd.DataFrame(
+    return everybody, values
+
+
+def _counted(groups: dict[str, pd.DataFrame], values: dict[str, list[str]]) -> pd.DataFrame:
+    found = {}
+    for group, cohort in groups.items():
+        found[group] = pd.concat([_counts(cohort, field, values[field]) for field in values])
+    return pd.concat(found, names=["group"]).reset_index("group")
+
+
+def _measured(groups: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    return pd.DataFrame(
         [
             {"group": group, "field": field, **summary(measured(cohort, field))}
             for group, cohort in groups.items()
             for field in MEASURED
         ]
     )
-    names, pooled = list(evidence.sources), _pooled(evidence)
-    if names:
-        counts = _compared(counts, evidence.site, pooled, ["field", "value"], "share")
-        numbers = _compared(numbers, evidence.site, pooled, ["field"], "median")
-    sides = [group for group in groups if group.startswith(f"{evidence.site}: ")]
-    singly = (
-        [names[start : start + SITES_IN_TABLE] for start in range(0, len(names), SITES_IN_TABLE)]
-        if len(names) > 1
-        else []
-    )
-    shown = {
-        "other_classes": evidence.other_classes,
-        "tables": [[evidence.site, *([pooled] if pooled else []), *sides], *singly],
-        "site": evidence.site,
-        "pooled": pooled,
-        "sizes": {
-            group: (cohort["patient"].nunique(), len(cohort)) for group, cohort in groups.items()
-        },
-        "fields": {"label": "Class", **NAMED},
-        "values": values,
-        "measured": MEASURED,
-        "capped": CAPPED,
-        "counts": {
-            (row["group"], row["field"], row["value"]): row for row in counts.to_dict("records")
-        },
-        "numbers": {(row["group"], row["field"]): row for row in numbers.to_dict("records")},
-        "differences": _differences(counts, numbers, evidence.site, pooled) if pooled else {},
-        "task": evidence.task["task"],
-        "unknown": how_to_give(evidence.cohort, evidence.site),
-    }
-    return Section(
-        "patients.html.j2",
-        "Who the patients are",
-        shown,
-        {"patients.csv": counts, "patients_measured.csv": numbers},
-    )
+
+
+def _cells(table: pd.DataFrame, *keys: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    return {tuple(row[key] for key in keys): row for row in table.to_dict("records")}
 
 
 def _pooled(evidence: Evidence) -> str | None:
@@ -95,7 +95,9 @@ def _pooled(evidence: Evidence) -> str | None:
 
 
 def _groups(everybody: pd.DataFrame, evidence: Evidence) -> dict[str, pd.DataFrame]:
-    """What each column of the tables is about: this site, its sides, the sources together and one by one."""
+    """What each column of the tables is about: this site, its sides, the sources together and one
+    by one.
+    """
     here, elsewhere = (
         everybody[everybody["site"] == evidence.site],
         everybody[everybody["site"] != evidence.site],
@@ -160,7 +162,9 @@ def _compared(
 def _differences(
     counts: pd.DataFrame, numbers: pd.DataFrame, site: str, pooled: str
 ) -> dict[tuple[str, str] | str, str]:
-    """What the column between this site and the sources says, by field and value, and by field for what is measured."""
+    """What the column between this site and the sources says, by field and value, and by field for
+    what is measured.
+    """
     cells = counts.set_index(["group", "field", "value"]).to_dict("index")
     measures = numbers.set_index(["group", "field"]).to_dict("index")
     found: dict[tuple[str, str] | str, str] = {}

@@ -9,6 +9,7 @@ from eval.words import count
 
 PLACE = 130
 
+# what made or judged the numbers at a site
 SETTINGS = (
     "seed",
     "convert",
@@ -16,7 +17,7 @@ SETTINGS = (
     "encoder",
     "adapt",
     "report",
-)  # what made or judged the numbers at a site
+)
 
 
 def section(evidence: Evidence) -> Section:

@@ -1,4 +1,4 @@
-"""Whether it works alike for everybody: the score by sex, age and scanner, and the largest gap between two groups of one kind."""
+"""Whether it works alike for everybody: the score by sex, age and scanner."""
 
 from typing import Any
 
@@ -106,7 +106,9 @@ def _everybody(evidence: Evidence) -> tuple[dict[str, Any], pd.Series]:
 
 
 def _row(group: Group, everybody: pd.Series, confidence: float) -> dict[str, Any]:
-    """A group's mean over the classes it has enough patients of, with both uncertainties, and the mean of `everybody` over these classes."""
+    """A group's mean over the classes it has enough patients of, with both uncertainties, and the
+    mean of `everybody` over these classes.
+    """
     enough, score = np.isfinite(group.value), group.score
     row = {
         "kind": group.kind,

@@ -1,4 +1,4 @@
-"""The verdict: one method at one k against the acceptance criteria, all fixed in params.yaml before the run."""
+"""The verdict, what speaks against trusting it, and how it compares with the other methods."""
 
 from dataclasses import asdict
 from typing import Any
@@ -119,7 +119,9 @@ def _tables(
 
 
 def at_verdict(results: Results) -> pd.DataFrame:
-    """Every method's metrics at the verdict's k, and the source model's: what the verdict is read beside."""
+    """Every method's metrics at the verdict's k, and the source model's: what the verdict is read
+    beside.
+    """
     table = results.performance
     return table[(table["k"] == results.shots) | (table["method"] == SOURCE_ONLY)]
 

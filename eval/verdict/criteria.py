@@ -1,4 +1,7 @@
-"""Acceptance criteria: each fixed in params.yaml before the run, each met, not met, or not to be told from these patients."""
+"""Acceptance criteria, fixed in params.yaml before the run.
+
+Each is met, not met, or not to be told from these patients.
+"""
 
 import math
 from dataclasses import dataclass
@@ -13,20 +16,23 @@ from eval.scores.score import Score
 from workspace.settings import Accept
 
 Word = Literal["met", "not met", "cannot tell"]
+# beside the score's own bound, which has the score's name
 ASKS = {
     "shots": "at most {bound} labelled patients a class for it",
     "sensitivity": "sensitivity of at least {bound:g} at the operating point",
     "calibration_error": "calibration error of at most {bound:g}",
     "subgroup_gap": "{score} of subgroups at most {bound:g} apart",
-}  # beside the score's own bound, which has the score's name
+}
 MOST_TIMES = 100  # as many patients again, beyond which no study settles it
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a criterion is held against: a value and its interval over patients, or why there is none and how to get it.
+    """What a criterion is held against: a value and its interval over patients, or why there is
+    none and how to get it.
 
-    `share`: what `patients` are of all query patients, for a study grows by all of them (sensitivity: by few positives).
+    `share`: what `patients` are of all query patients, for a study grows by all of them
+    (sensitivity: by few positives).
     """
 
     value: float | None
@@ -39,7 +45,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion with its answer. `further`: query patients beyond today's that would settle it; None where none do or it is settled."""
+    """One criterion with its answer.
+
+    `further`: query patients beyond today's that would settle it; None where none do or it is
+    settled.
+    """
 
     name: str
     asks: str
@@ -83,9 +93,11 @@ def judged(name: str, asks: str, bound: float, found: Measured, at_least: bool) 
 
 
 def further_patients(value: float, end: float, bound: float, patients: int) -> int | None:
-    """Patients beyond `patients` until the interval's `end` reaches `bound`, if the value stays as it is; None for more than MOST_TIMES as many.
+    """Patients beyond `patients` until the interval's `end` reaches `bound`, if the value stays as
+    it is; None for more than MOST_TIMES as many.
 
-    The distance from the value to the end of its interval falls with the square root of the patients.
+    The distance from the value to the end of its interval falls with the square root of the
+    patients.
     """
     if abs(value - bound) * math.sqrt(MOST_TIMES) < abs(value - end):
         return None
@@ -231,4 +243,5 @@ def in_words(found: Criterion) -> str:
     more = (
         f"; about {found.further:,} further query patients would settle it" if found.further else ""
     )
-    return f"{found.asks}: {found.word}; {value}, {found.patients:,} query patients; {found.reason}{more}"
+    patients = f"{found.patients:,} query patients"
+    return f"{found.asks}: {found.word}; {value}, {patients}; {found.reason}{more}"

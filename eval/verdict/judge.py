@@ -1,10 +1,9 @@
-"""The verdict: one method at one k against the acceptance criteria, all fixed in params.yaml before the run."""
+"""The verdict: one method at one k against the acceptance criteria."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from eval.evidence import Evidence
 from eval.results import Results
 from eval.scores.score import Score
 from eval.verdict.criteria import Criterion, Word, criteria, overall
@@ -65,28 +64,32 @@ def judge(results: Results) -> Verdict:
     )
 
 
-def cautions(evidence: Evidence, verdict: Verdict) -> list[str]:
+def cautions(results: Results, verdict: Verdict) -> list[str]:
     """Why the numbers may say less than they seem to."""
     found = []
     if verdict.few:
         found.append(
-            f"Only {count(verdict.patients, 'query patient')} (fewer than {FEW_PATIENTS}): the intervals may be too narrow. "
+            f"Only {count(verdict.patients, 'query patient')} (fewer than {FEW_PATIENTS}): the "
+            "intervals may be too narrow. "
             "Label more patients before relying on this page."
         )
-    for label, name in enumerate(evidence.classes):
-        patients = evidence.query.patients_of(label)
+    for label, name in enumerate(results.classes):
+        patients = results.query.patients_of(label)
         if patients < FEW_IN_CLASS:
             found.append(
-                f"Class {name} has {count(patients, 'query patient')} (fewer than {FEW_IN_CLASS}): the intervals may be too narrow, "
+                f"Class {name} has {count(patients, 'query patient')} (fewer than {FEW_IN_CLASS}): "
+                "the intervals may be too narrow, "
                 "for so few of a class say little of the others."
             )
     if verdict.draws_low is None and verdict.k:
         found.append(
-            "One support draw only, so how much the result hangs on which cases were labelled is not known. "
+            "One support draw only, so how much the result hangs on which cases were labelled is "
+            "not known. "
             "Set tasks.draws in params.yaml to 10 or more and run again."
         )
-    if evidence.role == "source":
+    if results.role == "source":
         found.append(
-            "This hospital's other patients trained the model: an internal reference, no evidence for a new hospital."
+            "This hospital's other patients trained the model: an internal reference, no evidence "
+            "for a new hospital."
         )
     return found

@@ -121,7 +121,8 @@ def difference(verdict: Verdict, other: str, found: Mapping[str, float]) -> str:
     chance = ", which may be chance" if low <= 0 <= high else ""
     return (
         f"On the same patients and draws the difference ({plain(verdict.method)} less "
-        f"{plain(other)}) is {signed(found['difference'])} ({signed(low)} to {signed(high)}){chance}."
+        f"{plain(other)}) is {signed(found['difference'])} ({signed(low)} to "
+        f"{signed(high)}){chance}."
     )
 
 
@@ -132,7 +133,8 @@ def source_model(verdict: Verdict, source: Mapping[str, Any]) -> str:
         ", which meets the target by itself" if score.reached(low, high, verdict.target) else ""
     )
     return (
-        f"Without any labelled case the source model as it stands has {score.article} {score.title} "
+        f"Without any labelled case the source model as it stands has {score.article} "
+        f"{score.title} "
         f"of {score.text(source['value'])} ({interval(low, high)} over patients){enough}."
     )
 

@@ -1,4 +1,6 @@
-"""What changed between two revisions: paired on the patients of both, read from Git and DVC's cache."""
+"""What changed between two revisions: paired on the patients of both, read from Git and DVC's
+cache.
+"""
 
 import contextlib
 import json

@@ -60,7 +60,8 @@ def test_every_criterion_is_listed_with_its_own_word(workspace):
         ("eastside", "params.yaml sites: found no site 'eastside'; need one of westside"),
         (
             "northgate",
-            "params.yaml sites.northgate: found a source; need a target: a source's patients trained the model; do name a target",
+            "params.yaml sites.northgate: found a source; need a target: a source's patients "
+            "trained the model; do name a target",
         ),
     ],
 )

@@ -1,4 +1,6 @@
-"""Every number of a page stands in its section's tables, and the tables are found again from predictions.parquet by other means."""
+"""Every number of a page stands in its section's tables, and the tables are found again from
+predictions.parquet by other means.
+"""
 
 import contextlib
 import math
@@ -27,7 +29,8 @@ CONSTANTS = {
     10,
     50,
     100,
-}  # chance, bounds, the age cap, the confidence, the patients and positives under which a page warns
+    # chance, bounds, the age cap, the confidence, the patients and positives under which a page warns
+}
 WHOLE = "verdict.csv"  # holds the sizes of the study, which every section repeats
 UNCOUNTED = ("provenance", "checklist", "review")  # settings, hashes and items of guidelines
 
@@ -162,7 +165,9 @@ def test_the_same_holds_of_other_studies(make_workspace, hospital, site):
 
 @dataclass(frozen=True)
 class Page:
-    """A page's tables, and what the verdict's method answered: one array (seed, draw, image, class), sorted by image."""
+    """A page's tables, and what the verdict's method answered: one array (seed, draw, image,
+    class), sorted by image.
+    """
 
     folder: Path
     answers: pd.DataFrame

@@ -1,4 +1,6 @@
-"""All hospitals on one page: worst first, nothing hidden, nothing left over from a hospital that was taken out."""
+"""All hospitals on one page: worst first, nothing hidden, nothing left over from a hospital that
+was taken out.
+"""
 
 import contextlib
 import json
@@ -60,9 +62,10 @@ def test_a_hospital_without_results_is_listed_with_what_to_do(workspace):
 
 def test_a_hospital_with_broken_results_stops_no_other(workspace):
     params = json.loads(workspace.params_file.read_text())
+    # read from the answers
     workspace.params_file.write_text(
         json.dumps({**params, "report": {**params["report"], "accept": {"calibration_error": 0.1}}})
-    )  # read from the answers
+    )
     file = workspace.results("target", "westside") / "predictions.parquet"
     table = pd.read_parquet(file)
     table[table["label"] == "AP"].to_parquet(file)

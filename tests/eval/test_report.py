@@ -16,6 +16,7 @@ import pytest
 from eval import report
 from eval.evidence import read_evidence
 from eval.page.render import render
+from eval.page.section import all_sections
 from eval.sections.verdict import section as verdict_section
 from workspace.errors import Refusal
 from workspace.paths import Workspace
@@ -51,7 +52,9 @@ class Tags(HTMLParser):
 
 
 def assert_one_script_is_allowed(page: str) -> None:
-    """The page has one script, and its policy allows that one by its hash and nothing else but inline style and pictures."""
+    """The page has one script, and its policy allows that one by its hash and nothing else but
+    inline style and pictures.
+    """
     [script] = re.findall(r"<script>(.*?)</script>", page, re.S)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     [policy] = [
@@ -125,13 +128,13 @@ def test_every_figure_and_picture_says_what_it_shows(page):
 
 
 def test_every_section_is_there_in_order_and_every_table_behind_one_is_linked(page, westside):
-    anchors = [section.__name__.removesuffix("_section") for section in report.SECTIONS]
+    anchors = list(all_sections())
     assert re.findall(r'<section id="(\w+)">', page) == [anchors[0], "review", *anchors[1:]]
     assert page.count("<h2>") == len(anchors) + 1
     written = {path.name for path in westside.report("westside").iterdir()}
     assert written == {"index.html", *re.findall(r'href="([\w.]+\.(?:csv|json))"', page)} and len(
         written
-    ) > len(report.SECTIONS)
+    ) > len(all_sections())
 
 
 def test_no_number_is_missing_without_a_word(page):
@@ -185,8 +188,8 @@ def test_the_verdict_names_the_criteria_that_decide_it(westside):
     )
     text = words(render("verdict.html.j2", shown=verdict_section(asked).shown))
     assert (
-        "AUROC of subgroups at most 0.001 apart. Met : AUROC of at least 0.5; at most 10 labelled patients a class for it."
-        in text
+        "AUROC of subgroups at most 0.001 apart. Met : AUROC of at least 0.5; at most 10 labelled "
+        "patients a class for it." in text
     )
     assert "Met :" not in words(render("verdict.html.j2", shown=verdict_section(evidence).shown))
 
@@ -209,8 +212,8 @@ def test_the_cohort_flow_gives_every_loss_with_its_reason_and_cure(page, westsid
     assert "4: a DICOM object without an image" in text
     assert "3: a file that ends early. To do: export the file again" in text
     assert (
-        "Pictures of two patients: 1 pair of identical and 2 pairs of nearly identical ones. Their 5 patients may be fewer people"
-        in text
+        "Pictures of two patients: 1 pair of identical and 2 pairs of nearly identical ones. Their "
+        "5 patients may be fewer people" in text
     )
     flow = pd.read_csv(westside.report("westside") / "cohort_flow.csv", keep_default_na=False)
     assert flow.loc[flow["step"] == "rejected", ["reason", "count"]].values.tolist() == [

@@ -1,4 +1,6 @@
-"""A site is compared with the source sites that know all of its classes; what these have beyond is left out and said."""
+"""A site is compared with the source sites that know all of its classes; what these have beyond is
+left out and said.
+"""
 
 import contextlib
 
@@ -70,7 +72,8 @@ def test_the_page_says_which_classes_were_left_out(workspace):
     page = (workspace.report("westside") / "index.html").read_text()
     assert (
         page.count(
-            "northgate has LL as well, which this hospital has not: its patients of these are left out"
+            "northgate has LL as well, which this hospital has not: its patients of these are left "
+            "out"
         )
         == 3
     )

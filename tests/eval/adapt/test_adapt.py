@@ -1,4 +1,6 @@
-"""The stages from converted studies to predictions, on a workspace written by hand: four sites of striped images."""
+"""The stages from converted studies to predictions, on a workspace written by hand: four sites of
+striped images.
+"""
 
 import json
 from dataclasses import replace
@@ -215,7 +217,9 @@ def test_supports_hold_k_images_of_each_class_in_the_order_of_the_classes(traine
 
 
 def test_no_method_sees_the_labels_of_the_query(trained):
-    """A method that could cheat is given the chance: what it is handed holds no query label, and one task at a time."""
+    """A method that could cheat is given the chance: what it is handed holds no query label, and
+    one task at a time.
+    """
     protocol = read_protocol(trained, "west", "target")
     seen = []
 
@@ -270,9 +274,8 @@ def test_labelled_cases_beyond_k_are_answered_by_a_model_that_did_not_see_them(t
         assert draws[(row.draw, row.label, row.position)] == row.record
     zero = left_over[(left_over["method"] == "source_only") & (left_over["seed"] == 1)]
     assert len(zero) == 3 * 3 * 2 and set(zero["k"]) == {0}
-    assert set(left_over.loc[left_over["method"] == "maml", "k"]) == {
-        1
-    }  # at the largest k none is left
+    # at the largest k none is left
+    assert set(left_over.loc[left_over["method"] == "maml", "k"]) == {1}
 
 
 def test_the_cohort_has_every_record_and_features_of_those_that_were_used(trained):

@@ -1,4 +1,6 @@
-"""Figures say the values of their marks where a pointer rests on them, and no name in them is markup."""
+"""Figures say the values of their marks where a pointer rests on them, and no name in them is
+markup.
+"""
 
 import re
 from html import unescape

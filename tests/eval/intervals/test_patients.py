@@ -1,4 +1,6 @@
-"""The patient bootstrap keeps patients together and classes present; intervals are what their names say, and never empty."""
+"""The patient bootstrap keeps patients together and classes present; intervals are what their names
+say, and never empty.
+"""
 
 import numpy as np
 import pytest
@@ -113,10 +115,11 @@ def test_a_difference_is_its_normal_interval_with_a_little_added_for_what_was_no
 def test_the_interval_of_a_loss_is_wilsons_with_students_t_of_the_smallest_class():
     found, resampled = cohort(6, 50), np.random.default_rng(0).normal(0.2, 0.02, 500)
     low, high = found.loss_interval(0.2, resampled)
+    # Wilson's bounds are where the value is just as many standard errors of the bound away
     for end in (
         low,
         high,
-    ):  # Wilson's bounds are where the value is just as many standard errors of the bound away
+    ):
         away = (
             stats.t.ppf(0.975, 5) * resampled.std(ddof=1) * np.sqrt(end * (1 - end) / (0.2 * 0.8))
         )

@@ -31,7 +31,9 @@ def test_the_smallest_k_whose_lower_bound_reaches_the_target_counts_k_times_clas
 
 
 def test_a_k_that_a_larger_one_contradicts_does_not_count():
-    assert needed(curve({1: 0.9, 2: 0.8, 5: 0.9, 10: 0.9}), AUROC, 0.85, classes=2).iloc[0]["k"] == 5
+    assert (
+        needed(curve({1: 0.9, 2: 0.8, 5: 0.9, 10: 0.9}), AUROC, 0.85, classes=2).iloc[0]["k"] == 5
+    )
     assert not needed(curve({1: 0.9, 2: 0.9, 5: 0.8}), AUROC, 0.85, classes=2).iloc[0]["reached"]
 
 
@@ -47,7 +49,9 @@ def test_a_target_that_is_not_reached_says_up_to_how_many_cases_and_the_best_k()
 
 def test_a_source_model_that_reaches_it_as_it_stands_needs_no_case():
     table = pd.concat([curve({0: 0.9}, "source_only"), curve({1: 0.6})])
-    assert needed(table, AUROC, 0.85, classes=2).set_index("method").loc["source_only", "cases"] == 0
+    assert (
+        needed(table, AUROC, 0.85, classes=2).set_index("method").loc["source_only", "cases"] == 0
+    )
 
 
 def test_other_metrics_are_left_aside():

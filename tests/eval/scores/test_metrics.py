@@ -197,9 +197,8 @@ def test_the_calibration_line_equals_unpenalised_logistic_regression_of_scikit_l
                 odds[column][:, None], positive, sample_weight=row
             )
             assert slope[column, resample] == pytest.approx(fitted.coef_[0, 0], rel=1e-4)
-            at = intercept[
-                column, resample
-            ]  # in the large, answers moved by the intercept are right on average
+            # in the large, answers moved by the intercept are right on average
+            at = intercept[column, resample]
             assert row @ expit(odds[column] + at) == pytest.approx(row @ positive)
 
 

@@ -33,7 +33,10 @@ def predict(
     seeds: int = 1,
     records: int = 60,
 ) -> pd.DataFrame:
-    """Predictions of one method at k = 5 for two images a patient. `answer`: seed, draw, labels -> (record, class)."""
+    """Predictions of one method at k = 5 for two images a patient.
+
+    `answer`: seed, draw, labels -> (record, class).
+    """
     labels = np.arange(records) // 2 % len(classes)
     tables = []
     for seed in range(seeds):
@@ -195,9 +198,8 @@ def test_the_accuracy_of_few_shot_papers_is_the_mean_over_draws_with_students_in
     )
     row = episode_accuracy(*read_answers(predictions, ["AP", "PA"]), 0.95).iloc[0]
     assert row["accuracy"] == pytest.approx(accuracy.mean()) and row["way"] == 2
-    assert row["half_width"] == pytest.approx(
-        3.182446 * accuracy.std(ddof=1) / 2, rel=1e-5
-    )  # Student's t, 3 degrees of freedom
+    # Student's t, 3 degrees of freedom
+    assert row["half_width"] == pytest.approx(3.182446 * accuracy.std(ddof=1) / 2, rel=1e-5)
 
 
 def test_a_rare_class_does_not_widen_the_interval_of_another_one():

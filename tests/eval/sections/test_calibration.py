@@ -1,4 +1,6 @@
-"""Calibration is measured as its definitions say, and mended on labelled cases that no number is measured on."""
+"""Calibration is measured as its definitions say, and mended on labelled cases that no number is
+measured on.
+"""
 
 from dataclasses import replace
 
@@ -60,7 +62,9 @@ def asked_of(evidence: Evidence, **report: object) -> Evidence:
 def true_probabilities(
     generator: np.random.Generator, cases: int, prevalence: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The true class probabilities of cases under balanced classes, and labels drawn at `prevalence`: Gaussians around each class."""
+    """The true class probabilities of cases under balanced classes, and labels drawn at
+    `prevalence`: Gaussians around each class.
+    """
     classes = len(prevalence)
     labels = generator.choice(classes, cases, p=prevalence)
     places = generator.normal(size=(cases, classes)) + np.eye(classes)[labels]
@@ -75,9 +79,8 @@ def test_the_temperature_takes_back_what_made_the_answers_too_sure(sharper):
 
 
 def test_the_temperature_stays_near_one_where_few_cases_say_little():
-    right = HeldOut(
-        np.array([[[[0.9, 0.1], [0.1, 0.9]]]]), np.array([[0, 1]])
-    )  # all right: likelihood alone would be surer without end
+    # all right: likelihood alone would be surer without end
+    right = HeldOut(np.array([[[[0.9, 0.1], [0.1, 0.9]]]]), np.array([[0, 1]]))
     wrong = HeldOut(right.probabilities, np.array([[1, 0]]))
     assert 0.3 < temperatures(right)[0, 0] < 1 < temperatures(wrong)[0, 0] < 10
 
@@ -154,9 +157,8 @@ def test_brier_score_slope_and_intercept_are_scikit_learns(westside):
         gaps.append(abs(expit(logit(p) + table.loc["intercept", "value"]).mean() - truth.mean()))
     assert table.loc["brier", "value"] == pytest.approx(np.mean(briers), abs=1e-6)
     assert table.loc["slope", "value"] == pytest.approx(np.mean(slopes), abs=1e-3)
-    assert (
-        max(gaps) < 0.02
-    )  # moved by the mean intercept, each draw's answers are as high as the truth on average
+    # moved by the mean intercept, each draw's answers are as high as the truth on average
+    assert max(gaps) < 0.02
     assert (
         (table["patient_low"] <= table["value"]).all()
         and (table["value"] <= table["patient_high"]).all()
@@ -184,8 +186,8 @@ def test_the_bins_hold_every_image_and_the_figure_shows_how_many(westside):
 def test_the_page_says_what_the_recalibration_took(westside):
     text, taken = words(westside), calibration_section(westside).tables["recalibration.csv"]
     assert (
-        "Recalibrated on 10 further labelled cases of each class that the model has not adapted to (15 labelled of each class in all)"
-        in text
+        "Recalibrated on 10 further labelled cases of each class that the model has not adapted to "
+        "(15 labelled of each class in all)" in text
     )
     assert (
         f"median {taken['value'][0]:.3f}, from {taken['value'][1]:.3f} to {taken['value'][2]:.3f}"

@@ -1,13 +1,15 @@
-"""The checklists: every item of both guidelines stands there once, and no state says more than the page holds."""
+"""The checklists: every item of both guidelines stands there once, and no state says more than the
+page holds.
+"""
 
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from eval import report
 from eval.evidence import Evidence, read_evidence
 from eval.page.render import render
+from eval.page.section import all_sections
 from eval.sections.checklist import read_items
 from eval.sections.checklist import section as checklist_section
 
@@ -59,9 +61,7 @@ def test_every_item_says_what_is_found_where_or_what_to_write():
 
 
 def test_links_lead_to_sections_of_the_page():
-    sections = {section.__name__.removesuffix("_section") for section in report.SECTIONS} | {
-        "review"
-    }
+    sections = {*all_sections(), "review"}
     assert set(" ".join(read_items()["where"]).split()) < sections
 
 
@@ -107,8 +107,8 @@ def test_the_page_counts_what_its_table_holds(evidence):
         )
         assert answered + partly + human == len(NUMBERS[guideline])
         assert (
-            f"{answered} of {len(rows)} items answered by this page, {partly} partly, {human} need a human."
-            in page
+            f"{answered} of {len(rows)} items answered by this page, {partly} partly, {human} need "
+            "a human." in page
         )
     assert page.count('<th scope="row">') == len(table)
     assert page.count('href="#') == table["where"].str.split().str.len().sum()

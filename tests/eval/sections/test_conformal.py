@@ -1,4 +1,6 @@
-"""Prediction sets keep their promise within each class, say when they cannot, and abstaining is counted as it is defined."""
+"""Prediction sets keep their promise within each class, say when they cannot, and abstaining is
+counted as it is defined.
+"""
 
 from dataclasses import replace
 
@@ -145,8 +147,8 @@ def test_coverage_sizes_and_errors_are_those_that_pandas_counts(westside):
 def test_a_level_with_too_few_cases_says_how_many_it_takes(westside):
     text = words(westside)
     assert (
-        "At 95 % every set holds every class, since 10 further cases a class cannot promise so much: it takes 19 for 95 % (a k of 24 in tasks.shots)."
-        in text
+        "At 95 % every set holds every class, since 10 further cases a class cannot promise so "
+        "much: it takes 19 for 95 % (a k of 24 in tasks.shots)." in text
     )
     assert "Asked for 90 %" in text and "Asked for 95 %" not in text
 
@@ -191,18 +193,16 @@ def test_error_rates_and_the_area_equal_their_definition():
         order = np.argsort(-np.repeat(confidence, drawn), kind="stable")
         errors = np.repeat(wrong, drawn)[order]
         risk = errors.cumsum() / np.arange(1, len(errors) + 1)
-        ends = np.cumsum(
-            drawn[np.argsort(-confidence)]
-        )  # copies of one image are answered together
+        # copies of one image are answered together
+        ends = np.cumsum(drawn[np.argsort(-confidence)])
         half = ends[np.argmax(ends >= len(errors) / 2)]
         area = np.mean([risk[ends[np.argmax(ends > at)] - 1] for at in range(len(errors))])
         assert found[:, resample] == pytest.approx([errors.mean(), risk[half - 1], area])
 
 
 def test_a_method_that_knows_where_it_errs_gains_by_abstaining_and_a_constant_one_does_not():
-    wrong = (
-        np.arange(100) < 20
-    )  # all of them first, which says nothing where all are equally confident
+    # all of them first, which says nothing where all are equally confident
+    wrong = np.arange(100) < 20
     knows, constant = (
         selective_risk(confidence, wrong, np.ones((1, 100)))[:, 0]
         for confidence in (1.0 - wrong, np.ones(100))
@@ -220,7 +220,9 @@ def test_the_error_rate_of_all_images_is_one_minus_the_accuracy(westside):
 
 
 def test_an_error_rate_rests_on_the_patients_whose_images_are_answered(westside):
-    """Not on the classes by themselves: one class of few patients widens no interval of a share of all images."""
+    """Not on the classes by themselves: one class of few patients widens no interval of a share of
+    all images.
+    """
     truth = {
         f"p_{name}": (westside.predictions["label"] == name).astype(np.float32)
         for name in westside.classes

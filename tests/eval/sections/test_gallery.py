@@ -1,4 +1,6 @@
-"""The gallery shows one episode: what was labelled, what was answered, and no picture that somebody chose."""
+"""The gallery shows one episode: what was labelled, what was answered, and no picture that somebody
+chose.
+"""
 
 import base64
 import io
@@ -111,9 +113,8 @@ def test_pictures_shrink_until_all_fit(evidence, monkeypatch):
     full = gallery.encoded(evidence, records * 2)
     assert picture(full[records[0]]).size == (48, 48)
     monkeypatch.setattr(gallery, "SIDES", (48, 20))
-    monkeypatch.setattr(
-        gallery, "BUDGET", sum(len(uri) for uri in full.values())
-    )  # enough for each once
+    # enough for each once
+    monkeypatch.setattr(gallery, "BUDGET", sum(len(uri) for uri in full.values()))
     assert picture(gallery.encoded(evidence, records)[records[0]]).size == (48, 48)
     assert picture(gallery.encoded(evidence, records * 2)[records[0]]).size == (20, 20)
 

@@ -1,4 +1,6 @@
-"""The operating point: its threshold comes from source patients alone, and its shares are those that pandas counts."""
+"""The operating point: its threshold comes from source patients alone, and its shares are those
+that pandas counts.
+"""
 
 from dataclasses import replace
 
@@ -41,19 +43,19 @@ def words(evidence: Evidence) -> str:
 
 
 def test_the_threshold_finds_the_share_asked_for_and_no_more_where_more_costs_more_false_alarms():
+    # a step down finds a tenth more, and calls a fifth more
     positives, negatives = (
         np.arange(1, 11) / 10,
         np.array([0.15, 0.25, 0.35, 0.45, 0.55]),
-    )  # a step down finds a tenth more, and calls a fifth more
+    )
     for share, expected in ((0.9, 0.2), (0.85, 0.2), (0.91, 0.1), (0.5, 0.6)):
         assert threshold([positives], [negatives], share) == expected
 
 
 def test_no_sensitivity_is_given_away_where_the_sources_classes_lie_far_apart():
     assert threshold([np.array([0.6, 0.8, 0.99, 0.999])], [np.array([0.01, 0.1, 0.2])], 0.5) == 0.6
-    assert (
-        threshold([np.array([0.1, 0.6, 0.8, 0.9])], [np.array([0.2, 0.3, 0.4, 0.5])], 0.5) == 0.6
-    )  # the one at 0.1 would cost four false alarms
+    # the one at 0.1 would cost four false alarms
+    assert threshold([np.array([0.1, 0.6, 0.8, 0.9])], [np.array([0.2, 0.3, 0.4, 0.5])], 0.5) == 0.6
 
 
 def test_each_source_site_weighs_the_same_in_the_threshold():
@@ -126,8 +128,8 @@ def test_the_tables_hold_every_number_of_the_page(westside):
     text = words(westside)
     for row in tables["operating_point.csv"].itertuples():
         assert (
-            f"<b>{100 * row.value:.0f} %</b></td><td>{100 * row.patient_low:.0f} % to {100 * row.patient_high:.0f} %"
-            in text
+            f"<b>{100 * row.value:.0f} %</b></td><td>{100 * row.patient_low:.0f} % to "
+            f"{100 * row.patient_high:.0f} %" in text
         )
     assert tables["operating_counts.csv"].loc[0, ["positives", "positive_patients"]].tolist() == [
         point.positives,

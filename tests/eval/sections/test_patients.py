@@ -1,4 +1,6 @@
-"""Who the patients are: every patient counted, missing ones too, and what only this site has is seen."""
+"""Who the patients are: every patient counted, missing ones too, and what only this site has is
+seen.
+"""
 
 from dataclasses import replace
 
@@ -113,9 +115,8 @@ def test_rare_values_are_put_together_and_counted(evidence):
     cohort = evidence.cohort
     spacings = "0." + cohort["patient"].str[-2:]
     table = counts(changed(evidence, spacing=spacings)).loc["westside"].loc["spacing"]
-    assert (
-        table.index[-1] == f"{spacings.nunique() + 1 - 6} other values" and len(table) == 7
-    )  # six of all, one of them the sources'
+    # six of all, one of them the sources'
+    assert table.index[-1] == f"{spacings.nunique() + 1 - 6} other values" and len(table) == 7
 
 
 def test_no_ages_and_no_sexes_are_said_with_what_to_do(make_workspace, hospital, words_of):

@@ -1,4 +1,6 @@
-"""Shift: the distance is the energy distance, prevalence and numbers of images do not move it, and chance has its scale beside it."""
+"""Shift: the distance is the energy distance, prevalence and numbers of images do not move it, and
+chance has its scale beside it.
+"""
 
 from dataclasses import replace
 
@@ -161,8 +163,8 @@ def test_a_class_with_too_few_patients_is_left_out_and_named(evidence, words_of)
 def test_a_moved_site_is_said_to_lie_farther_than_any_source(evidence, words_of):
     section = shift_section(evidence)
     assert (
-        "westside lie farther from those of the source sites than any source site's are from the others' . The distance is 0."
-        in words_of(section)
+        "westside lie farther from those of the source sites than any source site's are from the "
+        "others' . The distance is 0." in words_of(section)
     )
     row = section.tables["shift.csv"].set_index("site").loc["westside"]
     assert (
@@ -173,9 +175,8 @@ def test_a_moved_site_is_said_to_lie_farther_than_any_source(evidence, words_of)
         f"lie below {row['null_high']:.3f} (p = {row['p']:.3f})" in words_of(section)
         and len(section.tables["shift_null.csv"]) == 500
     )
-    assert f"westside {row['distance']:.3f}" in str(
-        section.shown["figure"]
-    )  # in words, for who cannot see it
+    # in words, for who cannot see it
+    assert f"westside {row['distance']:.3f}" in str(section.shown["figure"])
 
 
 def test_features_that_tell_no_image_from_another_give_no_distance(evidence, words_of):

@@ -1,4 +1,6 @@
-"""Subgroups: the AUROC of each is that of its images alone, small ones are not judged, and a gap is found and bounded."""
+"""Subgroups: the AUROC of each is that of its images alone, small ones are not judged, and a gap is
+found and bounded.
+"""
 
 from dataclasses import replace
 
@@ -139,8 +141,8 @@ def test_a_planted_gap_is_found_with_its_interval(evidence, words_of):
     table = subgroups_section(changed).tables["subgroup_gaps.csv"].set_index("of")
     assert table.loc["all", ["value", "low", "high"]].tolist() == [gap.value, gap.low, gap.high]
     assert (
-        f"is {gap.value:.3f} (sex: M above F; 95 % interval over patients {gap.low:.3f} to {gap.high:.3f};"
-        in words_of(subgroups_section(changed))
+        f"is {gap.value:.3f} (sex: M above F; 95 % interval over patients {gap.low:.3f} to "
+        f"{gap.high:.3f};" in words_of(subgroups_section(changed))
     )
 
 

@@ -61,7 +61,9 @@ def test_one_criterion_that_is_not_met_decides_over_one_that_cannot_be_told():
 
 
 def test_further_patients_are_those_after_which_a_simulated_interval_reaches_the_bound():
-    """A share measured on n patients has an interval of 1.96 standard errors; with the patients named, its end lies at the bound."""
+    """A share measured on n patients has an interval of 1.96 standard errors; with the patients
+    named, its end lies at the bound.
+    """
     share, bound, patients = 0.9, 0.85, 60
     end = share - 1.96 * math.sqrt(share * (1 - share) / patients)
     more = further_patients(share, end, bound, patients)
@@ -82,7 +84,9 @@ def test_a_value_at_its_bound_is_settled_by_no_study():
 
 
 def test_a_share_of_the_patients_is_settled_by_as_many_times_more_of_all_of_them():
-    """Twenty positives among 200 patients: whoever needs 30 positives more has to measure 300 patients more."""
+    """Twenty positives among 200 patients: whoever needs 30 positives more has to measure 300
+    patients more.
+    """
     of_all, of_some = (
         judged("sensitivity", "", 0.85, Measured(0.9, 0.8, 0.96, 20, share=share), True).further
         for share in (1.0, 0.1)
