@@ -1,5 +1,7 @@
 """Who the patients are, by side and beside the source sites: the table that a paper opens with."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
