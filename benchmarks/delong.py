@@ -1,4 +1,4 @@
-"""How the interval of an AUROC over patients stands beside DeLong's (1988), in simulated query sets.
+"""How the interval of an AUROC stands beside DeLong's (1988), in simulated query sets.
 
     python benchmarks/delong.py [--patients 20 50 200] [--repetitions 500] [--resamples 500]
 

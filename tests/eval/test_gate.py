@@ -47,7 +47,8 @@ def test_every_criterion_is_listed_with_its_own_word(workspace):
     code, said, _ = gate(workspace, auroc=0.5, shots=1)
     assert (
         code == 0
-        and "- at most 1 labelled patients a class for it: met; 1, 60 query patients; the AUROC is reached from k = 1 on"
+        and "- at most 1 labelled patients a class for it: met; 1, 60 query patients; "
+        "the AUROC is reached from k = 1 on"
         in said
     )
     code, said, _ = gate(workspace, auroc=0.999, shots=1)

@@ -29,7 +29,8 @@ CONSTANTS = {
     10,
     50,
     100,
-    # chance, bounds, the age cap, the confidence, the patients and positives under which a page warns
+    # chance, bounds, the age cap, the confidence, the patients and positives under which a page
+    # warns
 }
 WHOLE = "verdict.csv"  # holds the sizes of the study, which every section repeats
 UNCOUNTED = ("provenance", "checklist", "review")  # settings, hashes and items of guidelines

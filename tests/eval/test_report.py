@@ -172,7 +172,8 @@ def test_the_verdict_compares_the_whole_patient_interval_with_the_target(westsid
         in text
     )
     assert re.search(
-        r"spread over which cases were labelled 0.500 to 1.000\), measured on 110 patients \(\d+ images\)",
+        r"spread over which cases were labelled 0.500 to 1.000\), measured on 110 "
+        r"patients \(\d+ images\)",
         text,
     )
 
@@ -334,7 +335,8 @@ def test_a_file_that_is_cut_short_is_refused_by_name(make_workspace, hospital, w
     file.write_bytes(b"" if file.suffix == ".csv" else file.read_bytes()[:-9])
     with pytest.raises(
         Refusal,
-        match=f"{where}: found a file that is cut short or broken; need what stage .*@westside writes; do dvc repro -f",
+        match=f"{where}: found a file that is cut short or broken; need what stage "
+        f".*@westside writes; do dvc repro -f",
     ):
         write_page(workspace)
     assert not workspace.report("westside").exists()
@@ -368,7 +370,8 @@ def test_a_verdict_method_without_results_is_refused(westside, make_workspace, h
     )
     with pytest.raises(
         Refusal,
-        match="results of westside: found no answers of prototypical, which params.yaml report.method names; need its answers; there are those of majority; "
+        match="results of westside: found no answers of prototypical, which "
+        "params.yaml report.method names; need its answers; there are those of majority; "
         "do dvc repro adapt@westside",
     ):
         write_page(workspace)

@@ -76,7 +76,8 @@ def test_a_report_that_is_cut_short_is_not_decided_on(workspace):
     report_file.write_text(report_file.read_text()[:-20])
     with pytest.raises(
         Refusal,
-        match=r"report.json: found a file that is cut short or broken; need what stage report@westside writes",
+        match=r"report.json: found a file that is cut short or broken; need what stage "
+        r"report@westside writes",
     ):
         decide(workspace)
     assert not workspace.review("westside").exists()
@@ -96,7 +97,8 @@ def test_a_role_decides_once_and_the_last_decision_counts(workspace):
 def test_there_must_be_a_report_and_a_comment_to_decide(workspace):
     with pytest.raises(
         Refusal,
-        match="report.json: found no such file; need a report to decide on; do dvc repro report@westside",
+        match="report.json: found no such file; need a report to decide on; do dvc "
+        "repro report@westside",
     ) as refusal:
         decide(workspace, comment="   ")
     assert "--comment: found 0 characters; need 1 to 2,000 printable characters" in str(

@@ -34,14 +34,19 @@ train: {learners: [supervised, prototypical, maml], device: cpu, threads: 1, see
 learners:
   supervised: {steps: 12, validate_every: 6, batch: 24}
   prototypical: {steps: 6, shot: 2, query: 2, validate_every: 3, validation_episodes: 2}
-  maml: {steps: 2, shot: 2, query: 2, tasks: 2, inner_steps: 1, adapt_steps: 2, validate_every: 2, validation_episodes: 2}
+  maml:
+    {steps: 2, shot: 2, query: 2, tasks: 2, inner_steps: 1, adapt_steps: 2, validate_every: 2,
+     validation_episodes: 2}
 adapt:
   methods: [majority, source_only, nearest_centroid, linear_probe, fine_tuning, prototypical, maml]
   fine_tuning: {steps: 3}
   bootstrap: 100
 report: {method: maml, shots: 2}
 """
-SITE = "root: .\ntask: {task}\nlabels: {{file: l.csv, match: file, class: c}}\nclasses: {{x: [x], y: [y], z: [z]}}\n"
+SITE = (
+    "root: .\ntask: {task}\nlabels: {{file: l.csv, match: file, class: "
+    "c}}\nclasses: {{x: [x], y: [y], z: [z]}}\n"
+)
 CLASSES = ("x", "y", "z")
 
 
@@ -201,7 +206,8 @@ def test_a_patient_or_picture_of_training_is_refused_at_a_target(
         splits.to_parquet(file)
         with pytest.raises(
             Refusal,
-            match=rf"site west, runs/maml/0: found {counts} that it was trained on at north; need none; do ",
+            match=rf"site west, runs/maml/0: found {counts} that it was trained on at "
+            rf"north; need none; do ",
         ):
             adapt("west", "target")
     finally:
@@ -245,7 +251,8 @@ def test_keys_made_under_another_secret_are_refused(trained, monkeypatch):
         file.write_text(kept.replace('"secret": "one"', '"secret": "two"'))
         with pytest.raises(
             Refusal,
-            match="site west, runs/maml/0: found keys made under another secret; need one secret for all sites",
+            match="site west, runs/maml/0: found keys made under another secret; need "
+            "one secret for all sites",
         ):
             adapt("west", "target")
     finally:
