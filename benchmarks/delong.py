@@ -1,6 +1,6 @@
 """How the interval of an AUROC stands beside DeLong's (1988), in simulated query sets.
 
-    python benchmarks/delong.py [--patients 20 50 200] [--repetitions 500] [--resamples 500]
+    python benchmarks/delong.py [--patients 20 50 200] [--repetitions 400] [--resamples 300]
 
 One image a patient and one model, for which DeLong's interval is made. Scores are normal with a
 unit variance in each class: AUROC .7, .85 or .95, 10, 30 or 50 % of the patients positive. DeLong's
@@ -24,6 +24,14 @@ from eval.scores.label import auroc, weighted_auroc
 CONFIDENCE = 0.95
 PREVALENCES, AUROCS = (0.1, 0.3, 0.5), (0.7, 0.85, 0.95)
 NAMES = ("fewsite", "delong", "delong_logit")
+HEADINGS = (
+    "held, %: fewsite",
+    "DeLong",
+    "DeLong, logit",
+    "mean width: fewsite",
+    "DeLong",
+    "DeLong, logit",
+)
 
 
 def delong_variance(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -78,26 +86,34 @@ def condition(
     }
 
 
+def table(rows: list[dict[str, object]]) -> str:
+    """The lowest and highest over the AUROCs, one line a number of patients and prevalence."""
+    lines = [f"| patients, positive | {' | '.join(HEADINGS)} |", "|---" * (1 + len(HEADINGS)) + "|"]
+    given = {(row["patients"], row["prevalence"]): [] for row in rows}
+    for row in rows:
+        given[row["patients"], row["prevalence"]].append(row)
+    for (patients, prevalence), of_given in given.items():
+        cells = []
+        for what, digits in (("held", 0), ("width", 2)):
+            for name in NAMES:
+                values = [row[what][name] for row in of_given]
+                cells.append(f"{min(values):.{digits}f}-{max(values):.{digits}f}")
+        lines.append(f"| {patients}, {prevalence:.0%} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--patients", type=int, nargs="+", default=[20, 50, 200])
-    parser.add_argument("--repetitions", type=int, default=500)
-    parser.add_argument("--resamples", type=int, default=500)
+    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--resamples", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     settings = parser.parse_args()
-    print("| patients | positive | AUROC | held, %: fewsite | DeLong | DeLong, logit | mean width: "
-          "fewsite | DeLong | DeLong, logit |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
-    rows = []
-    for given in itertools.product(settings.patients, PREVALENCES, AUROCS):
-        row = condition(*given, settings)
-        cells = [*row["held"].values(), *row["width"].values()]
-        print("|", " | ".join(map(str, [given[0], f"{given[1]:.0%}", given[2], *cells])), "|")
-        rows.append(row)
-    print(
-        json.dumps(
-            {"benchmark": "delong", "confidence": CONFIDENCE, **vars(settings), "rows": rows}
-        )
-    )
+    conditions = itertools.product(settings.patients, PREVALENCES, AUROCS)
+    rows = [condition(*given, settings) for given in conditions]
+    print(table(rows))
+    about = {"benchmark": "delong", "confidence": CONFIDENCE, **vars(settings)}
+    print(json.dumps({**about, "rows": rows}))
 
 
 if __name__ == "__main__":
