@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from eval.metrics import weighted_auroc
-from eval.uncertainty import Bootstrap, bootstrap
+from eval.intervals.patients import Bootstrap, bootstrap
+from eval.scores.label import weighted_auroc
 
 CASES = {"one image a patient, one draw": (1, 1), "three images a patient, one draw": (3, 1), "three images a patient, 20 draws": (3, 20)}
 TIMED_SHARE = 20

@@ -20,8 +20,10 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from eval.metrics import BINS, balanced_accuracy, brier, calibration_error, calibration_line, rates, weighted_auroc
-from eval.uncertainty import bootstrap
+from eval.intervals.patients import bootstrap
+from eval.scores.decisions import rates
+from eval.scores.label import balanced_accuracy, weighted_auroc
+from eval.scores.probabilities import BINS, brier, calibration_error, calibration_line
 
 CONFIDENCE, LEVEL = 0.95, 0.05
 PREVALENCES, AUROCS, IMAGES = (0.1, 0.3, 0.5), (0.7, 0.85, 0.95), (1, 5)  # IMAGES: at most so many a patient

@@ -1,11 +1,21 @@
-"""What the files say of patients and images, field by field; a missing value is a value of its own."""
+"""What the files say of patients and images; a missing value is a value of its own."""
 
 import pandas as pd
 
 UNKNOWN = "unknown"
-NAMED = {"sex": "Sex", "modality": "Modality", "manufacturer": "Manufacturer", "model": "Scanner model", "spacing": "Pixel spacing, mm"}
+NAMED = {
+    "sex": "Sex",
+    "modality": "Modality",
+    "manufacturer": "Manufacturer",
+    "model": "Scanner model",
+    "spacing": "Pixel spacing, mm",
+}
 MEASURED = {"age": "Age, years", "study_year": "Study year"}
-SETTINGS = {"age": "labels.age", "sex": "labels.sex"}  # of sites/NAME.yaml: the columns that give what no header holds
+# of sites/NAME.yaml: the columns that give what no header holds
+SETTINGS = {
+    "age": "labels.age",
+    "sex": "labels.sex",
+}
 CAPPED = 90  # years; records.parquet holds no higher age
 
 
@@ -26,12 +36,18 @@ def by_frequency(values: pd.Series) -> list[str]:
 
 
 def with_others(values: pd.Series, most: int) -> tuple[pd.Series, list[str]]:
-    """`values` with all but the `most` frequent put together, and what it then holds in order: others and unknown last."""
+    """`values` with all but the `most` frequent put together, and what it then holds in order:
+    others and unknown last.
+    """
     known = by_frequency(values)
     rare = known[most:] if len(known) > most + 1 else []
     others = [f"{len(rare)} other values"] if rare else []
     unknown = [UNKNOWN] if (values == UNKNOWN).any() else []
-    return values.mask(values.isin(rare), "".join(others)), [*known[:len(known) - len(rare)], *others, *unknown]
+    return values.mask(values.isin(rare), "".join(others)), [
+        *known[: len(known) - len(rare)],
+        *others,
+        *unknown,
+    ]
 
 
 def how_to_give(cohort: pd.DataFrame, site: str) -> list[str]:
@@ -40,6 +56,23 @@ def how_to_give(cohort: pd.DataFrame, site: str) -> list[str]:
     columns = [field for field in missing if field in SETTINGS]
     headers = [field.replace("_", " ") for field in missing if field not in SETTINGS]
     it, column = ("them", "columns that hold") if len(columns) > 1 else ("it", "column that holds")
-    return [*([f"The files do not say {' and '.join(columns)} here. To give {it}, set {' and '.join(SETTINGS[field] for field in columns)} "
-               f"in sites/{site}.yaml to the {column} {it} in the labels table, then run dvc repro."] if columns else []),
-            *([f"The files do not say {', '.join(headers)} here. DICOM files do, if they are exported with these elements."] if headers else [])]
+    return [
+        *(
+            [
+                f"The files do not say {' and '.join(columns)} here. To give {it}, set "
+                f"{' and '.join(SETTINGS[field] for field in columns)} "
+                f"in sites/{site}.yaml to the {column} {it} in the labels table, then run dvc "
+                "repro."
+            ]
+            if columns
+            else []
+        ),
+        *(
+            [
+                f"The files do not say {', '.join(headers)} here. DICOM files do, if they are "
+                "exported with these elements."
+            ]
+            if headers
+            else []
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""Everything that a site's page is drawn from, read once: its results, and the studies and tasks behind them."""
+"""Everything that a site's page is drawn from, read once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +25,31 @@ class Evidence(Results):
 
 
 def read_evidence(workspace: Workspace, site: str, role: Role) -> Evidence:
-    """Read what the earlier stages wrote for `site`. Raises Refusal naming every file that is missing."""
+    """Read what the earlier stages wrote for `site`.
+
+    Raises Refusal naming every file that is missing.
+    """
     studies, tasks = workspace.studies(site), workspace.tasks(role, site)
-    needed = {f"convert@{site}": [studies / name for name in ("pixels.npy", "records.parquet", "rejects.csv", "summary.json")],
-              f"tasks@{site}": [tasks / name for name in ("task.json", "draws.parquet")]}
-    results, _ = together(lambda: read_results(workspace, load_params(workspace), site, role), lambda: refuse_if(missing(needed)))
+    needed = {
+        f"convert@{site}": [
+            studies / name
+            for name in ("pixels.npy", "records.parquet", "rejects.csv", "summary.json")
+        ],
+        f"tasks@{site}": [tasks / name for name in ("task.json", "draws.parquet")],
+    }
+    results, _ = together(
+        lambda: read_results(workspace, load_params(workspace), site, role),
+        lambda: refuse_if(missing(needed)),
+    )
     convert, split = f"convert@{site}", f"tasks@{site}"
-    return Evidence(**vars(results), task=whole(tasks / "task.json", read_json, split), summary=whole(studies / "summary.json", read_json, convert),
-                    rejects=whole(studies / "rejects.csv", _read_rejects, convert), studies=whole(studies, read_studies, convert),
-                    draws=whole(tasks / "draws.parquet", pd.read_parquet, split))
+    return Evidence(
+        **vars(results),
+        task=whole(tasks / "task.json", read_json, split),
+        summary=whole(studies / "summary.json", read_json, convert),
+        rejects=whole(studies / "rejects.csv", _read_rejects, convert),
+        studies=whole(studies, read_studies, convert),
+        draws=whole(tasks / "draws.parquet", pd.read_parquet, split),
+    )
 
 
 def _read_rejects(path: Path) -> pd.DataFrame:

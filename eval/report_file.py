@@ -1,17 +1,21 @@
-"""report.json: what a page says, for a machine to read. Its JSON schema is published as docs/report.schema.json."""
+"""report.json: what a page says, for a machine to read.
+
+Its JSON schema is published as docs/report.schema.json.
+"""
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from eval.acceptance import Word
 from eval.evidence import Evidence
-from eval.needed import needed
-from eval.page import Section, table_bytes
-from eval.verdict import Verdict
+from eval.measures.needed import needed_of
+from eval.page.render import table_bytes
+from eval.page.section import Section
+from eval.verdict.criteria import Word
+from eval.verdict.judge import Verdict
 from workspace.outputs import digest, to_json
 from workspace.settings import Role
 
@@ -20,6 +24,9 @@ REPORT = "report.json"
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnyPart = TypeVar("AnyPart", bound=Part)
 
 
 class CriterionPart(Part):
@@ -34,7 +41,10 @@ class CriterionPart(Part):
     patients: int = Field(description="query patients that it is measured on")
     word: Word
     reason: str
-    further: int | None = Field(description="query patients beyond today's that would settle it, if the value stays as it is")
+    further: int | None = Field(
+        description="query patients beyond today's that would settle it, "
+        "if the value stays as it is"
+    )
 
 
 class Performance(Part):
@@ -46,7 +56,9 @@ class Performance(Part):
     value: float = Field(description="mean over draws and training seeds")
     patient_low: float = Field(description="of the interval over patients")
     patient_high: float
-    draws_low: float | None = Field(description="of the spread over support draws; missing where there is one draw")
+    draws_low: float | None = Field(
+        description="of the spread over support draws; missing where there is one draw"
+    )
     draws_high: float | None
     draws: int
     patients: int
@@ -54,7 +66,7 @@ class Performance(Part):
 
 
 class Needed(Part):
-    """Labelled cases that one method needs for the AUROC asked."""
+    """Labelled cases that one method needs for the score that is asked for."""
 
     method: str
     reached: bool
@@ -79,20 +91,36 @@ class Report(Part):
     cautions: list[str]
     performance: list[Performance]
     needed: list[Needed]
-    tables: dict[str, str] = Field(description="file name of each table beside the page, and its SHA-256")
-    provenance: dict[str, Any] = Field(description="versions, hashes, and what each learner was trained on")
+    tables: dict[str, str] = Field(
+        description="file name of each table beside the page, and its SHA-256"
+    )
+    provenance: dict[str, Any] = Field(
+        description="versions, hashes, and what each learner was trained on"
+    )
 
 
-def report_of(evidence: Evidence, verdict: Verdict, cautions: Sequence[str], sections: Sequence[Section]) -> Report:
+def report_of(
+    evidence: Evidence, verdict: Verdict, cautions: Sequence[str], sections: Sequence[Section]
+) -> Report:
     """The report as data."""
-    asked = needed(evidence.performance, verdict.target, len(evidence.classes))
+    needed = needed_of(evidence)[list(Needed.model_fields)]
+    tables = [table for section in sections for table in section.tables.items()]
     return Report(
-        site=evidence.site, role=evidence.role, task=evidence.task["task"], classes=evidence.classes, method=verdict.method, k=verdict.k,
-        confidence=evidence.params.adapt.confidence, word=verdict.word, criteria=[CriterionPart(**vars(found)) for found in verdict.criteria],
-        cautions=list(cautions), performance=[Performance(**row) for row in _rows(evidence.performance)],
-        needed=[Needed(**row) for row in _rows(asked[list(Needed.model_fields)])],
-        tables={name: digest(table_bytes(table)) for section in sections for name, table in section.tables.items()},
-        provenance=evidence.provenance)
+        site=evidence.site,
+        role=evidence.role,
+        task=evidence.task["task"],
+        classes=evidence.classes,
+        method=verdict.method,
+        k=verdict.k,
+        confidence=evidence.params.adapt.confidence,
+        word=verdict.word,
+        criteria=[CriterionPart(**vars(found)) for found in verdict.criteria],
+        cautions=list(cautions),
+        performance=_rows(evidence.performance, Performance),
+        needed=_rows(needed, Needed),
+        tables={name: digest(table_bytes(table)) for name, table in tables},
+        provenance=evidence.provenance,
+    )
 
 
 def report_text(report: Report) -> str:
@@ -102,8 +130,21 @@ def report_text(report: Report) -> str:
 
 def schema_text() -> str:
     """The JSON schema of report.json."""
-    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **Report.model_json_schema()}, indent=1) + "\n"
+    return (
+        json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                **Report.model_json_schema(),
+            },
+            indent=1,
+        )
+        + "\n"
+    )
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{name: None if pd.isna(value) else value for name, value in row.items()} for row in table.to_dict("records")]
+def _rows(table: pd.DataFrame, part: type[AnyPart]) -> list[AnyPart]:
+    rows = []
+    for row in table.to_dict("records"):
+        known = {name: None if pd.isna(value) else value for name, value in row.items()}
+        rows.append(part(**known))
+    return rows

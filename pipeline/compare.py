@@ -21,7 +21,7 @@ from workspace.settings import Params, Role, load_params
 
 
 def compare(workspace: Workspace, revision: str) -> None:
-    """Print each site's verdict then and now, and the paired difference of AUROC on the patients of both.
+    """Print each site's verdict then and now, and the paired difference of its score on the patients of both.
 
     Raises Refusal where the revision is unknown, its settings are not those of this version, or DVC no longer has its results.
     """
@@ -63,7 +63,7 @@ def said(found: Change) -> str:
     words = f"{found.before} -> {found.after}"
     if found.low is None or found.high is None:
         return f"{words}; {found.shared_patients:,} patients in both, too few to compare"
-    return (f"{words}; AUROC {found.auroc_before:.3f} -> {found.auroc_after:.3f}, difference {found.auroc_after - found.auroc_before:+.3f} "
+    return (f"{words}; {found.score} {found.value_before:.3f} -> {found.value_after:.3f}, difference {found.value_after - found.value_before:+.3f} "
             f"({found.low:+.3f} to {found.high:+.3f}) on the {found.shared_patients:,} patients ({found.shared_records:,} images) of both")
 
 

@@ -2,10 +2,10 @@
 
 import sys
 
-from eval.acceptance import in_words
 from eval.current import is_current
 from eval.results import read_results
-from eval.verdict import judge
+from eval.verdict.criteria import in_words
+from eval.verdict.judge import judge
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace
 from workspace.settings import load_params

@@ -53,7 +53,7 @@ def hospital() -> type:
 @pytest.fixture(scope="session")
 def words_of() -> Callable[[Any], str]:
     """A section's text with single spaces, figures left out."""
-    from eval.page import render
+    from eval.page.render import render
 
     def words(section: Any) -> str:
         page = re.sub(r"<svg.*?</svg>", " ", render(section.template, shown=section.shown), flags=re.S)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from data_prep.meta_split import SITES
 from data_prep.records import COLUMNS, write_records
-from eval.adapt import DESCRIBED
+from eval.adapt.cohort import DESCRIBED
 from eval.current import tasks_digest
-from eval.performance import performance
+from eval.scores.performance import performance
 from workspace.outputs import to_json, write_parquet
 from workspace.paths import Workspace
 

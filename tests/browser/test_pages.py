@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from eval import overview, report
-from eval.page import render
+from eval.page.render import render
 from pipeline.print_page import BROWSERS, CHOSEN, find_browser
 from workspace.outputs import to_json
 

@@ -1,4 +1,6 @@
-"""What changed between two revisions: paired on the patients of both, read from Git and DVC's cache."""
+"""What changed between two revisions: paired on the patients of both, read from Git and DVC's
+cache.
+"""
 
 import contextlib
 import json
@@ -22,8 +24,14 @@ from workspace.settings import load_params
 
 @pytest.fixture(scope="module")
 def workspace(make_workspace, hospital) -> Workspace:
-    return make_workspace({"westside": hospital(patients=(60, 60), draws=2, methods=("prototypical", "maml")),
-                           "northgate": hospital(role="source", patients=(30, 30), draws=2, methods=("prototypical", "maml"))})
+    return make_workspace(
+        {
+            "westside": hospital(patients=(60, 60), draws=2, methods=("prototypical", "maml")),
+            "northgate": hospital(
+                role="source", patients=(30, 30), draws=2, methods=("prototypical", "maml")
+            ),
+        }
+    )
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def results(workspace) -> Results:
 
 def test_results_that_are_the_same_differ_by_exactly_nothing(results):
     found = change(results, results)
-    assert (found.low, found.high) == (0, 0) and found.auroc_before == found.auroc_after
+    assert (found.low, found.high) == (0, 0) and found.value_before == found.value_after
     assert found.shared_records == len(results.query.records)
 
 
@@ -43,8 +51,10 @@ def test_a_paired_interval_is_narrower_than_those_of_the_two_results(results):
     for name in results.classes:
         better[f"p_{name}"] = (better[f"p_{name}"] + 0.15 * (label == name)) / 1.15
     found = change(results, replace(results, predictions=better))
-    row = results.performance.query("method == 'prototypical' and k == 5 and metric == 'auroc'").iloc[0]
-    assert 0 < found.low < found.auroc_after - found.auroc_before < found.high
+    row = results.performance.query(
+        "method == 'prototypical' and k == 5 and metric == 'auroc'"
+    ).iloc[0]
+    assert 0 < found.low < found.value_after - found.value_before < found.high
     assert found.high - found.low < 0.7 * (row["patient_high"] - row["patient_low"])
 
 
@@ -52,17 +62,29 @@ def test_only_patients_of_both_are_compared(results):
     dropped = results.query.patients[0]
     fewer = results.predictions[results.predictions["patient"] != dropped]
     found = change(results, replace(results, predictions=fewer))
-    assert found.shared_patients == len(set(results.query.patients)) - 1 and (found.low, found.high) == (0, 0)
+    assert found.shared_patients == len(set(results.query.patients)) - 1 and (
+        found.low,
+        found.high,
+    ) == (0, 0)
 
 
 def test_query_sets_that_share_nobody_are_not_compared(results):
-    others = results.predictions.assign(record=lambda table: table["record"].str[::-1] + "x", patient=lambda table: table["patient"] + "x")
+    others = results.predictions.assign(
+        record=lambda table: table["record"].str[::-1] + "x",
+        patient=lambda table: table["patient"] + "x",
+    )
     found = change(results, replace(results, predictions=others))
-    assert found.shared_patients == 0 and found.low is None and found.auroc_before is None
+    assert found.shared_patients == 0 and found.low is None and found.value_before is None
 
 
 def run(*command: str, folder) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"})
+    subprocess.run(
+        command,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
+    )
 
 
 AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.org")
@@ -111,15 +133,21 @@ def test_a_revision_is_compared_with_now_site_by_site(committed):
 def test_a_site_that_is_new_and_one_that_was_taken_out_are_named(committed):
     params = json.loads(committed.params_file.read_text())
     try:
-        committed.params_file.write_text(json.dumps({**params, "sites": {"westside": "target", "eastside": "target"}}))
-        assert [line for line in compare(committed, "HEAD")[1].splitlines() if "westside" not in line] == [
-            "eastside: new as a target since HEAD", "northgate: taken out since HEAD"]
+        committed.params_file.write_text(
+            json.dumps({**params, "sites": {"westside": "target", "eastside": "target"}})
+        )
+        assert [
+            line for line in compare(committed, "HEAD")[1].splitlines() if "westside" not in line
+        ] == ["eastside: new as a target since HEAD", "northgate: taken out since HEAD"]
     finally:
         committed.params_file.write_text(json.dumps(params))
 
 
 def test_an_unknown_revision_and_a_folder_without_git_are_refused(committed, workspace):
-    assert "nowhere: found no revision of this workspace; need a commit, branch or tag" in compare(committed, "nowhere")[2]
+    assert (
+        "nowhere: found no revision of this workspace; need a commit, branch or tag"
+        in compare(committed, "nowhere")[2]
+    )
     code, _, errors = compare(workspace, "HEAD")
     assert code == 2 and "HEAD: found no revision of this workspace" in errors
 
@@ -155,5 +183,9 @@ def test_results_that_the_cache_no_longer_holds_are_refused_at_once(committed, t
     copy = Workspace(tmp_path / "study")
     shutil.copytree(committed.root, copy.root, ignore=shutil.ignore_patterns("cache"))
     code, _, errors = compare(copy, "HEAD")
-    assert code == 2 and "adapt@westside of HEAD: found no such result in dvc.lock, or none in DVC's cache" in errors
+    assert (
+        code == 2
+        and "adapt@westside of HEAD: found no such result in dvc.lock, or none in DVC's cache"
+        in errors
+    )
     assert "adapt@northgate of HEAD" in errors and "Traceback" not in errors

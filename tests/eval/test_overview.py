@@ -1,4 +1,6 @@
-"""All hospitals on one page: worst first, nothing hidden, nothing left over from a hospital that was taken out."""
+"""All hospitals on one page: worst first, nothing hidden, nothing left over from a hospital that
+was taken out.
+"""
 
 import contextlib
 import json
@@ -29,10 +31,15 @@ def set_sites(workspace: Workspace, sites: dict[str, str]) -> None:
 @pytest.fixture
 def workspace(make_workspace, hospital) -> Workspace:
     few = {"draws": 2, "methods": ("majority", "prototypical", "source_only")}
-    return make_workspace({
-        "westside": hospital(patients=(70, 70), shift=-0.9, seed=1, **few),
-        "eastside": hospital(patients=(70, 70), shift=1.5, seed=2, **few),
-        "northgate": hospital(role="source", patients=(60, 20), shift=-1.5, shots=(1, 2), seed=3, **few)})
+    return make_workspace(
+        {
+            "westside": hospital(patients=(70, 70), shift=-0.9, seed=1, **few),
+            "eastside": hospital(patients=(70, 70), shift=1.5, seed=2, **few),
+            "northgate": hospital(
+                role="source", patients=(60, 20), shift=-1.5, shots=(1, 2), seed=3, **few
+            ),
+        }
+    )
 
 
 def order(page: str) -> list[str]:
@@ -55,15 +62,24 @@ def test_a_hospital_without_results_is_listed_with_what_to_do(workspace):
 
 def test_a_hospital_with_broken_results_stops_no_other(workspace):
     params = json.loads(workspace.params_file.read_text())
-    workspace.params_file.write_text(json.dumps({**params, "report": {**params["report"], "accept": {"calibration_error": 0.1}}}))  # read from the answers
+    # read from the answers
+    workspace.params_file.write_text(
+        json.dumps({**params, "report": {**params["report"], "accept": {"calibration_error": 0.1}}})
+    )
     file = workspace.results("target", "westside") / "predictions.parquet"
     table = pd.read_parquet(file)
     table[table["label"] == "AP"].to_parquet(file)
     page = write_overview(workspace)
-    assert order(page) == ["eastside", "northgate"] and "query set of westside, class PA: add patients of class PA" in page
+    assert (
+        order(page) == ["eastside", "northgate"]
+        and "query set of westside, class PA: add patients of class PA" in page
+    )
     file.write_bytes(file.read_bytes()[:100])
     page = write_overview(workspace)
-    assert order(page) == ["eastside", "northgate"] and "predictions.parquet: dvc repro -f adapt@westside" in page
+    assert (
+        order(page) == ["eastside", "northgate"]
+        and "predictions.parquet: dvc repro -f adapt@westside" in page
+    )
     (workspace.results("target", "eastside") / "provenance.json").write_text('{"role"')
     assert order(write_overview(workspace)) == ["northgate"]
 
@@ -79,7 +95,11 @@ def test_no_result_at_all_still_gives_a_page_and_both_files(workspace):
     set_sites(workspace, {"southside": "target"})
     assert "0 of 1\N{NO-BREAK SPACE}target hospital meet" in write_overview(workspace)
     assert json.loads((workspace.reports / "summary.json").read_text()) == {}
-    assert (workspace.reports / "auroc_by_shots.csv").read_text().startswith("site,role,method,k,value,patient_low,patient_high")
+    assert (
+        (workspace.reports / "auroc_by_shots.csv")
+        .read_text()
+        .startswith("site,role,method,k,value,patient_low,patient_high")
+    )
 
 
 def test_a_hospital_too_small_for_k_is_judged_at_its_largest_k_and_says_so(workspace):
@@ -93,16 +113,30 @@ def test_the_headline_numbers_are_those_of_the_verdicts_method(workspace):
     table = pd.read_csv(workspace.results("target", "eastside") / "performance.csv")
     row = table.query("method == 'prototypical' and k == 5 and metric == 'auroc'").iloc[0]
     found = json.loads((workspace.reports / "summary.json").read_text())["eastside"]
-    assert (found["auroc"], found["patient_low"]) == pytest.approx((row["value"], row["patient_low"]), abs=1e-4)
-    assert "labelled_cases_needed" in found and "labelled_cases_needed" not in json.loads(
-        (workspace.reports / "summary.json").read_text())["westside"]
+    assert (found["auroc"], found["patient_low"]) == pytest.approx(
+        (row["value"], row["patient_low"]), abs=1e-4
+    )
+    assert (
+        "labelled_cases_needed" in found
+        and "labelled_cases_needed"
+        not in json.loads((workspace.reports / "summary.json").read_text())["westside"]
+    )
 
 
 def test_the_curves_hold_every_site_method_and_k(workspace):
     write_overview(workspace)
     table = pd.read_csv(StringIO((workspace.reports / "auroc_by_shots.csv").read_text()))
-    assert set(table["site"]) == {*TARGETS, SOURCE} and set(table["method"]) == {"majority", "prototypical", "source_only"}
-    assert list(table.query("site == 'westside' and method == 'prototypical'")["k"]) == [1, 2, 5, 10]
+    assert set(table["site"]) == {*TARGETS, SOURCE} and set(table["method"]) == {
+        "majority",
+        "prototypical",
+        "source_only",
+    }
+    assert list(table.query("site == 'westside' and method == 'prototypical'")["k"]) == [
+        1,
+        2,
+        5,
+        10,
+    ]
 
 
 def test_the_same_results_give_the_same_bytes_and_one_script_runs(workspace):

@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def workspace(make_workspace, hospital) -> Workspace:
-    return make_workspace({"westside": hospital(patients=(40, 40), draws=2, methods=("prototypical", "source_only"))})
+    return make_workspace(
+        {"westside": hospital(patients=(40, 40), draws=2, methods=("prototypical", "source_only"))}
+    )
 
 
 def write_page(workspace: Workspace) -> str:
@@ -30,7 +32,12 @@ def write_page(workspace: Workspace) -> str:
     return (workspace.report("westside") / "index.html").read_text()
 
 
-def decide(workspace: Workspace, role: str = "physicist", decision: str = "accept", comment: str = "calibrated well") -> None:
+def decide(
+    workspace: Workspace,
+    role: str = "physicist",
+    decision: str = "accept",
+    comment: str = "calibrated well",
+) -> None:
     review_site(workspace, "westside", role, decision, comment)
 
 
@@ -41,7 +48,10 @@ def test_a_decision_is_shown_on_the_page_and_leaves_the_reports_hash_as_it_was(w
     decide(workspace, "radiologist", "reject", "<script>alert(1)</script>")
     page = write_page(workspace)
     assert (workspace.report("westside") / REPORT).read_bytes() == before
-    assert re.search(r"physicist</th><td><b>accept</b></td><td>calibrated well", page) and "Void:" not in page
+    assert (
+        re.search(r"physicist</th><td><b>accept</b></td><td>calibrated well", page)
+        and "Void:" not in page
+    )
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page and digest(before) in page
 
 
@@ -49,9 +59,14 @@ def test_a_decision_is_void_once_a_number_of_the_report_changes(workspace):
     write_page(workspace)
     decide(workspace)
     params = json.loads(workspace.params_file.read_text())
-    workspace.params_file.write_text(json.dumps({**params, "report": {**params["report"], "accept": {"auroc": 0.5}}}))
+    workspace.params_file.write_text(
+        json.dumps({**params, "report": {**params["report"], "accept": {"auroc": 0.5}}})
+    )
     page = write_page(workspace)
-    assert "Void: decided about an earlier report" in page and "physicist: accept. calibrated well" in page
+    assert (
+        "Void: decided about an earlier report" in page
+        and "physicist: accept. calibrated well" in page
+    )
     assert "No decision yet about this report." in page
 
 
@@ -59,7 +74,11 @@ def test_a_report_that_is_cut_short_is_not_decided_on(workspace):
     write_page(workspace)
     report_file = workspace.report("westside") / REPORT
     report_file.write_text(report_file.read_text()[:-20])
-    with pytest.raises(Refusal, match=r"report.json: found a file that is cut short or broken; need what stage report@westside writes"):
+    with pytest.raises(
+        Refusal,
+        match=r"report.json: found a file that is cut short or broken; need what stage "
+        r"report@westside writes",
+    ):
         decide(workspace)
     assert not workspace.review("westside").exists()
 
@@ -69,21 +88,34 @@ def test_a_role_decides_once_and_the_last_decision_counts(workspace):
     decide(workspace)
     decide(workspace, "engineer", "accept", "runs")
     decide(workspace, decision="revise", comment="more effusions")
-    assert [(review.role, review.decision) for review in read_reviews(workspace, "westside")] == [("engineer", "accept"), ("physicist", "revise")]
+    assert [(review.role, review.decision) for review in read_reviews(workspace, "westside")] == [
+        ("engineer", "accept"),
+        ("physicist", "revise"),
+    ]
 
 
 def test_there_must_be_a_report_and_a_comment_to_decide(workspace):
-    with pytest.raises(Refusal, match="report.json: found no such file; need a report to decide on; do dvc repro report@westside") as refusal:
+    with pytest.raises(
+        Refusal,
+        match="report.json: found no such file; need a report to decide on; do dvc "
+        "repro report@westside",
+    ) as refusal:
         decide(workspace, comment="   ")
-    assert "--comment: found 0 characters; need 1 to 2,000 printable characters" in str(refusal.value)
-    with pytest.raises(Refusal, match="params.yaml sites: found no site 'eastside'; need one of westside"):
+    assert "--comment: found 0 characters; need 1 to 2,000 printable characters" in str(
+        refusal.value
+    )
+    with pytest.raises(
+        Refusal, match="params.yaml sites: found no site 'eastside'; need one of westside"
+    ):
         review_site(workspace, "eastside", "physicist", "accept", "fine")
     assert not workspace.review("westside").exists()
 
 
 def test_a_file_that_was_edited_wrongly_is_refused_with_every_problem(workspace):
     workspace.review("westside").parent.mkdir()
-    workspace.review("westside").write_text("reviews:\n- {role: janitor, decision: accept, comment: x, report: abc}\n")
+    workspace.review("westside").write_text(
+        "reviews:\n- {role: janitor, decision: accept, comment: x, report: abc}\n"
+    )
     with pytest.raises(Refusal, match="westside.yaml reviews.0.role: found 'janitor'") as refusal:
         write_page(workspace)
     assert "reviews.0.report: found 'abc'" in str(refusal.value)
@@ -94,10 +126,14 @@ def test_the_report_is_what_its_published_schema_says(workspace):
     write_page(workspace)
     text = (workspace.report("westside") / REPORT).read_text()
     found = Report.model_validate_json(text)
-    assert found.site == "westside" and [criterion.name for criterion in found.criteria] == ["auroc"]
+    assert found.site == "westside" and [criterion.name for criterion in found.criteria] == [
+        "auroc"
+    ]
     for name, sha256 in found.tables.items():
         assert digest((workspace.report("westside") / name).read_bytes()) == sha256
     assert set(found.tables) == {path.name for path in workspace.report("westside").glob("*.csv")}
     with pytest.raises(ValidationError, match="extra"):
         Report.model_validate({**json.loads(text), "extra": 1})
-    assert (ROOT / "docs" / "report.schema.json").read_text() == schema_text(), "write it anew: eval.report_file.schema_text"
+    assert (ROOT / "docs" / "report.schema.json").read_text() == schema_text(), (
+        "write it anew: eval.report_file.schema_text"
+    )

@@ -12,7 +12,8 @@ ARROWS = ["workspace", "data_prep", "models", "eval", "pipeline"]  # each may im
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 CODE = "${code}/"
 LEARNERS = "models/learners"
-BY_NAME = {"train": LEARNERS + "/${item.learner}.py", "adapt": LEARNERS}
+BY_NAME = {"train": [LEARNERS], "adapt": [LEARNERS, "eval/scores"], "report": ["eval/scores", "eval/sections"], "overview": ["eval/scores"]}
+TEMPLATES = {"report": ["eval/page/templates", "eval/sections/templates"], "overview": ["eval/page/templates"]}
 
 
 def imports(file: Path) -> set[str]:
@@ -49,24 +50,53 @@ def test_imports_point_one_way(package):
 
 def main_file(stage: str) -> Path:
     """The file of the module that a stage runs, from the root."""
-    module = Path(*STAGES[stage].get("do", STAGES[stage])["cmd"].split()[2].split("."))
+    module = Path(*definition(stage)["cmd"].split()[2].split("."))
     return module / "__main__.py" if (ROOT / module).is_dir() else module.with_suffix(".py")
 
 
-def needed(stage: str) -> list[str]:
-    """What a stage depends on. Learners are imported by name: one that trains is one file, a site's evaluation may meet any."""
-    files = closure(str(main_file(stage))) | ({"eval/templates"} if stage in ("report", "overview") else set())
-    if stage in BY_NAME:
-        files |= set().union(*(closure(str(file.relative_to(ROOT))) for file in (ROOT / LEARNERS).glob("[a-z]*.py")))
-        files = {file for file in files if not file.startswith(LEARNERS)} | {BY_NAME[stage]}
-    return sorted(files)
+def needed(stage: str) -> set[str]:
+    """The files that a stage imports, and those that it may import by name: one learner that trains, any other where a site is evaluated."""
+    files = closure(str(main_file(stage)))
+    for folder in BY_NAME.get(stage, ()):
+        files |= set().union(*(closure(str(file.relative_to(ROOT))) for file in (ROOT / folder).glob("[a-z]*.py")))
+    if stage == "train":
+        files = {file for file in files if not file.startswith(LEARNERS)} | {LEARNERS + "/${item.learner}.py"}
+    return files | {folder for folder in TEMPLATES.get(stage, ())}
+
+
+def definition(stage: str) -> dict:
+    return STAGES[stage].get("do", STAGES[stage])
+
+
+def code_deps(stage: str) -> list[str]:
+    return [name.removeprefix(CODE) for name in definition(stage)["deps"] if name.startswith(CODE)]
+
+
+def covers(dependency: str, file: str) -> bool:
+    """Whether a file or folder that a stage depends on is this file or holds it."""
+    return file == dependency or file.startswith(dependency + "/")
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_depends_on_exactly_the_files_that_it_imports(stage):
-    definition, expected = STAGES[stage].get("do", STAGES[stage]), needed(stage)
-    written = [name.removeprefix(CODE) for name in definition["deps"] if name.startswith(CODE)]
-    assert written == expected, "deps of this stage:\n" + "\n".join(f"        - {CODE}{name}" for name in expected)
+def test_a_stage_depends_on_exactly_the_files_that_it_imports_or_on_their_folder(stage):
+    files, written = needed(stage), code_deps(stage)
+    missing = sorted(file for file in files if not any(covers(name, file) for name in written))
+    needless = [name for name in written if not any(covers(name, file) for file in files)]
+    assert not missing and not needless and written == sorted(set(written)), (
+        f"needless deps of this stage: {needless}; not sorted, or missing:\n" + "\n".join(f"        - {CODE}{name}" for name in missing))
+
+
+@pytest.mark.parametrize(("changed", "rerun"), [
+    ("eval/verdict/criteria.py", {"report", "overview"}),  # a new criterion
+    ("eval/sections/new.py", {"report"}),  # a new section of the page, and its template
+    ("eval/sections/templates/new.html.j2", {"report"}),
+    ("eval/measures/calibration.py", {"report", "overview"}),
+    ("eval/figures/forest.py", {"report", "overview"}),
+    ("eval/adapt/predictions.py", {"adapt"}),
+    ("eval/scores/new.py", {"adapt", "report", "overview"}),  # performance.csv holds every score
+])
+def test_a_change_in_eval_reruns_the_stages_that_it_can_change_alone(changed, rerun):
+    assert {stage for stage in STAGES if any(covers(name, changed) for name in code_deps(stage))} == rerun
 
 
 @pytest.mark.parametrize("stage", STAGES)

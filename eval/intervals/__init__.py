@@ -1,0 +1,1 @@
+"""The two uncertainties, over patients and over draws: never merged."""

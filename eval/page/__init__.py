@@ -1,0 +1,1 @@
+"""The page: what a section is, and how sections become one HTML file."""

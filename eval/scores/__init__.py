@@ -1,0 +1,1 @@
+"""What a good answer is: one file a kind of target, each with its scores."""
