@@ -16,7 +16,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import VR
 
 from data_prep import mosaic, tomogram
-from data_prep.header import items
+from data_prep.header import checked_items
 from data_prep.mosaic import find_mosaic
 from data_prep.rejects import Rejected, not_decodable
 
@@ -150,12 +150,12 @@ def _placed(data: Dataset, place: dict[str, object]) -> Dataset:
 def _functional_groups(data: Dataset) -> list[Dataset]:
     """What is said of a frame by itself goes before what is said of all of them, and that before what the file says at its top."""
     whole = _of_the_file(data)
-    for group in (data, *items(data, "SharedFunctionalGroupsSequence")[:1]):
+    for group in (data, *checked_items(data, "SharedFunctionalGroupsSequence")[:1]):
         _read_group(group, whole)
-    pointers = [item.get("DimensionIndexPointer") for item in items(data, "DimensionIndexSequence")]
+    pointers = [item.get("DimensionIndexPointer") for item in checked_items(data, "DimensionIndexSequence")]
     between = [place for place, pointer in enumerate(pointers) if pointer not in WITHIN_A_VOLUME]
     headers = []
-    for group in items(data, "PerFrameFunctionalGroupsSequence"):
+    for group in checked_items(data, "PerFrameFunctionalGroupsSequence"):
         header = _with(Dataset(), whole)
         _read_group(group, header)
         _keep_dimensions(header, len(pointers), between)
@@ -178,7 +178,7 @@ def _with(header: Dataset, elements: Iterable[DataElement]) -> Dataset:
 def _read_group(group: Dataset, header: Dataset) -> None:
     """Write into `header` what the functional groups say, in the words of a single-frame image."""
     for keyword in CONVERTED:
-        for item in items(group, keyword)[:1]:
+        for item in checked_items(group, keyword)[:1]:
             _with(header, (item[tag] for tag in _INHERITED if tag in item))
     for tag in _WAYS.keys() & group.keys():
         for way, same in _WAYS[tag]:

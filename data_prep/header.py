@@ -79,7 +79,15 @@ def numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None
 
 
 def items(data: Dataset, keyword: str) -> list[Dataset]:
-    """Those of a sequence; none where it is missing. Raises Rejected where it is another kind of element."""
+    """The items of a sequence; none where it is missing or malformed."""
+    try:
+        return checked_items(data, keyword)
+    except Exception:  # as in text
+        return []
+
+
+def checked_items(data: Dataset, keyword: str) -> list[Dataset]:
+    """The items of a sequence; none where it is missing. Raises Rejected where it is another kind of element."""
     element = data.get(tag_of(keyword))
     if element is None or element.is_empty:
         return []

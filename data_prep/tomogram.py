@@ -6,7 +6,7 @@ PS3.3 C.8.4.8 (which frame is which), C.8.4.11 (where the first lies, in the det
 import numpy as np
 from pydicom.dataset import Dataset
 
-from data_prep.header import items, numbers, text, whole
+from data_prep.header import checked_items, numbers, text, whole
 from data_prep.rejects import Rejected
 
 ENERGIES = "EnergyWindowVector"
@@ -55,7 +55,7 @@ def _is_reconstructed(data: Dataset) -> bool:
 
 def _first_place(data: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Position and orientation of the first frame, in the detector's item or else in the file's header."""
-    for item in (*items(data, "DetectorInformationSequence"), data):
+    for item in (*checked_items(data, "DetectorInformationSequence"), data):
         position, orientation = numbers(item, "ImagePositionPatient", 3), numbers(item, "ImageOrientationPatient", 6)
         if position and orientation:
             return position, orientation
