@@ -49,7 +49,7 @@ class MetaMemory(Learner):
         gradient = self.support_gradient(support)
         keys = F.normalize(self.key(inputs), dim=-1)
         with torch.autocast(inputs.device.type, enabled=False):  # a CPU without AVX-512 has no LSTM in bfloat16
-            steps, _ = self.controller(torch.cat([inputs, gradient], -1).float())
+            steps, _ = self.controller(torch.cat([inputs, gradient], -1))
         write, erase, sharp = self.writing(steps).split(1, -1)
         strength = write.sigmoid() * kept(keys, erase.sigmoid(), 1 + F.softplus(sharp))
         return Slots(keys, strength * self.to_rows(gradient), self.to_columns(inputs), support)
