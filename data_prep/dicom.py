@@ -62,7 +62,7 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
           "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "SUVType", "MultienergyCTAcquisition",
           *frame_bytes.NEEDED)
-HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
+HEADER_TAGS = list(dict.fromkeys(_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)))
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
@@ -375,8 +375,8 @@ def _place(whole: Dataset, data: Dataset, grey: bool) -> Place:
         "LOCALIZER" in _text(data, "ImageType").upper(),
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=shared((*(said(data if _tag(element.name) in data else whole, element) for element in STATED), meant or "")),
-        moments=shared(tuple(said(data if _tag(element.name) in data else whole, element) for element in SCANNED)),
+        meaning=shared((*(said(data, element) for element in STATED), meant or "")),
+        moments=shared(tuple(said(data, element) for element in SCANNED)),
         number=_whole(data, "InstanceNumber"),
         times=_whole(data, "NumberOfTemporalPositions"),
         units=its_units)

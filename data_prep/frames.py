@@ -16,7 +16,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.valuerep import VR
 
 from data_prep import mosaic, tomogram
-from data_prep.header import items
+from data_prep.header import items, value
 from data_prep.mosaic import find_mosaic
 from data_prep.rejects import Rejected, not_decodable
 
@@ -49,6 +49,7 @@ SAME_AS = {
     ("MRTimingAndRelatedParametersSequence", "FlipAngle"): "FlipAngle",
     ("MREchoSequence", "EffectiveEchoTime"): "EchoTime",
     ("MRModifierSequence", "InversionTimes"): "InversionTime",
+    ("MRModifierSequence", "MagnetizationTransfer"): "MagnetizationTransfer",
     ("MRDiffusionSequence", "DiffusionBValue"): "DiffusionBValue",
     ("MRDiffusionSequence", "DiffusionDirectionality"): "DiffusionDirectionality",
     ("MRDiffusionSequence", "DiffusionGradientDirectionSequence", "DiffusionGradientOrientation"): "DiffusionGradientOrientation",
@@ -109,7 +110,7 @@ def frame_headers(data: Dataset) -> list[Dataset]:
         if tiles := find_mosaic(data):
             return [_placed(data, {"ImagePositionPatient": list(position)}) for position in tiles.positions]
         count = _number_of_frames(data)
-        if not data.get("PerFrameFunctionalGroupsSequence"):
+        if not value(data, "PerFrameFunctionalGroupsSequence"):
             if count > 1:
                 return [_placed(data, place) for place in tomogram.frame_places(data, count)]
             place = tomogram.single_place(data)
@@ -131,7 +132,7 @@ def frame_headers(data: Dataset) -> list[Dataset]:
 
 def _number_of_frames(data: Dataset) -> int:
     """As the header says; 1 where it says nothing. Raises Rejected."""
-    stated = data.get("NumberOfFrames")
+    stated = value(data, "NumberOfFrames")
     if stated in (None, "", 0):
         return 1
     if not isinstance(stated, int) or stated < 0:
@@ -142,8 +143,8 @@ def _number_of_frames(data: Dataset) -> int:
 def _placed(data: Dataset, place: dict[str, object]) -> Dataset:
     """What the file says of all its frames, and the place of one."""
     header = _of_the_file(data)
-    for keyword, value in place.items():
-        header[keyword] = DataElement(Tag(keyword), VR.FD if isinstance(value, list) else dictionary_VR(keyword), value)
+    for keyword, given in place.items():
+        header[keyword] = DataElement(Tag(keyword), VR.FD if isinstance(given, list) else dictionary_VR(keyword), given)
     return header
 
 
@@ -179,7 +180,7 @@ def _read_group(group: Dataset, header: Dataset) -> None:
     """Write into `header` what the functional groups say, in the words of a single-frame image."""
     for keyword in CONVERTED:
         for item in items(group, keyword)[:1]:
-            _with(header, (item[tag] for tag in _INHERITED if tag in item))
+            _with(header, item)
     for tag in _WAYS.keys() & group.keys():
         for way, same in _WAYS[tag]:
             element = _at_end(group[tag], way)

@@ -214,7 +214,7 @@ class _Stacks:
     def _by_number(self, indices: list[int]) -> Sequence[Hashable]:
         """Instance Numbers have no meaning (PS3.3 C.7.6.1), so they count only where they run as volumes are taken, or as many are stated."""
         numbers = [self.numbers[index] for index in indices]
-        if None in numbers or len(set(numbers)) < len(numbers) or self.count < FEWEST_SLICES:
+        if None in numbers or len(set(numbers)) < len(numbers):
             return [0] * len(indices)
         ranks = self._ranks(indices, self.numbers)
         stated = {self.slices[0].place.times, *(each.get(name) for each in (self.said or [])[:1] for name in STATED_VOLUMES)}
