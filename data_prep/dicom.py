@@ -380,4 +380,5 @@ def _place(whole: Dataset, data: Dataset, grey: bool) -> Place:
         moments=shared(tuple(said(data, element) for element in SCANNED)),
         number=_whole(data, "InstanceNumber"),
         times=_whole(data, "NumberOfTemporalPositions"),
+        between=_numbers(data, "SpacingBetweenSlices", 1),
         units=its_units)

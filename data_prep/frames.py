@@ -29,6 +29,7 @@ SAME_AS = {
     ("PlaneOrientationVolumeSequence", "ImageOrientationVolume"): "ImageOrientationVolume",
     ("PixelMeasuresSequence", "PixelSpacing"): "PixelSpacing",
     ("PixelMeasuresSequence", "SliceThickness"): "SliceThickness",
+    ("PixelMeasuresSequence", "SpacingBetweenSlices"): "SpacingBetweenSlices",
     ("FramePixelDataPropertiesSequence", "ImagerPixelSpacing"): "ImagerPixelSpacing",
     # what values mean
     ("PixelValueTransformationSequence", "RescaleSlope"): "RescaleSlope",

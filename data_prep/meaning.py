@@ -141,6 +141,7 @@ PRIVATE = (
     _private("SiemensDiffusionGradientDirection", 0x0019, SIEMENS, 0x0E, _PYDICOM, tolerance=UNIT_VECTOR),
     _private("SiemensCSABValue", 0x0029, SIEMENS_CSA, 0x10, "nibabel's csareader", Order.VALUE, tolerance=1.0, field="B_value"),
     _private("SiemensCSADirection", 0x0029, SIEMENS_CSA, 0x10, "nibabel's csareader", tolerance=UNIT_VECTOR, field="DiffusionGradientDirection"),
+    _private("SiemensCoil", 0x0051, SIEMENS, 0x0F, f"{_DCM2NIIX}: of images of single coils"),
     _private("SiemensTimeAfterStart", 0x0019, SIEMENS, 0x16, _PYDICOM, Order.CLOCK),
     _private("SiemensTimeAfterStartXA", 0x0021, SIEMENS_XA, 0x04, _DCM2NIIX, Order.CLOCK),
     _private("ToshibaCardiacPhasePercent", 0x7005, TOSHIBA_CT, 0x04, f"{_PYDICOM}: of the reconstruction's gating"),

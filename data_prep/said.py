@@ -21,7 +21,7 @@ def read_more(stream: BinaryIO, wanted: Sequence[int | None]) -> list[dict[str, 
     with quiet():
         data = parse(stream, force=True, stop_before_pixels=True)
         headers = frames.frame_headers(data) if data.get("PerFrameFunctionalGroupsSequence") else []
-        stated = {name: _plain(value(data, name)) for name in (*STATED_VOLUMES, "SpacingBetweenSlices")}
+        stated = {name: _plain(value(data, name)) for name in STATED_VOLUMES}
         of_file = _said_more(data)
         of_frames = [{name: found for name, found in _said_more(header).items() if found is not None} for header in headers]
         return [stated | of_file | (of_frames[frame] if frame is not None and frame < len(of_frames) else {}) for frame in wanted]
