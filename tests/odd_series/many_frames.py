@@ -364,7 +364,8 @@ def what_a_converter_could_not_assign_tells_apart(folder: Path) -> Right:
 @odd
 def an_ultrasound_volume_of_two_data_types(folder: Path) -> Right:
     """Tissue and flow of the same places are two volumes. PS3.3 C.8.24.6.3 (Data Type)."""
-    groups = [frame(0, 0, 3.0 * z, PlanePositionVolumeSequence=[item(ImagePositionVolume=[0, 0, 3.0 * z])], ImageDataTypeSequence=[item(DataType=kind)])
+    groups = [frame(0, 0, 3.0 * z, PlanePositionVolumeSequence=[item(ImagePositionVolume=[0, 0, 3.0 * z])],
+                    ImageDataTypeSequence=[item(DataType=kind)])
               for kind in ("TISSUE_INTENSITY", "FLOW_VELOCITY") for z in range(6)]
     stored = (np.concatenate([anatomy(), anatomy() + 7]) % 256).astype(np.uint8)
     save(with_pixels(ultrasound(groups, "PATIENT"), stored), folder / "a.dcm")
