@@ -1,4 +1,7 @@
-"""Files that share a SOP Instance UID: copies of one image where their pixels and places agree, else a UID that says nothing (PS3.3 C.12.1)."""
+"""Files that share a SOP Instance UID: copies of one image where they agree in pixels, place, units and patient, else a UID that says nothing.
+
+PS3.3 C.12.1.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -47,6 +50,8 @@ def _choose_all(groups: list[list[ImageFile]]) -> list[int | None]:
 def _choose(group: list[ImageFile]) -> int | None:
     """Which of files with one UID is used: the first that decodes, if all that decode show the same; else None."""
     others = [at for at in range(1, len(group)) if not _same_bytes(group[0], group[at])]
+    if len({patient for image in group if (patient := image.identifiers.get("PatientID"))}) > 1:
+        return None
     chosen, known = 0, None
     for at in [0, *others] if others else []:
         try:
@@ -55,7 +60,7 @@ def _choose(group: list[ImageFile]) -> int | None:
             continue
         if known is None:
             chosen, known = at, shown
-        elif not (_same_place(group[chosen], group[at]) and _equal(known, shown)):
+        elif not (_same_meaning(group[chosen], group[at]) and _equal(known, shown)):
             return None
     return chosen
 
@@ -82,10 +87,13 @@ def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
         return False
 
 
-def _same_place(one: ImageFile, other: ImageFile) -> bool:
-    """Whether what both say of where they lie agrees."""
+def _same_meaning(one: ImageFile, other: ImageFile) -> bool:
+    """Whether what both say of where they lie, how large their pixels are and what their values are in agrees."""
     for first, second in zip(one.slices, other.slices, strict=False):
-        for mine, its in ((first.place.position, second.place.position), (first.place.orientation, second.place.orientation)):
+        if first.facts.units != second.facts.units:
+            return False
+        for mine, its in ((first.place.position, second.place.position), (first.place.orientation, second.place.orientation),
+                          (first.facts.spacing, second.facts.spacing)):
             if mine and its and not np.allclose(mine, its, rtol=0, atol=SAME_MM):
                 return False
     return True

@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from data_prep.same_value import one_form
 from workspace.errors import Problem, refuse_if
@@ -132,8 +133,12 @@ def equipment(value: str, identifying: Iterable[str]) -> str | None:
     value = value.strip()
     if not EQUIPMENT.fullmatch(value):
         return None
-    tokens = {token for text in identifying for token in re.split(r"[\W_]+", text.casefold()) if len(token) >= SHORTEST_TOKEN}
-    return None if any(token in value.casefold() for token in tokens) else value
+    return None if any(token in value.casefold() for token in _tokens(tuple(identifying))) else value
+
+
+@lru_cache(maxsize=1)  # the files of a study, which come one after the other, say the same
+def _tokens(identifying: tuple[str, ...]) -> set[str]:
+    return {token for text in identifying for token in re.split(r"[\W_]+", text.casefold()) if len(token) >= SHORTEST_TOKEN}
 
 
 def modality(value: str) -> str:

@@ -48,13 +48,14 @@ MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
 IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 DEVICE = ("Manufacturer", "ManufacturerModelName")
+PARTS = ("ConcatenationUID", "InConcatenationNumber", "InConcatenationTotalNumber")  # PS3.3 C.7.6.16.2.2.4: one object as several files
 # Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with one of these is dropped.
 IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName",
                "PatientBirthDate", "PatientAddress", "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "StudyDate",
                "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "DeviceSerialNumber",
                "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
                "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
-NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "ImageType",
+NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, *PARTS, "ImageType",
           "BurnedInAnnotation", "SpecimenLabelInImage", "RecognizableVisualFeatures", "TotalPixelMatrixColumns",
           "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
           "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
@@ -62,7 +63,7 @@ NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, "Image
           "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
           "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "SUVType", "MultienergyCTAcquisition",
           *frame_bytes.NEEDED)
-HEADER_TAGS = [_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)]
+HEADER_TAGS = list(dict.fromkeys(_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)))
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
@@ -76,7 +77,7 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
         data = parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
         syntax = shared(_transfer_syntax(data))
         pixels = None
-        identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *asked) if (value := _identifier(data, keyword))}
+        identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *PARTS, *asked) if (value := _identifier(data, keyword))}
         identifiers["SOPClassUID"] = shared(_sop_class(data))
         try:
             _check_object(data, _has_pixels(stream, data, syntax))
@@ -375,8 +376,9 @@ def _place(whole: Dataset, data: Dataset, grey: bool) -> Place:
         "LOCALIZER" in _text(data, "ImageType").upper(),
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
-        meaning=shared((*(said(data if _tag(element.name) in data else whole, element) for element in STATED), meant or "")),
-        moments=shared(tuple(said(data if _tag(element.name) in data else whole, element) for element in SCANNED)),
+        meaning=shared((*(said(data, element) for element in STATED), meant or "")),
+        moments=shared(tuple(said(data, element) for element in SCANNED)),
         number=_whole(data, "InstanceNumber"),
         times=_whole(data, "NumberOfTemporalPositions"),
+        between=_numbers(data, "SpacingBetweenSlices", 1),
         units=its_units)

@@ -33,9 +33,9 @@ def parse(stream: BinaryIO, **options: object) -> Dataset:
 
 
 def value(data: Dataset, keyword: str) -> object:
-    """An element's value, asked for by tag: by keyword, each one that is missing would cost pydicom two exceptions."""
-    element = data.get(tag_of(keyword))
-    return None if element is None else element.value
+    """An element's value. Most are missing in most headers, and to pydicom each of those would cost an exception or two."""
+    tag = tag_of(keyword)
+    return data[tag].value if tag in data.keys() else None  # noqa: SIM118 - `in data` makes a tag of the tag
 
 
 def text(data: Dataset, keyword: str) -> str:
@@ -44,6 +44,10 @@ def text(data: Dataset, keyword: str) -> str:
         found = value(data, keyword)
     except Exception:  # converting a malformed value may raise anything; to us it is missing
         return ""
+    return _shown(found)
+
+
+def _shown(found: object) -> str:
     return "" if found is None else str(found).strip(" \0")
 
 
@@ -56,7 +60,7 @@ def identifier(data: Dataset, keyword: str) -> str:
         found = value(data, keyword)
     except Exception:  # as in text
         return ""
-    shown = "\\".join(map(str, found)) if isinstance(found, MultiValue) else text(data, keyword)
+    shown = "\\".join(map(str, found)) if isinstance(found, MultiValue) else _shown(found)
     return "" if UNDECODED in shown else one_form(shown, dictionary_VR(tag_of(keyword)))
 
 

@@ -56,6 +56,7 @@ class Place:
     moments: tuple[object, ...] = ()  # what may tell one time point from the next, in the order in which it is trusted
     number: int | None = None  # Instance Number
     times: int | None = None  # time points that the header says there are
+    between: tuple[float, ...] | None = None  # mm from slice to slice that the header says there are
     units: str | None = None  # of its values, as in Facts
 
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_sequence
 from pydicom.valuerep import VR
 
-from data_prep.header import numbers
+from data_prep.header import numbers, text, value
 from data_prep.rejects import Rejected
 
 # Siemens: the private header and who made it.
@@ -46,11 +46,11 @@ class Mosaic:
 
 def find_mosaic(data: Dataset) -> Mosaic | None:
     """What a picture holds; None where it is one slice, or has several frames. Raises Rejected where that cannot be told."""
-    if (data.get("NumberOfFrames") or 1) != 1 or data.get("PerFrameFunctionalGroupsSequence"):
+    if (value(data, "NumberOfFrames") or 1) != 1 or value(data, "PerFrameFunctionalGroupsSequence"):
         return None
     if GRID_COUNT in data and GRID_CREATOR in data and data[GRID_CREATOR].value == GRID_CREATED_BY:
         return _grid(data)
-    return _siemens(data) if "MOSAIC" in str(data.get("ImageType", "")).upper() else None
+    return _siemens(data) if "MOSAIC" in text(data, "ImageType").upper() else None
 
 
 def _grid(data: Dataset) -> Mosaic | None:

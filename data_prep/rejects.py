@@ -97,7 +97,7 @@ REASONS = {
                                 "correct crop in the site's file; save a picture that EXIF turns upright"),
     "no_instance_uid": Reason("no SOP Instance UID", "send the original"),
     "duplicate_instance": Reason("an image that is there already", "nothing; one copy is used"),
-    "one_uid_several_images": Reason("images that differ in pixels or place and have one SOP Instance UID, so that nobody knows which is meant",
+    "one_uid_several_images": Reason("images that differ in pixels, place, units or patient, and share a SOP Instance UID, which says nothing then",
                                      "send the right one alone, or each with a UID of its own"),
     "no_patient": Reason("no value that says which patient it is of", "name a column or a DICOM element that says it as labels.patient"),
     # labels

@@ -1,57 +1,36 @@
 """What DICOM headers say by the elements of data_prep/meaning.py, in a form in which equal values compare equal."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import BinaryIO
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 
 from data_prep import frames
-from data_prep.header import parse, tag_of, text, value
-from data_prep.meaning import (
-    PEPOLAR,
-    PRIVATE,
-    PULSE_SEQUENCE,
-    SIEMENS,
-    SIEMENS_CSA,
-    STANDARD,
-    STATED_VOLUMES,
-    USER_DATA_12,
-    Element,
-)
+from data_prep.header import parse, text, value
+from data_prep.meaning import PEPOLAR, PRIVATE, PULSE_SEQUENCE, SIEMENS, SIEMENS_CSA, STANDARD, STATED_VOLUMES, USER_DATA_12, Element
 from data_prep.quiet import quiet
 
 DATE_OF = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}  # a time of day starts anew at midnight
 STANDARD_MORE = tuple(element for element in STANDARD if not element.scanned)
-BLOCKS = range(0x10, 0x20)  # of private elements: PS3.5 7.8.1 allows more, but each makes reading slower
-
-
-def _private_tags(elements: Iterable[tuple[int, str, int]]) -> list[BaseTag]:
-    """Wherever private elements may lie, and who made them."""
-    return [Tag(group, element) for group, _, byte in elements for block in BLOCKS for element in (block, block << 8 | byte)]
-
-
-MORE_TAGS = [*map(tag_of, (*(element.name for element in STANDARD_MORE), *DATE_OF.values(), *STATED_VOLUMES, "ImageType", *frames.NEEDED)),
-             *_private_tags(element.private for element in PRIVATE)]
-SEQUENCE_TAGS = _private_tags((PULSE_SEQUENCE, USER_DATA_12))
 
 
 def read_more(stream: BinaryIO, wanted: Sequence[int | None]) -> list[dict[str, Hashable]]:
     """What the elements say that tell volumes apart and that no scan asks for, of some frames of a file or of its one image. Raises Rejected."""
     with quiet():
-        data = parse(stream, force=True, stop_before_pixels=True, specific_tags=MORE_TAGS)
+        data = parse(stream, force=True, stop_before_pixels=True)
         headers = frames.frame_headers(data) if data.get("PerFrameFunctionalGroupsSequence") else []
-        stated = {name: _plain(value(data, name)) for name in (*STATED_VOLUMES, "SpacingBetweenSlices")}
-        of_file = {element.name: said(data, element) for element in STANDARD_MORE} | _private_said(data)
-        of_frames = [{element.name: said(header, element) for element in STANDARD_MORE if tag_of(element.name) in header} for header in headers]
+        stated = {name: _plain(value(data, name)) for name in STATED_VOLUMES}
+        of_file = _said_more(data)
+        of_frames = [{name: found for name, found in _said_more(header).items() if found is not None} for header in headers]
         return [stated | of_file | (of_frames[frame] if frame is not None and frame < len(of_frames) else {}) for frame in wanted]
 
 
 def reverses_rows(stream: BinaryIO) -> bool:
     """Whether a file is of a sequence that writes some volumes with reversed rows, and says so in private elements alone. Raises Rejected."""
     with quiet():
-        data = parse(stream, force=True, stop_before_pixels=True, specific_tags=SEQUENCE_TAGS)
+        data = parse(stream, force=True, stop_before_pixels=True)
         blocks = _private_blocks(data)
         return PEPOLAR in str(_private(data, blocks, *PULSE_SEQUENCE)).lower() and _private(data, blocks, *USER_DATA_12) != 0
 
@@ -69,10 +48,11 @@ def said(data: Dataset, element: Element) -> Hashable:
     return element.absent if found is None else found
 
 
-def _private_said(data: Dataset) -> dict[str, Hashable]:
+def _said_more(data: Dataset) -> dict[str, Hashable]:
     blocks = _private_blocks(data)
     packed = _packed(data) if SIEMENS_CSA in {creator for _, creator in blocks} and SIEMENS not in {creator for _, creator in blocks} else {}
-    return {element.name: packed.get(element.field) if element.field else _private(data, blocks, *element.private) for element in PRIVATE}
+    return {element.name: said(data, element) for element in STANDARD_MORE} | {
+        element.name: packed.get(element.field) if element.field else _private(data, blocks, *element.private) for element in PRIVATE}
 
 
 def _packed(data: Dataset) -> dict[str, Hashable]:

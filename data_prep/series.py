@@ -8,7 +8,7 @@ import numpy as np
 
 from data_prep import stacks
 from data_prep.crop import cut
-from data_prep.dicom import read_slices
+from data_prep.dicom import PARTS, read_slices
 from data_prep.image_file import ImageFile
 from data_prep.orientation import LPS_TO_RAS, common_shape, common_spacing
 from data_prep.rejects import Reject, Rejected
@@ -76,11 +76,15 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
         elif len({image.identifiers.get("PatientID") for image in slices}) > 1:
             rejects += reject_all(slices, "mixed_patients")
         else:
-            rejects += reject_all([image for image in slices if image.place.localizer], "localizer")
+            torn = _torn(slices)
+            lost = [image for image in slices if image.found.name in torn]
+            rejects += reject_all(lost, "missing_slice", "an object in several files that lacks some")
+            kept = [image for image in slices if image.found.name not in torn]
+            rejects += reject_all([image for image in kept if image.place.localizer], "localizer")
             originals = sum(not stacks.is_derived(image) for image in slices)
             alike = Counter(image.place.meaning for image in slices)
-            for stack in sorted({_stack(image) for image in slices}):
-                stacked = [image for image in slices if _stack(image) == stack and not image.place.localizer]
+            for stack in sorted({_stack(image) for image in kept}):
+                stacked = [image for image in kept if _stack(image) == stack and not image.place.localizer]
                 placed, captures = _without_captures(stacked)
                 parts = [part for group in _by_orientation(placed) for part in _without_derived(group)]
                 groups += [Group(part, len(slices), originals, alike) for part in [*parts, *captures]]
@@ -90,6 +94,20 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
 def _stack(image: ImageFile) -> tuple[str, str]:
     """What parts a series before any place is looked at: a volume is of one stack and one SOP class."""
     return image.place.stack, image.identifiers.get("SOPClassUID", "")
+
+
+def _torn(slices: list[ImageFile]) -> set[str]:
+    """The files of concatenations of which a part is not there (PS3.3 C.7.6.16.2.2.4). How many there are need not be stated."""
+    numbers: dict[str, set[int]] = defaultdict(set)
+    files: dict[str, set[str]] = defaultdict(set)
+    total: dict[str, int] = {}
+    for image in slices:
+        whole, number, of = (image.identifiers.get(keyword, "") for keyword in PARTS)
+        if whole and number.isdigit():
+            numbers[whole].add(int(number))
+            files[whole].add(image.found.name)
+            total[whole] = max(total.get(whole, 0), int(number), int(of) if of.isdigit() else 0)
+    return {name for whole in files if len(numbers[whole]) < total[whole] for name in files[whole]}
 
 
 def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -214,7 +215,7 @@ class _Stacks:
     def _by_number(self, indices: list[int]) -> Sequence[Hashable]:
         """Instance Numbers have no meaning (PS3.3 C.7.6.1), so they count only where they run as volumes are taken, or as many are stated."""
         numbers = [self.numbers[index] for index in indices]
-        if None in numbers or len(set(numbers)) < len(numbers) or self.count < FEWEST_SLICES:
+        if None in numbers or len(set(numbers)) < len(numbers):
             return [0] * len(indices)
         ranks = self._ranks(indices, self.numbers)
         stated = {self.slices[0].place.times, *(each.get(name) for each in (self.said or [])[:1] for name in STATED_VOLUMES)}
@@ -254,7 +255,30 @@ class _Stacks:
             if name != "TemporalPositionIdentifier" and not self._are_volumes(name, list(groups.values())):
                 continue
             return [groups[value] for value in sorted(groups)]
+        return self._closer_than_stated()
+
+    def _closer_than_stated(self) -> list[list[int]] | None:
+        """The same by any element or number, where slices lie closer than their headers say and those of each volume do not."""
+        count = self._by_spacing()
+        if count < 2 or len(self.slices) % count:
+            return None
+        said, size = _read_more(self.slices), len(self.slices) // count
+        scanned = [[image.place.moments[place] for image in self.slices] for place in range(len(SCANNED))]
+        for values in (*scanned, *([each.get(element.name) for each in said] for element in TELLS if not element.scanned), self.numbers):
+            order = sorted(range(len(values)), key=lambda index, values=values: _rising(values[index]))
+            groups = [order[start : start + size] for start in range(0, len(order), size)]
+            parted = all(values[one[-1]] != values[next_[0]] for one, next_ in pairwise(groups))
+            if None not in values and parted and self._shifted(groups) and self._by_spacing(groups[0]) == 1:
+                return groups
         return None
+
+    def _by_spacing(self, indices: list[int] | None = None) -> int:
+        """How many volumes lie within each other, by the distance of slices or, of PET, the number of slices (PS3.3 C.8.9.4) that is stated."""
+        along, place = self.along[indices] if indices else self.along, self.slices[0].place
+        if place.between is None:
+            return len(along) // place.stated if place.stated and self.slices[0].facts.modality == "PT" else 1
+        extent = float(np.ptp(along))
+        return round(abs(place.between[0]) * (len(along) - 1) / extent) if extent > 0 else 1
 
     def _shifted(self, groups: list[list[int]]) -> bool:
         """Whether these are even stacks of one length and step that lie within each other."""
@@ -267,10 +291,10 @@ class _Stacks:
     def _are_volumes(self, name: str, groups: list[list[int]]) -> bool:
         if len(self.slices) > self.count:  # some share a place, so they are no one volume's
             return True
-        said = _read_more(self.slices)
-        between = {each.get("SpacingBetweenSlices") for each in said}
+        between = {image.place.between for image in self.slices}
         if len(between) == 1 and None not in between:
-            return math.isclose(abs(between.pop()), even(self.along[groups[0]]), rel_tol=EVEN)
+            return math.isclose(abs(between.pop()[0]), even(self.along[groups[0]]), rel_tol=EVEN)
+        said = _read_more(self.slices)
         if len(groups) in (self.slices[0].place.times, *(said[0].get(stated) for stated in STATED_VOLUMES)):
             return True
         return name == "AcquisitionNumber" and any(all(len({said[index].get(clock) for index in group} - {None}) == 1 for group in groups)

@@ -137,3 +137,22 @@ def a_series_that_was_sent_twice(folder: Path) -> Right:
         data.ImageComments = "again"
         save(data, folder / "second" / f"{number}.dcm")
     return Right((anatomy() - 1024.0,), {"duplicate_instance": 6})
+
+
+def both(folder: Path, first: dict[str, object], second: dict[str, object]) -> Right:
+    """Two radiographs of one picture and one UID."""
+    for name, elements in (("a", first), ("b", second)):
+        save(radiograph(**elements), folder / f"{name}.dcm")
+    return Right(rejects={"one_uid_several_images": 2})
+
+
+@odd
+def one_picture_of_two_patients(folder: Path) -> Right:
+    """The same pixels and UID with two Patient IDs: whose they are, nobody knows. PS3.3 C.12.1, C.7.1.1."""
+    return both(folder, {"patient": "MADE-1"}, {"patient": "MADE-2"})
+
+
+@odd
+def one_picture_of_two_sizes(folder: Path) -> Right:
+    """The same pixels and UID with two pixel spacings, as a calibrated copy that kept its UID. PS3.3 C.12.1, 10.7."""
+    return both(folder, {"PixelSpacing": [0.2, 0.2]}, {"PixelSpacing": [0.4, 0.4]})

@@ -315,3 +315,83 @@ def a_dual_energy_ct_in_one_file(folder: Path) -> Right:
               for number, kilovolts in ((1, 80), (2, 140)) for z in range(6)]
     save(enhanced(groups, np.concatenate([anatomy(), anatomy() + 7]), SOPClassUID=EnhancedCTImageStorage, Modality="CT"), folder / "a.dcm")
     return Right(volumes=(anatomy() - 1024.0, anatomy() - 1017.0))
+
+
+def parts_of_one(folder: Path, parts: tuple[int, ...], **elements: object) -> None:
+    """A concatenation of three files of two frames each, of which `parts` are written."""
+    for part in parts:
+        planes = range(2 * part, 2 * part + 2)
+        data = enhanced([frame(0, 0, 3.0 * z) for z in planes], anatomy()[list(planes)], ConcatenationUID="1.2.3.4", InConcatenationNumber=part + 1,
+                        ConcatenationFrameOffsetNumber=2 * part, **elements)
+        save(changed(data, {"SOPInstanceUID": f"{data.SOPInstanceUID}.{part}"}), folder / f"{part}.dcm")
+
+
+@odd
+def a_concatenation(folder: Path) -> Right:
+    """One enhanced object in three files, each with its part of the frames. PS3.3 C.7.6.16.2.2.4."""
+    parts_of_one(folder, (0, 1, 2), InConcatenationTotalNumber=3)
+    return Right(volumes=(anatomy(),))
+
+
+@odd
+def a_concatenation_that_lost_its_end(folder: Path) -> Right:
+    """The last file is missing, and In-concatenation Total Number tells. PS3.3 C.7.6.16.2.2.4."""
+    parts_of_one(folder, (0, 1), InConcatenationTotalNumber=3)
+    return Right(rejects={"missing_slice": 2})
+
+
+@odd
+def a_concatenation_that_lost_its_beginning(folder: Path) -> Right:
+    """The first file is missing; how many there are is not stated, and need not be. PS3.3 C.7.6.16.2.2.4."""
+    parts_of_one(folder, (1, 2))
+    return Right(rejects={"missing_slice": 2})
+
+
+@odd
+def what_a_converter_could_not_assign_tells_apart(folder: Path) -> Right:
+    """b-values in private elements and times of classic images, which a converted object keeps per frame, unassigned. PS3.3 C.7.6.16.2.26."""
+    def unassigned(moment: int) -> Dataset:
+        data = item(AcquisitionTime=f"1000{moment:02}")
+        data.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "IS", 500 * (moment // 2))
+        return data
+
+    volumes = [(anatomy() + 7 * moment).astype(np.int16) for moment in range(4)]
+    groups = [frame(0, 0, 3.0 * z, UnassignedPerFrameConvertedAttributesSequence=[unassigned(moment)]) for moment in range(4) for z in range(6)]
+    save(enhanced(groups, np.concatenate(volumes), SOPClassUID=LegacyConvertedEnhancedMRImageStorage), folder / "a.dcm")
+    return Right(volumes=tuple(volumes))
+
+
+@odd
+def an_ultrasound_volume_of_two_data_types(folder: Path) -> Right:
+    """Tissue and flow of the same places are two volumes. PS3.3 C.8.24.6.3 (Data Type)."""
+    groups = [frame(0, 0, 3.0 * z, PlanePositionVolumeSequence=[item(ImagePositionVolume=[0, 0, 3.0 * z])],
+                    ImageDataTypeSequence=[item(DataType=kind)])
+              for kind in ("TISSUE_INTENSITY", "FLOW_VELOCITY") for z in range(6)]
+    stored = (np.concatenate([anatomy(), anatomy() + 7]) % 256).astype(np.uint8)
+    save(with_pixels(ultrasound(groups, "PATIENT"), stored), folder / "a.dcm")
+    return Right(volumes=(stored[:6], stored[6:]))
+
+
+@odd
+def magnetisation_transfer_on_and_off(folder: Path) -> Right:
+    """A pair of volumes of which one is taken with a saturation pulse. PS3.3 C.8.13.5.6 (MR Modifier)."""
+    groups = [frame(0, 0, 3.0 * z, MRModifierSequence=[item(MagnetizationTransfer=kind)]) for kind in ("NONE", "ON_RESONANCE") for z in range(6)]
+    save(enhanced(groups, np.concatenate([anatomy(), anatomy() + 7])), folder / "a.dcm")
+    return Right(volumes=(anatomy(), anatomy() + 7))
+
+
+@odd
+def directions_of_flow(folder: Path) -> Right:
+    """Phase contrast of two directions. PS3.3 C.8.13.5.11 (MR Velocity Encoding)."""
+    groups = [frame(0, 0, 3.0 * z, MRVelocityEncodingSequence=[item(VelocityEncodingDirection=[float(axis == 0), float(axis == 1), 0.0])])
+              for axis in range(2) for z in range(6)]
+    save(enhanced(groups, np.concatenate([anatomy(), anatomy() + 7])), folder / "a.dcm")
+    return Right(volumes=(anatomy(), anatomy() + 7))
+
+
+@odd
+def frames_by_their_reference_time(folder: Path) -> Right:
+    """Frame Reference DateTime alone tells two moments apart, as enhanced PET has it. PS3.3 C.7.6.16.2.2."""
+    groups = [frame(0, 0, 3.0 * z, content={"FrameReferenceDateTime": f"2020010110{moment:02}00"}) for moment in range(2) for z in range(6)]
+    save(enhanced(groups, np.concatenate([anatomy(), anatomy() + 7])), folder / "a.dcm")
+    return Right(volumes=(anatomy(), anatomy() + 7))

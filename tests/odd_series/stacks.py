@@ -488,3 +488,93 @@ def a_derived_map_that_lacks_a_slice(folder: Path) -> Right:
     write(folder, [mr(plane, 1 + place + 6 * moment, STEP * place, ImageType=(MAGNITUDE, ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"])[moment])
                    for moment, place, plane in volume_by_volume(moments(2))][:-1])
     return Right(rejects={"mixed_values": 11})
+
+
+def within_each_other(folder: Path, **told: tuple[object, object]) -> Right:
+    """Two volumes of which each has the stated spacing, while all slices together lie half as far apart."""
+    return half_a_step_apart(folder, SpacingBetweenSlices=(STEP, STEP), **told)
+
+
+@odd
+def inversion_times_half_a_step_apart(folder: Path) -> Right:
+    """An element that no header scan asks for tells what the stated spacing shows. PS3.3 C.8.3.1 (Spacing Between Slices, Inversion Time)."""
+    return within_each_other(folder, InversionTime=(100.0, 900.0))
+
+
+@odd
+def clocks_half_a_step_apart(folder: Path) -> Right:
+    """As above, by the time alone. PS3.3 C.7.6.1 (Acquisition Time)."""
+    return within_each_other(folder, AcquisitionTime=("100000", "100500"))
+
+
+@odd
+def numbers_half_a_step_apart(folder: Path) -> Right:
+    """As above, by the Instance Number alone. PS3.3 C.7.6.1, C.8.3.1."""
+    return within_each_other(folder)
+
+
+@odd
+def frames_of_pet_half_a_step_apart(folder: Path) -> Right:
+    """As above, where Number of Slices says how many slices a moment has. PS3.3 C.8.9.4 (Number of Slices), C.8.9.1."""
+    volumes = moments(2)
+    write(folder, (at(with_pixels(header(PositronEmissionTomographyImageStorage, "PT", 1, Units="BQML", NumberOfSlices=6, RescaleSlope=1,
+                                         RescaleIntercept=0, FrameReferenceTime=(100.0, 50000.0)[moment]), plane), 0, 0, STEP * (place + moment / 2))
+                   for moment, place, plane in volume_by_volume(volumes)))
+    return Right(volumes=tuple(volumes))
+
+
+@odd
+def slices_closer_than_their_header_says(folder: Path) -> Right:
+    """A CT reconstructed at half the stated spacing, its times and numbers in order: one volume. PS3.3 C.7.6.2 (positions count)."""
+    write(folder, (ct(plane, place + 1, STEP * place, SpacingBetweenSlices=2 * STEP, AcquisitionTime=f"1000{place:02}")
+                   for place, plane in enumerate(anatomy())))
+    return Right(volumes=(anatomy(),))
+
+
+@odd
+def beds_of_pet(folder: Path) -> Right:
+    """A whole-body PET of two beds whose Number of Slices is that of a bed: one volume. PS3.3 C.8.9.4."""
+    write(folder, (at(with_pixels(header(PositronEmissionTomographyImageStorage, "PT", place + 1, Units="BQML", NumberOfSlices=3, RescaleSlope=1,
+                                         RescaleIntercept=0, FrameReferenceTime=1000.0 * (place // 3)), plane), 0, 0, STEP * place)
+                   for place, plane in enumerate(anatomy())))
+    return Right(volumes=(anatomy(),))
+
+
+@odd
+def diffusion_told_by_the_name_of_the_sequence(folder: Path) -> Right:
+    """Images of Siemens without their private elements: Sequence Name still says b-value and direction. PS3.3 C.8.3.1 (Sequence Name)."""
+    volumes = moments(4)
+    write(folder, (mr(plane, 1, STEP * place, SequenceName=("*ep_b0", "*ep_b1000#1", "*ep_b1000#2", "*ep_b1000#3")[moment])
+                   for moment, place, plane in volume_by_volume(volumes)))
+    return Right(volumes=tuple(volumes))
+
+
+@odd
+def saturated_and_not(folder: Path) -> Right:
+    """Magnetisation transfer of classic MR, by its scan options. PS3.3 C.8.3.1 (Scan Options)."""
+    volumes = moments(2)
+    write(folder, (mr(plane, 1, STEP * place, ScanOptions=(["FS"], ["FS", "MT"])[moment]) for moment, place, plane in volume_by_volume(volumes)))
+    return Right(volumes=tuple(volumes))
+
+
+@odd
+def private_elements_in_a_high_block(folder: Path) -> Right:
+    """A maker's block may begin at any number from 10 to FF, as a PACS that adds its own may move it. PS3.5 7.8.1."""
+    volumes = moments(3)
+
+    def slice_(moment: int, place: int, plane: np.ndarray) -> Dataset:
+        data = mr(plane, 1, STEP * place)
+        data.add_new(0x001900A0, "LO", "SIEMENS MR HEADER")
+        data.add_new(0x0019A00C, "IS", 500 * moment)
+        return data
+
+    write(folder, (slice_(*each) for each in volume_by_volume(volumes)))
+    return Right(volumes=tuple(volumes))
+
+
+@odd
+def one_slice_many_times_by_number(folder: Path) -> Right:
+    """Images of one place that only their numbers order: each is an image, and no volume can come out wrong. PS3.3 C.7.6.1."""
+    planes = [(anatomy()[2] + 5 * moment).astype(np.int16) for moment in range(4)]
+    write(folder, (mr(plane, moment + 1, 0) for moment, plane in enumerate(planes)))
+    return Right(volumes=tuple(planes))
