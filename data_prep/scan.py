@@ -19,7 +19,7 @@ from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.incoming import incoming_link
 from data_prep.index import Seen, look_up
-from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, named_like_voxels, sniff
+from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, named_like_text, named_like_voxels, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.left_by_systems import is_double, left_by_a_system
 from data_prep.matching import Matched, match_images, patient_of
@@ -146,7 +146,7 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
         with opened(found) as stream:
             head = stream.read(HEAD)
             kind = sniff(head)
-            if is_double(found.name, head):
+            if is_double(found.name, head) or (kind is Kind.EMPTY and named_like_text(found.name)):
                 raise Rejected("not_an_image")
             stream.seek(0)
             match kind:

@@ -205,6 +205,15 @@ def an_empty_file_beside_a_series(folder: Path) -> Right:
     return Right((), {"empty_file": 1, "maybe_incomplete": 6})
 
 
+@odd
+def empty_texts_beside_a_series(folder: Path) -> Right:
+    """A log with no line, a table to be filled in and a hidden mark of some program were never slices. PS3.10 8.5 gives a slice no ending."""
+    series(folder)
+    for name in ("export.log", "Notes.TXT", "labels.csv", ".complete", "checksums.md5"):
+        (folder / name).touch()
+    return Right((HU,), {"not_an_image": 5})
+
+
 Line = tuple[str, str, str, str, str]  # series, kind of record, file, SOP class, SOP Instance UID
 
 
@@ -305,6 +314,15 @@ def a_disc_with_names_of_its_own(folder: Path) -> Right:
         path.rename(folder / f"{number:032x}")
     (folder / "DISC").rmdir()
     return Right((HU, HU), {"no_pixels": 1})
+
+
+@odd
+def a_directory_with_a_name_of_iso_9660(folder: Path) -> Right:
+    """dicomdir.;1 is DICOMDIR, so a slice that it names and that is gone is noticed. ISO 9660 7.5."""
+    disc(folder)
+    (folder / "DICOMDIR").rename(folder / "dicomdir.;1")
+    (folder / "DISC/IM2003").unlink()
+    return Right((HU,), {"no_pixels": 1, "missing_file": 1, "sibling_rejected": 5})
 
 
 @odd
