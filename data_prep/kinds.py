@@ -10,7 +10,7 @@ DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 IMAGE_ENDINGS = (*DICOM_ENDINGS, ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr",
                  ".mha", ".mhd", ".mgh", ".mgz", ".mgh.gz", ".bmp", ".jp2", ".j2k", ".jpf", ".jpx", ".jph",
                  ".gif", ".webp", ".heic", ".avif", ".psd", ".mnc", ".svs", ".ndpi", ".mp4", ".avi", ".mov", ".mpg", ".mpeg")
-VOXEL_ENDINGS = (".img", ".img.gz", ".raw", ".zraw")  # of files that hold voxels and no header
+VOXEL_ENDINGS = (".img", ".img.gz", ".raw", ".zraw", ".brik", ".brik.gz")  # of files that hold voxels and no header
 TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".log", ".json", ".xml", ".htm", ".html", ".pdf", ".rtf", ".md", ".yaml", ".yml", ".ini", ".cfg",
                 ".doc", ".docx", ".xls", ".xlsx", ".md5", ".sha1", ".sha256", ".bval", ".bvec")
 BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of the header behind the first 14

@@ -43,7 +43,8 @@ REASONS = {
     "unread_volume": Reason("a file of a format that holds volumes and that fewsite does not read", "send it as DICOM or NIfTI"),
     "film": Reason("a film", "send the frame that counts as PNG, or as DICOM of one frame"),
     "slide": Reason("a scanned slide: one picture at several sizes, or in tiles that are frames", "send the region that counts as one PNG or TIFF"),
-    "no_header": Reason("a file named like voxels, without the header that says how to read them", "send its header with it, under the same name"),
+    "no_header": Reason("a file named like voxels, without a header that fewsite reads and that says how to read them",
+                        "send its header with it, under the same name; or send it as DICOM or NIfTI"),
     "not_what_its_name_says": Reason("a file named like an image that holds something else, such as an HTML page", SEND_AGAIN),
     "too_large": Reason("a file larger than fewsite reads", "check that it is sound; split it if it is"),
     # archives

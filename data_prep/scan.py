@@ -32,7 +32,7 @@ from data_prep.sources import Found, opened, read_all
 from data_prep.tilt import STRAIGHT
 from data_prep.unhashable import unhashable
 from data_prep.units import KNOWN
-from data_prep.unread import unread
+from data_prep.unread import NO_SLICES, unread
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -302,7 +302,8 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
 
 def _may_be_a_slice(reject: Reject) -> bool:
     """Whether a file that does not say its series may be a slice of one beside it: no other format, by content or by name."""
-    return reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name) and not named_like_another_format(reject.name)
+    other = reject.reason in NO_SLICES or named_like_another_format(reject.name)
+    return reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name) and not other
 
 
 def _lacks_a_slice(image: ImageFile, broken_series: dict[str, set[str]]) -> bool:

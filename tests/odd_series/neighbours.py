@@ -206,6 +206,16 @@ def an_empty_file_beside_a_series(folder: Path) -> Right:
 
 
 @odd
+def files_of_other_formats_beside_a_series(folder: Path) -> Right:
+    """A film, a picture and a volume of formats that are not read, whatever they are called, are lost and were never slices of DICOM."""
+    series(folder)
+    (folder / "IM0007").write_bytes(b"\0\0\0\x18ftypisom" + bytes(99))
+    (folder / "IM0008").write_bytes(b"GIF89a" + bytes(99))
+    (folder / "run+orig.HEAD").write_bytes(b"\ntype = string-attribute\nname = TYPESTRING\n")
+    return Right((HU,), {"film": 1, "unread_picture": 1, "unread_volume": 1})
+
+
+@odd
 def empty_texts_beside_a_series(folder: Path) -> Right:
     """A log with no line, a table to be filled in and a hidden mark of some program were never slices. PS3.10 8.5 gives a slice no ending."""
     series(folder)
