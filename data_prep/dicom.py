@@ -162,7 +162,7 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
     if kind in (Object.UNKNOWN, Object.UNSAID):
         raise Rejected("unknown_sop_class")
     if kind is Object.NO_IMAGE:
-        raise Rejected("derived_object" if "Rows" in data else "no_pixels")
+        raise Rejected("derived_object" if has_pixels else "no_pixels")
     name = UID(sop_class).name
     if not _whole(data, "Rows") or not _whole(data, "Columns"):
         raise Rejected("truncated", "no rows and columns: it ends before them, or was sent without")

@@ -29,7 +29,7 @@ NOTHING = "nothing; it is no image"
 REASONS = {
     # no images
     "not_an_image": Reason("a file that is no image", NOTHING, image=False),
-    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory, a maker's own notes)",
+    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, spectra, directory, a maker's own notes)",
                         NOTHING, image=False),
     "derived_object": Reason("a DICOM object derived from images (segmentation, dose, parametric map)", NOTHING, image=False),
     "missing_no_image": Reason("an object without an image, such as a report, that a DICOMDIR names and that is not there", NOTHING, image=False),

@@ -17,6 +17,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
     MRImageStorage,
+    MRSpectroscopyStorage,
     SecondaryCaptureImageStorage,
 )
 
@@ -103,6 +104,14 @@ def a_slice_that_is_refused_takes_its_volume(folder: Path) -> Right:
     series(folder)
     save(at(with_pixels(header(CTImageStorage, "CT", 7, BurnedInAnnotation="YES"), anatomy()[0]), 0, 0, 21.0), folder / "IM0007")
     return Right((), {"burned_in_annotation": 1, "sibling_rejected": 6})
+
+
+@odd
+def spectra_in_the_series(folder: Path) -> Right:
+    """Spectroscopy has rows and columns of voxels and no pixels: neither an image nor made of images. PS3.3 C.8.14."""
+    series(folder)
+    save(header(MRSpectroscopyStorage, "MR", 99, 1, Rows=1, Columns=1), folder / "spectra")
+    return Right((HU,), {"no_pixels": 1})
 
 
 @odd
