@@ -23,11 +23,13 @@ WORDS = {unit: count for count, units in {
 NUMBER = r"\d{1,3}(?:[.,]\d+)?"
 AGE_PART = re.compile(rf"({NUMBER}) ?([^\W\d_]+)\.?,? ?")
 YEARS = "|".join(sorted((word for word, count in WORDS.items() if count == 1.0), key=len, reverse=True))
-FROM_THE_CAP = re.compile(rf"(?:(?:>|over) ?(?P<above>\d+)|(?:>=|≥) ?(?P<least>\d+)|(?P<more>\d+) ?(?:\+|(?:and|or) (?:over|older|above)))(?: ?(?:{YEARS}))?")
+FROM_THE_CAP = re.compile(rf"(?:(?:>|over) ?(?P<above>\d+)|(?:>=|≥) ?(?P<least>\d+)|"
+                          rf"(?P<more>\d+) ?(?:\+|(?:and|or) (?:over|older|above)))(?: ?(?:{YEARS}))?")
 OLD = (" old", "-old", " alt", " of age", " de edad", " de idade")  # behind years
 AND = re.compile(r"(?<=[^\W\d_]) (?:and|und|et|y|e|en|och) (?=\d)")  # between a unit and the next number
 UNKNOWN = frozenset(["", "-", "--", "?", ".", "na", "n/a", "n.a", "nan", "none", "null", "nil", "unknown", "unk", "not known", "missing",
-                     "not available", "not applicable", "not reported", "not recorded", "not stated", "<na>", "#n/a", "unbekannt", "k.a", "k. a", "keine angabe", "inconnu", "desconocido", "sconosciuto", "onbekend"])
+                     "not available", "not applicable", "not reported", "not recorded", "not stated", "<na>", "#n/a",
+                     "unbekannt", "k.a", "k. a", "keine angabe", "inconnu", "desconocido", "sconosciuto", "onbekend"])
 SEXES = {word: sex for sex, words in {
     "F": "f female fem w weiblich weibl frau mädchen woman girl femme féminin feminin féminine feminine fille mujer femenino "
          "femenina hembra donna femmina femminile vrouw vrouwelijk kvinna 女 女性 ♀",

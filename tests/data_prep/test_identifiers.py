@@ -93,7 +93,8 @@ def test_what_a_line_says_of_a_field_is_a_value(tmp_path: Path, line: str, value
 
 
 def test_metaimage_fields_are_values(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("ObjectType = Image\nNDims = 3\nComment = Roe^Jane\nDimSize = 1 1 1\nElementType = MET_UCHAR\nElementDataFile = LOCAL\nx")
+    fields = "ObjectType = Image\nNDims = 3\nComment = Roe^Jane\nDimSize = 1 1 1\nElementType = MET_UCHAR\nElementDataFile = LOCAL\nx"
+    (tmp_path / "x").write_text(fields)
     assert values(tmp_path / "x")["Roe^Jane"] == PERSON
 
 
