@@ -163,7 +163,7 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
     if kind in (Object.UNKNOWN, Object.UNSAID):
         raise Rejected("unknown_sop_class")
     if kind is Object.NO_IMAGE:
-        raise Rejected("derived_object" if "Rows" in data else "no_pixels")
+        raise Rejected("derived_object" if has_pixels else "no_pixels")
     name = UID(sop_class).name
     if not _whole(data, "Rows") or not _whole(data, "Columns"):
         raise Rejected("truncated", "no rows and columns: it ends before them, or was sent without")
@@ -180,23 +180,23 @@ def _check_object(data: Dataset, has_pixels: bool) -> None:
 def _shows_a_label(data: Dataset, sop_class: str) -> bool:
     """Whether a picture shows a slide's label: its flavour says so (PS3.3 C.8.12.4.1.1), or Specimen Label in Image."""
     stated = _text(data, "SpecimenLabelInImage").upper()
-    flavour = _slide_flavour(data, sop_class)
-    return stated == "YES" or flavour == "LABEL" or (flavour == "OVERVIEW" and stated != "NO")
+    flavours = _slide_flavours(data, sop_class)
+    return stated == "YES" or "LABEL" in flavours or ("OVERVIEW" in flavours and stated != "NO")
 
 
 def _is_exposed(data: Dataset, sop_class: str) -> bool:
     """Whether a patient may be known by the picture, whatever modality made it: a face (PS3.3 C.7.6.1), or a slide seen whole."""
     stated = {_text(data, "SpecimenLabelInImage").upper(), _text(data, "BurnedInAnnotation").upper()}
-    whole = _slide_flavour(data, sop_class) == "THUMBNAIL" and "NO" not in stated
-    return whole or _text(data, "RecognizableVisualFeatures").upper() == "YES"
+    flavours = _slide_flavours(data, sop_class)
+    whole = "THUMBNAIL" in flavours or (sop_class == VLWholeSlideMicroscopyImageStorage and "VOLUME" not in flavours)
+    return (whole and "NO" not in stated) or _text(data, "RecognizableVisualFeatures").upper() == "YES"
 
 
-def _slide_flavour(data: Dataset, sop_class: str) -> str:
-    """The third value of a microscope's Image Type; in other modalities it means other things, such as the label of an ASL series."""
+def _slide_flavours(data: Dataset, sop_class: str) -> set[str]:
+    """A microscope's Image Type from the third value on; in other modalities it means other things, such as the label of an ASL series."""
     if not sop_class.startswith(VISIBLE_LIGHT):
-        return ""
-    values = _identifier(data, "ImageType").upper().split("\\")
-    return values[2] if len(values) > 2 else ""
+        return set()
+    return {value.strip() for value in _identifier(data, "ImageType").upper().split("\\")[2:]}
 
 
 def _sop_class(data: Dataset) -> str:

@@ -13,7 +13,7 @@ from data_prep.objects import Object, object_of
 from data_prep.quiet import quiet
 from data_prep.rejects import Rejected
 
-FILE_ID = "DICOMDIR"  # PS3.10 8.6: a directory is told by its name; a mounted disc may show it in lower case
+FILE_ID = "dicomdir"  # PS3.10 8.6: a directory is told by its name, in capitals
 VERSION = re.compile(r";\d+$")  # ISO 9660 7.5, shown by some systems
 ADDED = (".gz", ".bz2", ".xz", ".dcm", ".dicom", ".ima")  # to names that PS3.10 8.5 gives no ending
 
@@ -30,7 +30,7 @@ class Named:
 
 
 def is_dicomdir(name: str) -> bool:
-    return name.rpartition("/")[2].upper() == FILE_ID
+    return as_on_a_disc(name.rpartition("/")[2]) == FILE_ID
 
 
 def as_on_a_disc(name: str) -> str:

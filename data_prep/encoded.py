@@ -15,6 +15,7 @@ from data_prep.rejects import Rejected
 RAW, GZIP, BZIP2, TEXT, HEX = "raw", "gzip", "bzip2", "text", "hex"
 ENCODINGS = {"raw": RAW, "gzip": GZIP, "gz": GZIP, "bzip2": BZIP2, "bz2": BZIP2, "text": TEXT, "txt": TEXT, "ascii": TEXT, "hex": HEX}
 GZIP_OR_ZLIB = 47  # zlib's window bits for "either, by its header"
+STARTS = (b"\x1f\x8b", b"BZh")  # of a further gzip or bzip2 stream; a writer may leave other bytes at the end
 TO_THE_END = -1  # NRRD's byte skip and MetaImage's HeaderSize: the voxels are the last bytes of the data file
 
 
@@ -54,15 +55,22 @@ def _after_lines(content: bytes, lines: int) -> bytes:
 
 
 def _unpacked(content: bytes, name: str, size: int) -> bytes:
-    """Raises Rejected where it does not end within `size` bytes: nothing unpacks to more than its header promises."""
-    unpacker = bz2.BZ2Decompressor() if name == BZIP2 else zlib.decompressobj(GZIP_OR_ZLIB)
-    try:
-        content = unpacker.decompress(content, size + 1)
-    except (zlib.error, OSError):
-        raise Rejected("truncated", "compressed data that ends early or is damaged") from None
-    if not unpacker.eof:
-        raise Rejected("truncated", "compressed data that ends early, or holds more than its header promises")
-    return content
+    """One stream, or several one behind the other as parallel packers write them.
+
+    Raises Rejected where a stream does not end within `size` bytes: nothing unpacks to more than its header promises.
+    """
+    unpacked = b""
+    while True:
+        unpacker = bz2.BZ2Decompressor() if name == BZIP2 else zlib.decompressobj(GZIP_OR_ZLIB)
+        try:
+            unpacked += unpacker.decompress(content, size + 1 - len(unpacked))
+        except (zlib.error, OSError):
+            raise Rejected("truncated", "compressed data that ends early or is damaged") from None
+        if not unpacker.eof:
+            raise Rejected("truncated", "compressed data that ends early, or holds more than its header promises")
+        content = unpacker.unused_data
+        if len(unpacked) >= size or not content.startswith(STARTS):
+            return unpacked
 
 
 def _bytes(content: bytes) -> bytes:

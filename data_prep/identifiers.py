@@ -45,6 +45,8 @@ JP2 = b"\0\0\0\x0cjP  "
 PREAMBLE_BYTES = 128  # PS3.10 7.1
 END_OF_HEADER = re.compile(rb"\r?\n\r?\n|ElementDataFile")  # NRRD's blank line, MetaImage's last field
 PRINTABLE = re.compile(rb"[\x20-\x7e]{6,}")  # shorter runs of printable bytes are chance
+FIELD = re.compile(r"[#\s]*[\w ./-]*?\w\s*(?::=|[:=])(?=.)")  # a name before its value, as headers of text write them
+BETWEEN = re.compile(r"[;\"<>\0]")  # several values
 
 
 @dataclass
@@ -101,9 +103,9 @@ def _of_file(found: Found, asked: tuple[str, ...]) -> Identifiers:
                 case Kind.NIFTI | Kind.NIFTI_PAIR | Kind.ANALYZE:
                     _add_printable(gathered, PREAMBLE, _nifti_header(stream))
                 case Kind.NRRD | Kind.METAIMAGE:
-                    _add_printable(gathered, PREAMBLE, END_OF_HEADER.split(stream.read(MOST_TEXT), 1)[0])
+                    _add_lines(gathered, END_OF_HEADER.split(stream.read(MOST_TEXT), 1)[0])
                 case Kind.MGH:
-                    _add_printable(gathered, PREAMBLE, _mgh_tags(stream))
+                    _add_commands(gathered, _mgh_tags(stream))
                 case Kind.PNG | Kind.JPEG | Kind.TIFF | Kind.BMP:
                     _add_picture(gathered, stream)
                 case Kind.JPEG2000:
@@ -180,7 +182,33 @@ def _texts(element: DataElement) -> list[str]:
 
 def _add_printable(gathered: Identifiers, kind: str, content: bytes) -> None:
     for run in PRINTABLE.findall(content):
-        gathered.add(kind, run.decode("ascii"))
+        _add_text(gathered, kind, run.decode("ascii"))
+
+
+def _add_lines(gathered: Identifiers, content: bytes) -> None:
+    """A header of text."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    for line in text.splitlines():
+        _add_text(gathered, PREAMBLE, line)
+
+
+def _add_commands(gathered: Identifiers, content: bytes) -> None:
+    """Command lines, whose words may be paths that hold a patient's name."""
+    _add_printable(gathered, PREAMBLE, content)
+    for word in content.replace(b"\0", b" ").split():
+        _add_path(gathered, word.decode("utf-8", "replace"))
+
+
+def _add_text(gathered: Identifiers, kind: str, text: str) -> None:
+    """A text as it stands and, since outputs would hold it alone, what it says of a field."""
+    gathered.add(kind, text)
+    for part in BETWEEN.split(FIELD.sub("", text, count=1) if FIELD.match(text) else text):
+        part = part.strip("# \t")
+        if part != text:
+            gathered.add(PERSON if "^" in part else kind, part)
 
 
 def _nifti_header(stream: BinaryIO) -> bytes:

@@ -24,6 +24,8 @@ DECODER_DEPENDENCIES = {
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit)
 APP0, APP14 = 0xE0, 0xEE
 ADOBE_TRANSFORM = 11  # its place in the marker, which libjpeg does not look at where that is shorter
+START_OF_SCAN, HALVING = 0xDA, 5  # T.81 table H.1: predictors from 5 on halve what they predict from, and half of a wrapped sample is another
+MOST_BITS = 16  # of a lossless sample
 NAMES_ALONE = {b"RGB": {"RGB"}, b"rgb": {"RGB", "YBR"}}  # to libjpeg small letters are no names, to pydicom they are
 
 
@@ -49,10 +51,29 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
         samples = np.asarray(image)
     else:
         space = {"colorspace": "RGB", "outcolorspace": "RGB"} if colour else {}  # the same on both sides: no conversion
-        samples = imagecodecs.jpeg8_decode(src, **space)
+        samples = _samples(src, space)
     if samples.dtype.itemsize * 8 > runner.bits_allocated:
         raise ValueError("samples of more bits than Bits Allocated")
     return samples.astype(f"<u{runner.bits_allocated // 8}").tobytes()
+
+
+def _samples(stream: bytes, space: dict[str, str]) -> np.ndarray:
+    """Samples of a stream of 12 bits or a lossless one. Raises ValueError where an encoder's arithmetic cannot be told.
+
+    An encoder that takes samples for signed numbers is right modulo their bits, whatever wraps; with a predictor that halves only if
+    nothing does. So such a stream is decoded as one of 16 bits, which differs from it by the first prediction alone (T.81 H.1.2.1).
+    """
+    frame = next(segment for marker, segment in jpeg_segments(stream) if marker in JPEG_SIZES)
+    predictor = next(segment[-3] for marker, segment in jpeg_segments(stream) if marker == START_OF_SCAN)
+    if predictor < HALVING or frame[0] == MOST_BITS:
+        return imagecodecs.jpeg8_decode(stream, **space)
+    half = 1 << (frame[0] - 1)
+    wide = imagecodecs.jpeg8_decode(stream.replace(frame, bytes([MOST_BITS]) + frame[1:], 1), **space)
+    samples = wide.astype(np.int32) - ((1 << (MOST_BITS - 1)) - half)
+    lowest, highest = int(samples.min()), int(samples.max())
+    if not (0 <= lowest <= highest < 2 * half or -half <= lowest <= highest < half):
+        raise ValueError("samples beyond their bits")
+    return (samples % (2 * half)).astype(np.uint8 if frame[0] <= 8 else np.uint16)
 
 
 def colour_space(stream: bytes) -> str:

@@ -10,7 +10,9 @@ DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
 IMAGE_ENDINGS = (*DICOM_ENDINGS, ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr",
                  ".mha", ".mhd", ".mgh", ".mgz", ".mgh.gz", ".bmp", ".jp2", ".j2k", ".jpf", ".jpx", ".jph",
                  ".gif", ".webp", ".heic", ".avif", ".psd", ".mnc", ".svs", ".ndpi", ".mp4", ".avi", ".mov", ".mpg", ".mpeg")
-VOXEL_ENDINGS = (".img", ".img.gz", ".raw", ".zraw")  # of files that hold voxels and no header
+VOXEL_ENDINGS = (".img", ".img.gz", ".raw", ".zraw", ".brik", ".brik.gz")  # of files that hold voxels and no header
+TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".log", ".json", ".xml", ".htm", ".html", ".pdf", ".rtf", ".md", ".yaml", ".yml", ".ini", ".cfg",
+                ".doc", ".docx", ".xls", ".xlsx", ".md5", ".sha1", ".sha256", ".bval", ".bvec")
 BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of the header behind the first 14
 MGH_HEADER = 284  # bytes; voxels follow
 MGH_TYPES = range(11)
@@ -85,6 +87,11 @@ def named_like_an_image(name: str) -> bool:
 def named_like_another_format(name: str) -> bool:
     """Whether a name is an image's that is no DICOM."""
     return named_like_an_image(name) and not name.lower().endswith(DICOM_ENDINGS)
+
+
+def named_like_text(name: str) -> bool:
+    """Whether a name is no slice's: a text's, or one that is hidden."""
+    return name.lower().endswith(TEXT_ENDINGS) or (name.rpartition("/")[2].startswith(".") and not named_like_an_image(name))
 
 
 def named_like_voxels(name: str) -> bool:

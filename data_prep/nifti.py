@@ -125,6 +125,8 @@ def _header(start: bytes) -> AnalyzeHeader:
         raise not_decodable(error) from None
     if data_type.kind == "c" or data_type.itemsize == 0 or (data_type.names and int(header["datatype"]) not in COLOUR_TYPES):
         raise Rejected("unsupported_pixels", "complex values or colours with transparency")
+    if "qform_code" in header:
+        header["pixdim"][0] = -1.0 if header["pixdim"][0] < 0 else 1.0  # nifti1.h, method 2: 0 stands for 1; nibabel refuses it
     return header
 
 

@@ -29,7 +29,7 @@ NOTHING = "nothing; it is no image"
 REASONS = {
     # no images
     "not_an_image": Reason("a file that is no image", NOTHING, image=False),
-    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, directory, a maker's own notes)",
+    "no_pixels": Reason("a DICOM object without an image (report, plan, structure set, presentation state, spectra, directory, a maker's own notes)",
                         NOTHING, image=False),
     "derived_object": Reason("a DICOM object derived from images (segmentation, dose, parametric map)", NOTHING, image=False),
     "missing_no_image": Reason("an object without an image, such as a report, that a DICOMDIR names and that is not there", NOTHING, image=False),
@@ -43,7 +43,8 @@ REASONS = {
     "unread_volume": Reason("a file of a format that holds volumes and that fewsite does not read", "send it as DICOM or NIfTI"),
     "film": Reason("a film", "send the frame that counts as PNG, or as DICOM of one frame"),
     "slide": Reason("a scanned slide: one picture at several sizes, or in tiles that are frames", "send the region that counts as one PNG or TIFF"),
-    "no_header": Reason("a file named like voxels, without the header that says how to read them", "send its header with it, under the same name"),
+    "no_header": Reason("a file named like voxels, without a header that fewsite reads and that says how to read them",
+                        "send its header with it, under the same name; or send it as DICOM or NIfTI"),
     "not_what_its_name_says": Reason("a file named like an image that holds something else, such as an HTML page", SEND_AGAIN),
     "too_large": Reason("a file larger than fewsite reads", "check that it is sound; split it if it is"),
     # archives

@@ -4,12 +4,15 @@ What differs without meaning: Unicode's composed and decomposed letters (UAX 15)
 and a person's name with its empty last components and groups (PS3.5 6.2.1). Upper and lower case differ (PS3.4 C.2.2.2.1).
 """
 
+import re
 import unicodedata
 
 PERSON = "PN"
 WHOLE_NUMBERS = ("IS", "SL", "SS", "SV", "UL", "US", "UV")
 PARTS_A_NAME = "^"  # of components; no other value is likely to hold one
 FORM = "NFC"
+UNSEEN = "\0\u200b\u200e\u200f\u2060\ufeff"  # a NUL, and marks without width, which cells copied from web pages and PDFs hold
+PADDING = re.compile(rf"\A[\s{UNSEEN}]+|[\s{UNSEEN}]+\Z")
 
 
 def one_form(value: str, kind: str = "") -> str:
@@ -36,7 +39,7 @@ def _one(value: str, kind: str) -> str:
 
 
 def _unpadded(value: str) -> str:
-    return value.strip("\0").strip().strip("\0")
+    return PADDING.sub("", value)
 
 
 def _whole(value: str) -> str:

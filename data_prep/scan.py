@@ -19,7 +19,7 @@ from data_prep.elements import asked_of, keyword_of
 from data_prep.image_file import Facts, ImageFile
 from data_prep.incoming import incoming_link
 from data_prep.index import Seen, look_up
-from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, named_like_voxels, sniff
+from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, named_like_text, named_like_voxels, sniff
 from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.left_by_systems import is_double, left_by_a_system
 from data_prep.matching import Matched, match_images, patient_of
@@ -32,7 +32,7 @@ from data_prep.sources import Found, opened, read_all
 from data_prep.tilt import STRAIGHT
 from data_prep.unhashable import unhashable
 from data_prep.units import KNOWN
-from data_prep.unread import unread
+from data_prep.unread import NO_SLICES, unread
 from data_prep.walk import walk
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -146,7 +146,7 @@ def examine(found: Found, asked: tuple[str, ...] = ()) -> ImageFile | Reject:
         with opened(found) as stream:
             head = stream.read(HEAD)
             kind = sniff(head)
-            if is_double(found.name, head):
+            if is_double(found.name, head) or (kind is Kind.EMPTY and named_like_text(found.name)):
                 raise Rejected("not_an_image")
             stream.seek(0)
             match kind:
@@ -302,7 +302,8 @@ def plan_volumes(images: list[ImageFile], rows: dict[str, Row], broken: list[Rej
 
 def _may_be_a_slice(reject: Reject) -> bool:
     """Whether a file that does not say its series may be a slice of one beside it: no other format, by content or by name."""
-    return reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name) and not named_like_another_format(reject.name)
+    other = reject.reason in NO_SLICES or named_like_another_format(reject.name)
+    return reject.kind in MAY_BE_A_SLICE and not is_dicomdir(reject.name) and not other
 
 
 def _lacks_a_slice(image: ImageFile, broken_series: dict[str, set[str]]) -> bool:

@@ -31,7 +31,8 @@ def age(read: object, *texts: str) -> float | str | None:
     ("", "19290615", "20190615", 90), ("", "19290616", "20190615", 89), ("045Y", "19500101", "20190615", 45),
     ("999Y", "", "", UNCLEAR), ("ZZPHI", "", "", UNCLEAR), ("", "", "20190615", None), ("", "19500101", "", None), ("", "", "", None),
     ("45Y", "", "", 45), ("045y", "", "", 45), ("045", "", "", UNCLEAR), ("45 years", "", "", 45), ("045", "19500101", "20190615", 69),
-    ("", "01.02.1950", "20190615", UNCLEAR),
+    ("", "01.02.1950", "20190615", UNCLEAR), ("", "1950.12.31", "20190615", 68), ("", "19500101", "2019-06-15", 69),
+    ("", "1950.06.15", "2019.06.15", 69),
 ])
 def test_an_age_of_a_header_is_in_completed_years_and_capped(written: str, birth: str, study: str, years: float | str | None) -> None:
     assert age(age_from_dicom, written, birth, study) == years
@@ -44,6 +45,9 @@ def test_an_age_of_a_header_is_in_completed_years_and_capped(written: str, birth
     ("45 Jahre", 45), ("45 J.", 45), ("1 Jahr", 1), ("45 ans", 45), ("45 años", 45), ("45 anni", 45), ("45 jaar", 45), ("45 år", 45),
     ("006M", 0), ("18M", 1), ("6 months", 0), ("18 Monate", 1), ("24 mois", 2),
     ("010D", 0), ("3 weeks", 0), ("60 wk", 1), ("400 days", 1), ("12 Tage", 0),
+    ("45-year-old", 45), ("45 years of age", 45), ("45 anos", 45), ("45 lat", 45), ("45 лет", 45), ("45歳", 45), ("6 Wo.", 0),
+    ("1 Jahr und 13 Monate", 2), ("1 an et 6 mois", 1), ("1 año y 13 meses", 2), ("90 and over", 90), ("90 or older", 90), ("#N/A", None),
+    ("89 and over", UNCLEAR), ("not reported", None), ("1 and 2", UNCLEAR),
     ("1 year 6 months", 1), ("1y6m", 1), ("1 Jahr, 13 Monate", 2), ("95 years", 90),
     (">89", 90), (">89Y", 90), ("90+ years", 90), ("over 89", 90), ("45 Jahre alt", 45), ("> 90", 90), (">=90", 90), ("≥ 90", 90), ("90+", 90),
     ("", None), ("nan", None), ("NA", None), ("n/a", None), ("unknown", None),
@@ -69,7 +73,8 @@ def test_a_sex_is_understood_or_counted(written: str, meant: str | None) -> None
 
 
 @pytest.mark.parametrize(("cells", "meant"), [
-    (["1", "2", "0", "9", ""], ["M", "F", None, None, None]), (["1.0", "2.0"], ["M", "F"]), (["M", "male", "1", "2", "f"], ["M", "M", "M", "F", "F"]),
+    (["1", "2", "0", "9", ""], ["M", "F", None, None, None]), (["1.0", "2.0"], ["M", "F"]), (["1,0", "2,0"], ["M", "F"]), (["男", "女"], ["M", "F"]),
+    (["M", "male", "1", "2", "f"], ["M", "M", "M", "F", "F"]),
     (["0", "1"], [UNCLEAR, UNCLEAR]), (["1", "1"], [UNCLEAR, UNCLEAR]), (["3", "2"], [UNCLEAR, "F"]),  # 0 and 1: which is which nobody says
     (["M", "F"], ["M", "F"]),
     (["H", "F"], ["M", "F"]), (["H", "F", "M"], [UNCLEAR, "F", UNCLEAR]),

@@ -10,7 +10,7 @@ import pytest
 from nibabel.freesurfer.mghformat import MGHImage
 from PIL import Image
 
-from data_prep.identifiers import _of_file
+from data_prep.identifiers import PERSON, PREAMBLE, _of_file
 from data_prep.sources import Found
 
 NAME = "ZZPHI Kunigund 0001"
@@ -78,7 +78,24 @@ def _(path: Path) -> None:
 @pytest.mark.parametrize("name", MADE)
 def test_a_text_is_found_where_the_format_has_a_place_for_it(tmp_path: Path, name: str) -> None:
     MADE[name](tmp_path / "x")
-    assert any("ZZPHI" in value for value in values(tmp_path / "x"))
+    shown = f"a page that shows {NAME}, ZZPHI 0001 and no more"  # and nothing of the field or the command that held it
+    assert any("ZZPHI" in value and value in shown for value in values(tmp_path / "x"))
+
+
+@pytest.mark.parametrize(("line", "value"), [
+    ("PatientName:=Müller^Zoë", "Müller^Zoë"), ("content: Roe^Jane", "Roe^Jane"), ("# Roe^Jane", "Roe^Jane"), ('labels: "Roe^Jane" "y"', "Roe^Jane"),
+    ("key of my own:=a: b", "a: b"), ("DICOM_0010_0010:=Roe^Jane; ward 5", "Roe^Jane"),
+])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_what_a_line_says_of_a_field_is_a_value(tmp_path: Path, line: str, value: str, encoding: str) -> None:
+    (tmp_path / "x").write_bytes(f"NRRD0005\ntype: short\ndimension: 1\nsizes: 1\nencoding: raw\n{line}\n\n".encode(encoding) + bytes(2))
+    assert values(tmp_path / "x")[value] == (PERSON if "^" in value else PREAMBLE)
+
+
+def test_metaimage_fields_are_values(tmp_path: Path) -> None:
+    fields = "ObjectType = Image\nNDims = 3\nComment = Roe^Jane\nDimSize = 1 1 1\nElementType = MET_UCHAR\nElementDataFile = LOCAL\nx"
+    (tmp_path / "x").write_text(fields)
+    assert values(tmp_path / "x")["Roe^Jane"] == PERSON
 
 
 def test_voxels_of_an_mgh_are_no_text(tmp_path: Path) -> None:

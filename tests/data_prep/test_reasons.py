@@ -38,9 +38,11 @@ from workspace.settings import load_params, load_site
 SECRET = "ab" * 32
 Step = Callable[[Path], object]
 # Reached by none of the small exports here: what changes while it is read, what stands for a fault of an archive's maker, and what other
-# tests make (tests/data_prep/test_archives.py, test_sources.py, test_codestream.py, test_stacks.py and tests/odd_series).
+# tests make (tests/data_prep/test_archives.py, test_sources.py, test_codestream.py, test_stacks.py, test_units.py, test_reader_faults.py and
+# tests/odd_series).
 ELSEWHERE = {"file_changed", "archive_bomb", "sparse_member", "decode_warning", "duplicate_position", "mixed_values", "not_decodable", "time_series",
-             "nifti_pair", "bad_data_file", "no_bias_field", "unknown_spacing", "no_rescale"}
+             "nifti_pair", "bad_data_file", "no_bias_field", "unknown_spacing", "no_rescale", "unread_encoding", "unread_picture", "unread_volume",
+             "film", "several_values", "unplaced_mosaic", "unclear_colours", "bad_bits", "no_header", "other_units", "reader_fault"}
 
 
 @dataclass(frozen=True)

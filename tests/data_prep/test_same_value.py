@@ -92,6 +92,7 @@ def test_plain_values_stay_as_they_are(number: str) -> None:
 @pytest.mark.parametrize(("written", "kind", "form"), [
     ("1.2.3\0", "UI", "1.2.3"), (" 12 ", "SH", "12"), ("+012", "IS", "12"), ("12a", "IS", "12a"), ("A \\ B", "LO", "A\\B"), ("Doe==", "PN", "Doe"),
     ("Doe^Jane^^^=^^=", "PN", "Doe^Jane"), ("Doe^Jane=山^", "PN", "Doe^Jane=山"), ("", "PN", ""),
+    ("\ufeffA1\u200b", "", "A1"), ("Doe\u200e^Jane \0", "PN", "Doe^Jane"), ("A\u200bB", "", "A\u200bB"),
 ])
 def test_padding_and_empty_ends_go(written: str, kind: str, form: str) -> None:
     assert one_form(written, kind) == form == one_form(form, kind)

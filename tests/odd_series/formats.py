@@ -58,6 +58,17 @@ def lines_and_bytes_before_voxels(folder: Path) -> Right:
 
 
 @odd
+def voxels_packed_in_several_streams(folder: Path) -> Right:
+    """As pigz, bgzip and pbzip2 pack, one stream behind another (RFC 1952 2.2); and a stream with bytes of no stream behind it."""
+    nrrd(folder / "gzip.nrrd", "gzip", gzip.compress(RAW[:1000]) + gzip.compress(RAW[1000:]))
+    nrrd(folder / "bzip2.nrrd", "bzip2", bz2.compress(RAW[:1000]) + bz2.compress(RAW[1000:2000]) + bz2.compress(RAW[2000:]))
+    nrrd(folder / "tail.nrrd", "gzip", gzip.compress(RAW) + b"\n\0")
+    nrrd(folder / "cut.nrrd", "bzip2", bz2.compress(RAW[:1000]) + bz2.compress(RAW[1000:])[:-20])
+    nrrd(folder / "more.nrrd", "gzip", gzip.compress(RAW[:1000]) + gzip.compress(RAW[1000:] + b"more"))
+    return Right((anatomy(),) * 3, {"truncated": 2})
+
+
+@odd
 def voxels_in_several_files(folder: Path) -> Right:
     """A list of files, and numbered ones, forwards and backwards, a slice or two in each, packed or not.
     teem.sourceforge.net/nrrd/format.html#detached; MetaIO's ElementDataFile."""

@@ -17,6 +17,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     MediaStorageDirectoryStorage,
     MRImageStorage,
+    MRSpectroscopyStorage,
     SecondaryCaptureImageStorage,
 )
 
@@ -103,6 +104,14 @@ def a_slice_that_is_refused_takes_its_volume(folder: Path) -> Right:
     series(folder)
     save(at(with_pixels(header(CTImageStorage, "CT", 7, BurnedInAnnotation="YES"), anatomy()[0]), 0, 0, 21.0), folder / "IM0007")
     return Right((), {"burned_in_annotation": 1, "sibling_rejected": 6})
+
+
+@odd
+def spectra_in_the_series(folder: Path) -> Right:
+    """Spectroscopy has rows and columns of voxels and no pixels: neither an image nor made of images. PS3.3 C.8.14."""
+    series(folder)
+    save(header(MRSpectroscopyStorage, "MR", 99, 1, Rows=1, Columns=1), folder / "spectra")
+    return Right((HU,), {"no_pixels": 1})
 
 
 @odd
@@ -205,6 +214,25 @@ def an_empty_file_beside_a_series(folder: Path) -> Right:
     return Right((), {"empty_file": 1, "maybe_incomplete": 6})
 
 
+@odd
+def files_of_other_formats_beside_a_series(folder: Path) -> Right:
+    """A film, a picture and a volume of formats that are not read, whatever they are called, are lost and were never slices of DICOM."""
+    series(folder)
+    (folder / "IM0007").write_bytes(b"\0\0\0\x18ftypisom" + bytes(99))
+    (folder / "IM0008").write_bytes(b"GIF89a" + bytes(99))
+    (folder / "run+orig.HEAD").write_bytes(b"\ntype = string-attribute\nname = TYPESTRING\n")
+    return Right((HU,), {"film": 1, "unread_picture": 1, "unread_volume": 1})
+
+
+@odd
+def empty_texts_beside_a_series(folder: Path) -> Right:
+    """A log with no line, a table to be filled in and a hidden mark of some program were never slices. PS3.10 8.5 gives a slice no ending."""
+    series(folder)
+    for name in ("export.log", "Notes.TXT", "labels.csv", ".complete", "checksums.md5"):
+        (folder / name).touch()
+    return Right((HU,), {"not_an_image": 5})
+
+
 Line = tuple[str, str, str, str, str]  # series, kind of record, file, SOP class, SOP Instance UID
 
 
@@ -305,6 +333,15 @@ def a_disc_with_names_of_its_own(folder: Path) -> Right:
         path.rename(folder / f"{number:032x}")
     (folder / "DISC").rmdir()
     return Right((HU, HU), {"no_pixels": 1})
+
+
+@odd
+def a_directory_with_a_name_of_iso_9660(folder: Path) -> Right:
+    """dicomdir.;1 is DICOMDIR, so a slice that it names and that is gone is noticed. ISO 9660 7.5."""
+    disc(folder)
+    (folder / "DICOMDIR").rename(folder / "dicomdir.;1")
+    (folder / "DISC/IM2003").unlink()
+    return Right((HU,), {"no_pixels": 1, "missing_file": 1, "sibling_rejected": 5})
 
 
 @odd

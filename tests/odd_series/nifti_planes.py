@@ -59,6 +59,16 @@ def an_sform_of_1_mm_beside_pixdim(folder: Path) -> Right:
 
 
 @odd
+def a_qform_that_leaves_its_sign_out(folder: Path) -> Right:
+    """pixdim[0] of 0 stands for 1 (nifti1.h, method 2): old tools left it so. nifti1_io.c takes whatever is not below 0 for 1."""
+    save(folder / "x.nii", AXIAL, sform=0)
+    content = bytearray((folder / "x.nii").read_bytes())
+    content[76:80] = bytes(4)
+    (folder / "x.nii").write_bytes(content)
+    return Right(volumes=(anatomy(),))
+
+
+@odd
 def forms_that_agree(folder: Path) -> Right:
     """The sound neighbour of both: a quaternion in float32 is the sform but for rounding."""
     turn = np.array([[0.9689124, -0.2474040, 0, 0], [0.2474040, 0.9689124, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])

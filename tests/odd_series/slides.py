@@ -29,7 +29,10 @@ def a_picture_of_the_label(folder: Path) -> Right:
     """Image Type LABEL: a photograph of the sticker with name, number and barcode. PS3.3 C.8.12.4.1.1; imi-bigpicture/wsidicomizer#50."""
     save(slide("LABEL", None), folder / "1.dcm")
     save(slide("LABEL", "NO", 2), folder / "2.dcm")
-    return Right((), {"slide_label": 2})
+    written_elsewhere = slide("NONE", "NO", 3)
+    written_elsewhere.ImageType = ["DERIVED", "PRIMARY", "NONE", "LABEL"]
+    save(written_elsewhere, folder / "3.dcm")
+    return Right((), {"slide_label": 3})
 
 
 @odd
@@ -47,6 +50,13 @@ def pictures_of_a_slide_without_its_label(folder: Path) -> Right:
     save(slide("VOLUME", "NO"), folder / "1.dcm")
     save(slide("OVERVIEW", "NO", 2), folder / "2.dcm")
     return Right((PICTURE, PICTURE))
+
+
+@odd
+def a_whole_slide_of_a_flavour_that_says_nothing_of_its_label(folder: Path) -> Right:
+    """LOCALIZER (of older drafts), MACRO (a maker's) or none, and no Specimen Label in Image: counted among what may show text."""
+    save(slide("LOCALIZER", None), folder / "1.dcm")
+    return Right((PICTURE,), flags=frozenset({"exposed"}))
 
 
 @odd

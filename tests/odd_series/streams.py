@@ -73,6 +73,18 @@ def lossless_jpeg_of_an_encoder_with_signed_samples(folder: Path) -> Right:
 
 
 @odd
+def lossless_jpeg_of_signed_samples_and_every_predictor(folder: Path) -> Right:
+    """Predictors 5 to 7 halve, and half of a wrapped sample is another: what is right must not depend on where a decoder wraps. T.81 table H.1."""
+    deep = GREY.astype(np.uint16) * 16
+    for predictor in range(2, 8):
+        stream = lossless(GREY + predictor, predictor, as_signed=True)
+        save(ultrasound(GREY + predictor, JPEGLossless, stream, predictor), folder / f"{predictor}.dcm")
+        stream = lossless(deep + predictor, predictor, 12, as_signed=True)
+        save(ultrasound(deep + predictor, JPEGLossless, stream, 10 + predictor, BitsStored=12, HighBit=11), folder / f"deep{predictor}.dcm")
+    return Right((*(GREY + predictor for predictor in range(2, 8)), *(deep + predictor for predictor in range(2, 8))))
+
+
+@odd
 def jpeg_of_12_bits(folder: Path) -> Right:
     """Process 4: flat fields, which lose nothing. T.81 F."""
     flat = np.where(COLUMN < 32, 1000, 3000).astype(np.uint16)
