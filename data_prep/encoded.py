@@ -54,14 +54,16 @@ def _after_lines(content: bytes, lines: int) -> bytes:
 
 
 def _unpacked(content: bytes, name: str, size: int) -> bytes:
-    """Raises Rejected where it does not end within `size` bytes: nothing unpacks to more than its header promises."""
+    """Raises Rejected where it does not end within `size` bytes, before more is unpacked."""
     unpacker = bz2.BZ2Decompressor() if name == BZIP2 else zlib.decompressobj(GZIP_OR_ZLIB)
     try:
         content = unpacker.decompress(content, size + 1)
     except (zlib.error, OSError):
         raise Rejected("truncated", "compressed data that ends early or is damaged") from None
+    if len(content) > size:
+        raise Rejected("not_decodable", "compressed data that holds more than its header promises")
     if not unpacker.eof:
-        raise Rejected("truncated", "compressed data that ends early, or holds more than its header promises")
+        raise Rejected("truncated", "compressed data that ends early")
     return content
 
 

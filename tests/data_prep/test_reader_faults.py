@@ -48,7 +48,7 @@ def test_a_fault_outside_of_any_guard_is_counted_too(tmp_path: Path, monkeypatch
 def test_a_fault_in_decoding_is_that_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader_faults: list[str]) -> None:
     image = examine(found(tmp_path / "a"))
     assert isinstance(image, ImageFile)
-    monkeypatch.setattr(dicom, "_pixels", failing)
+    monkeypatch.setattr(dicom, "_decode", failing)
     outcome = read(Planned("", tuple(image.slices), {}, np.eye(4)), windowed=False)
     assert {reject.reason for reject in outcome} == {"reader_fault"}
     reader_faults.clear()
