@@ -91,6 +91,16 @@ def one_of_several_files_is_gone(folder: Path) -> Right:
 
 
 @odd
+def one_volume_in_four_dimensions(folder: Path) -> Right:
+    """ITK writes a time series of one moment as MetaImage of four dimensions, the last of size 1: it is a volume."""
+    fields = (f"NDims = 4\nDimSize = {SIZES} 1\nElementType = MET_SHORT\nElementSpacing = 0.6 0.8 3 1\nOffset = 1 2 3 0\n"
+              "TransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\nElementDataFile = LOCAL\n")
+    (folder / "x.mha").write_bytes(fields.encode() + RAW)
+    (folder / "aslant.mha").write_bytes(fields.replace("= 1 0 0 0 ", "= 1 0 0 1 ").encode() + RAW)
+    return Right(volumes=(anatomy(),), rejects={"not_decodable": 1})
+
+
+@odd
 def fewer_numbers_than_promised(folder: Path) -> Right:
     """Text that ends early, digits that are none, and a packed part that is cut: nothing is made up for what is missing."""
     nrrd(folder / "text.nrrd", "ascii", b" 17" * (anatomy().size - 1))
