@@ -176,7 +176,7 @@ def _header(fields: dict[str, str]) -> _Header:
     if len(header.sizes) < 2 or min(*header.sizes, header.colours) < 1 or header.encoding.skip < TO_THE_END or header.encoding.lines < 0:
         raise Rejected("not_decodable", "dimensions that cannot be")
     if header.colours > 1 and (header.colours != COLOURS or header.element != np.uint8 or len(header.shape) == 3):
-        raise Rejected("several_values", "a volume in colour, or colours of other than three times 8 bits")
+        raise Rejected("several_values", "several values in each voxel of a volume, or colours of other than three times 8 bits")
     return header
 
 

@@ -79,7 +79,8 @@ REASONS = {
     "bad_rescale": Reason("a rescale slope or intercept that cannot be right or that readers do not agree on",
                           "send the original, or the values themselves without a rescale"),
     "unread_encoding": Reason("voxels in an encoding that fewsite does not read", "write it without compression, or with gzip"),
-    "several_values": Reason("several values in each voxel, such as a vector, a tensor or a volume's colours", "send one of them a file, or grey in place of colours"),
+    "several_values": Reason("several values in each voxel, such as a vector, a tensor or a volume's colours",
+                             "send one of them a file, or grey in place of colours"),
     "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
     "other_units": Reason("values in other units than convert.intensity's window, such as a map of iodine",
                           "leave them out of the labels, set units beside the window, or percentiles in its place"),
@@ -130,11 +131,12 @@ REASONS = {
     "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", "send the broken file again, or take it out of the folder"),
     "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
     "time_series": Reason("several volumes, or several pictures of one plane, in one file", "send each as a file"),
-    "no_orientation": Reason("a volume that does not say how it lies in the patient", "send it in a file that says so: NIfTI with a form code, DICOM with a place in the patient"),
+    "no_orientation": Reason("a volume that does not say how it lies in the patient",
+                             "send it in a file that says so: NIfTI with a form code, DICOM with a place in the patient"),
     "singular_affine": Reason("a volume whose affine cannot be inverted", "write an affine that says how it lies"),
     "sheared_affine": Reason("a volume whose axes are not at right angles", "resample it to a straight grid"),
     "bad_data_file": Reason("a header of which a data file is not there, not its own or not in its folder, and its other data files",
-                            "send all of them under their names, or one .nrrd, .mha or .nii file"),
+                            "send all of them in one folder under their names, or one .nrrd, .mha or .nii file"),
 }
 
 # Nothing is lost: a person chose which images to label, which labels to ignore, and whether to take repeats; of copies one is used; a
