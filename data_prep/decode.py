@@ -157,7 +157,7 @@ def _into(room: np.ndarray | None, pixels: Pixels) -> Pixels:
 def _stack(slices: list[Pixels], volume: np.ndarray, plan: Planned) -> Pixels:
     """Slices of (rows, columns), whose values `volume` holds -> one volume in the common order. Raises Rejected."""
     if any(pixels.photograph for pixels in slices):
-        raise Rejected("unsupported_pixels", "a volume in colour")
+        raise Rejected("several_values", "a volume in colour")
     if len({pixels.rescaled for pixels in slices}) > 1:
         raise Rejected("mixed_values", "a rescale in some slices only")
     inverted, doubtful = slices[0].inverted, any(pixels.doubtful for pixels in slices)

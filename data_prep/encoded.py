@@ -57,7 +57,7 @@ def _after_lines(content: bytes, lines: int) -> bytes:
 def _unpacked(content: bytes, name: str, size: int) -> bytes:
     """One stream, or several one behind the other as parallel packers write them.
 
-    Raises Rejected where a stream does not end within `size` bytes: nothing unpacks to more than its header promises.
+    Raises Rejected where a stream does not end within `size` bytes, before more is unpacked.
     """
     unpacked = b""
     while True:
@@ -66,8 +66,10 @@ def _unpacked(content: bytes, name: str, size: int) -> bytes:
             unpacked += unpacker.decompress(content, size + 1 - len(unpacked))
         except (zlib.error, OSError):
             raise Rejected("truncated", "compressed data that ends early or is damaged") from None
+        if len(unpacked) > size:
+            raise Rejected("not_decodable", "compressed data that holds more than its header promises")
         if not unpacker.eof:
-            raise Rejected("truncated", "compressed data that ends early, or holds more than its header promises")
+            raise Rejected("truncated", "compressed data that ends early")
         content = unpacker.unused_data
         if len(unpacked) >= size or not content.startswith(STARTS):
             return unpacked

@@ -176,7 +176,7 @@ def _header(fields: dict[str, str]) -> _Header:
     if len(header.sizes) < 2 or min(*header.sizes, header.colours) < 1 or header.encoding.skip < TO_THE_END or header.encoding.lines < 0:
         raise Rejected("not_decodable", "dimensions that cannot be")
     if header.colours > 1 and (header.colours != COLOURS or header.element != np.uint8 or len(header.shape) == 3):
-        raise Rejected("several_values", "a volume in colour, or colours of other than three times 8 bits")
+        raise Rejected("several_values", "several values in each voxel of a volume, or colours of other than three times 8 bits")
     return header
 
 
@@ -219,8 +219,6 @@ def _meta(fields: dict[str, str]) -> _Header:
         raise ValueError
     if math.prod(sizes[3:]) > 1:
         raise Rejected("time_series")
-    if len(sizes) > 3:
-        raise Rejected("unsupported_pixels", "more than three dimensions")
     packed, skip = _true(fields, "CompressedData"), int(fields.get("HeaderSize", 0))
     if packed and skip:
         raise Rejected("unread_encoding", "packed behind a header of their own")
@@ -231,11 +229,22 @@ def _meta(fields: dict[str, str]) -> _Header:
         raise ValueError
     encoding = GZIP if packed else RAW if _true(fields, "BinaryData", "true") else TEXT
     big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
-    return _Header(META, sizes, int(fields.get("ElementNumberOfChannels", 1)), element=_element(META_TYPES.get(fields["ElementType"]), big),
+    return _Header(META, sizes[:3], int(fields.get("ElementNumberOfChannels", 1)), element=_element(META_TYPES.get(fields["ElementType"]), big),
                    encoding=Encoding(encoding, 0, skip), apart=fields["ElementDataFile"].upper() != "LOCAL",
                    oriented=any(name in fields for name in META_MATRIX), spaced="ElementSpacing" in fields,
                    unit=_unit(fields.get("DistanceUnits", "")),
-                   geometry=tuple(f"{name} = {fields[name]}" for name in META_GEOMETRY if name in fields))
+                   geometry=tuple(f"{name} = {_of_space(name, fields[name], len(sizes))}" for name in META_GEOMETRY if name in fields))
+
+
+def _of_space(name: str, text: str, axes: int) -> str:
+    """What a field of MetaImage says of the first three axes. Raises ValueError where another one is not at right angles to them."""
+    written = np.array(text.split())
+    if name in META_MATRIX:
+        written = written.reshape(axes, axes)
+        if np.any(written[:3, 3:].astype(float)) or np.any(written[3:, :3].astype(float)):
+            raise ValueError
+        written = written[:3, :3]
+    return " ".join(written[:3].ravel())
 
 
 def _whole(text: str) -> tuple[int, ...]:

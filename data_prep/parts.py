@@ -39,13 +39,14 @@ def _plain(name: str) -> str:
 def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
     """Give each header its data files, which share its fate and are no files of their own.
 
-    A header is rejected where one of them is missing, is another header's or is itself an image.
+    A header is rejected, and its other data files with it, where one of them is missing, is another header's or is itself an image.
     """
     if not any(item.parts for item in examined):
         return examined
     beside = Beside(files)
     images = {found.name for found, item in zip(files, examined, strict=True) if isinstance(item, ImageFile)}
     taken: set[str] = set()
+    left: dict[str, Reject] = {}  # the data files of headers that lack one
     joined: list[tuple[str, list[ImageFile | Reject]]] = []
     for found, item in zip(files, examined, strict=True):
         if not item.parts:
@@ -57,8 +58,9 @@ def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[I
         if isinstance(item, ImageFile) and not whole:
             problem = "a data file that is missing" if None in data else NOT_ITS_OWN
             joined.append((found.name, [Reject(found.name, item.kind, "bad_data_file", problem)]))
+            left.update((file.name, Reject(file.name, item.kind, "bad_data_file", problem)) for file in own)
             continue
         taken.update(file.name for file in own)
         joined.append((found.name, [replace(item, data=tuple(own))] if isinstance(item, ImageFile) else
                        [item, *(replace(item, name=name) for name in dict.fromkeys(file.name for file in own))]))
-    return [item for name, items in joined if name not in taken for item in items]
+    return [item for name, items in joined if name not in taken for item in ([left[name]] if name in left else items)]

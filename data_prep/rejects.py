@@ -59,20 +59,21 @@ REASONS = {
                            "do not open it; ask its sender"),
     # decoding
     "truncated": Reason("a file that ends early", SEND_AGAIN),
-    "not_decodable": Reason("a file that starts like an image and cannot be decoded", SEND_AGAIN),
+    "not_decodable": Reason("a file that starts like an image and cannot be decoded", "send the file again, or have another program write it"),
     "decode_warning": Reason("pixels that decode only with a warning, so that they may be wrong", SEND_AGAIN),
     "unknown_transfer_syntax": Reason("a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"),
     "unknown_sop_class": Reason("a DICOM object without a SOP class, or with one that fewsite does not know, such as a maker's own",
                                 "send it as a standard image"),
-    "bad_bits": Reason("stored bits that cannot lie where High Bit, Bits Stored and Bits Allocated say",
-                       "send the original, or one whose High Bit is one less than Bits Stored"),
-    "unclear_colours": Reason("a compressed image that is RGB by one of its markers or its header and YCbCr by another", "send it uncompressed, as RGB"),
+    "bad_bits": Reason("stored values that do not fit High Bit, Bits Stored and Bits Allocated",
+                       "send it uncompressed, with High Bit one less than Bits Stored"),
+    "unclear_colours": Reason("a compressed image that is RGB by one of its markers or its header and YCbCr by another",
+                              "send it uncompressed, as RGB"),
     "unsupported_pixels": Reason("a kind of pixels that fewsite does not read",
                                  "send it as grey values, a single picture also as RGB of 8 bits"),
     "colours_lost": Reason("colours that differ only in bits below the eight that fewsite keeps, such as a palette of 8 bits that says it has 16",
                            "send it as RGB of 8 bits"),
     "no_bias_field": Reason("an image to which N4 can fit no bias field", "leave n4 out of convert.intensity for its modality"),
-    "multi_frame": Reason("several pictures in one file that do not say where in space they lie, such as a film's frames or a TIFF's pages",
+    "multi_frame": Reason("several pictures in one file that do not say where in space they lie, such as a cine's frames or a TIFF's pages",
                           "send the one that counts as a file of its own"),
     "constant_image": Reason("one value everywhere, as stored or as convert.intensity and convert.spacing take it",
                              "look at it with fewsite inspect; leave it out, or correct convert.intensity"),
@@ -80,7 +81,8 @@ REASONS = {
     "bad_rescale": Reason("a rescale slope or intercept that cannot be right or that readers do not agree on",
                           "send the original, or the values themselves without a rescale"),
     "unread_encoding": Reason("voxels in an encoding that fewsite does not read", "write it without compression, or with gzip"),
-    "several_values": Reason("several values in each voxel, such as a vector, a tensor or a volume's colours", "send one of them a file"),
+    "several_values": Reason("several values in each voxel, such as a vector, a tensor or a volume's colours",
+                             "send one of them a file, or grey in place of colours"),
     "no_rescale": Reason("no rescale where a window in physical units is set", "send the original, or set no window"),
     "other_units": Reason("values in other units than convert.intensity's window, such as a map of iodine",
                           "leave them out of the labels, set units beside the window, or percentiles in its place"),
@@ -115,14 +117,14 @@ REASONS = {
     "mixed_matrix": Reason("a series with slices of several matrix sizes", "send the slices of each size as a series"),
     "mixed_spacing": Reason("a series with slices of several pixel spacings", "send the slices of each spacing as a series"),
     "mixed_values": Reason("a series whose slices differ in how their values are meant and cannot be parted into volumes of the same places",
-                           "send what differs (kernel, voltage, echo, image type) as a series each"),
+                           "send what differs (kernel, voltage, echo, image type) as a series each; the original, where a slice lost its rescale"),
     "no_position": Reason("a slice without position or orientation", "send the original series, with Image Position and Image Orientation"),
     "no_spacing": Reason("a volume without a usable pixel spacing", "send the original, or a file that states its spacing in mm"),
-    "unknown_spacing": Reason("a volume that does not say how large its voxels are, or says what cannot be, where convert.spacing is set",
-                              "send it in a format that states it, or leave convert.spacing out"),
+    "unknown_spacing": Reason("a volume that does not say how large its voxels are, or is thinner than one of convert.spacing",
+                              "send it in a format that states it; make convert.spacing finer, or leave it out"),
     "bad_orientation": Reason("an orientation that is no pair of unit vectors at right angles", "send the original series"),
     "missing_slice": Reason("a volume with a gap, or with fewer slices than it says", SEND_SERIES),
-    "variable_spacing": Reason("a volume whose slices are not evenly spaced", "send an evenly spaced reconstruction"),
+    "variable_spacing": Reason("a volume whose slices are not evenly spaced, or not in one line", "send an evenly spaced reconstruction"),
     "gantry_tilt": Reason("a volume whose slices are stacked aslant, as by a tilted gantry",
                           "set convert.tilt to resample (in inspect: --tilt resample), or send a straightened reconstruction"),
     "duplicate_position": Reason("several slices with different pixels at one position, and nothing in their headers that parts them into "
@@ -130,15 +132,18 @@ REASONS = {
     "sibling_rejected": Reason("a slice of a volume of which another slice was rejected", "mend what that slice was rejected for"),
     "maybe_incomplete": Reason("a volume beside a broken file that may be its slice", "send the broken file again, or take it out of the folder"),
     "later_repeat": Reason("a later echo, image type or time point of a volume", "nothing, or set convert.repeats to each"),
-    "time_series": Reason("several volumes in one file", "send one volume a file"),
-    "no_orientation": Reason("a volume that does not say how it lies in the patient", "send it as DICOM, or as NIfTI that states its orientation"),
+    "time_series": Reason("several volumes, or several pictures of one plane, in one file", "send each as a file"),
+    "no_orientation": Reason("a volume that does not say how it lies in the patient",
+                             "send it in a file that says so: NIfTI with a form code, DICOM with a place in the patient"),
     "singular_affine": Reason("a volume whose affine cannot be inverted", "write an affine that says how it lies"),
     "sheared_affine": Reason("a volume whose axes are not at right angles", "resample it to a straight grid"),
-    "bad_data_file": Reason("a header whose voxels lie in no file of its own beside it", "send it as one .nrrd, .mha or .nii file"),
+    "bad_data_file": Reason("a header of which a data file is not there, not its own or not in its folder, and its other data files",
+                            "send all of them in one folder under their names, or one .nrrd, .mha or .nii file"),
 }
 
-# Not losses: a person chose which images to label, which labels to ignore, and whether to take repeats; a label shows no patient's body.
-BY_CHOICE = frozenset({"no_label", "label_ignored", "later_repeat", "slide_label"})
+# Nothing is lost: a person chose which images to label, which labels to ignore, and whether to take repeats; of copies one is used; a
+# localizer is no part of a volume; a label shows no patient's body.
+NO_LOSS = frozenset({"no_label", "label_ignored", "later_repeat", "duplicate_instance", "localizer", "slide_label"})
 
 
 HERE = Path(__file__).parent
@@ -192,7 +197,7 @@ class Reject:
     @property
     def counts(self) -> bool:
         """Whether it counts towards a site's max_rejected."""
-        return self.image and self.reason not in BY_CHOICE
+        return self.image and self.reason not in NO_LOSS
 
 
 def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:

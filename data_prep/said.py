@@ -9,7 +9,17 @@ from pydicom.tag import Tag
 
 from data_prep import frames
 from data_prep.header import parse, text, value
-from data_prep.meaning import PEPOLAR, PRIVATE, PULSE_SEQUENCE, SIEMENS, SIEMENS_CSA, STANDARD, STATED_VOLUMES, USER_DATA_12, Element
+from data_prep.meaning import (
+    PEPOLAR,
+    PRIVATE,
+    PULSE_SEQUENCE,
+    SIEMENS,
+    SIEMENS_CSA,
+    STANDARD,
+    STATED_VOLUMES,
+    USER_DATA_12,
+    Element,
+)
 from data_prep.quiet import quiet
 
 DATE_OF = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}  # a time of day starts anew at midnight

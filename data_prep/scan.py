@@ -43,7 +43,7 @@ from workspace.siblings import two_keys, two_roles
 REFUSED_KINDS = {Kind.EMPTY: "empty_file", **dict.fromkeys((Kind.ZIP, Kind.TAR, Kind.GZIP, Kind.BZIP2, Kind.XZ), "nested_archive")}
 
 # What a file may be that is a slice without saying of which series; other formats are none.
-MAY_BE_A_SLICE = frozenset({Kind.DICOM, Kind.BARE_DICOM, Kind.EMPTY, Kind.OTHER, *(kind for kind in REFUSED_KINDS if kind is not Kind.NIFTI_PAIR)})
+MAY_BE_A_SLICE = frozenset({Kind.DICOM, Kind.BARE_DICOM, Kind.OTHER, *REFUSED_KINDS})
 
 
 @dataclass(frozen=True)

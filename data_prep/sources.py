@@ -86,6 +86,8 @@ def streamed(found: Found, unlimited: bool = False) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.errno is None:  # gzip's and bz2's own; the system's have a number
             raise Rejected("damaged_member", "compressed data that fails its checksum") from None
+        if isinstance(error, FileNotFoundError):  # it was there when it was listed
+            raise Rejected("file_changed", "a file that went while the export was read") from None
         raise Rejected("unreadable", os.strerror(error.errno)) from None
 
 

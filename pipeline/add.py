@@ -7,7 +7,7 @@ from data_prep.scan import scan
 from data_prep.unhashable import hashing_problems
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
-from pipeline.out_of_git import keep_out_of_git
+from pipeline.out_of_git import keep_out_of_git, taken_by_git
 from pipeline.params_file import edited
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
@@ -31,7 +31,7 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     if check:
         print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")
         return
-    keep_out_of_git(workspace)
+    keep_out_of_git(workspace, root)
     linked = link_site(workspace, name, locate_root(str(file), site))
     if name in params.sites:
         print(f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}")
@@ -56,7 +56,7 @@ def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, P
     if file.stem in params.phantom.hospitals and root != workspace.incoming(file.stem).resolve():
         problems.append(Problem(f"params.yaml phantom.hospitals.{file.stem}", "a phantom of this name", "a name of its own for the hospital",
                                 f"rename {file.name}, or fewsite remove {file.stem}"))
-    refuse_if([*problems, *two_roles(workspace, file.stem, site, params, role)])
+    refuse_if([*problems, *taken_by_git(workspace, file, root), *two_roles(workspace, file.stem, site, params, role)])
     return params, site, root
 
 

@@ -114,7 +114,7 @@ def _name(path: Path, size: int, hash_name: str) -> str:
 def _kept_out(place: str | None, prefix: str) -> str | None:
     """The folder that a path lies in, if nothing of it belongs in Git."""
     inside = (place or "").removeprefix("" if prefix == "." else f"{prefix}/")
-    return next((f"a file of {line.strip('/')}" for line in KEPT_OUT if inside.startswith(f"{line.strip('/')}/")), None)
+    return next((f"a file of {line.strip('/')}" for line in KEPT_OUT if f"{inside}/".startswith(f"{line.strip('/')}/")), None)
 
 
 def _medical(content: bytes) -> str | None:

@@ -30,12 +30,12 @@ def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool
         raise Refusal(Problem("PATH", "no file", "images", "correct the path"))
     plans, rejects = plan_all(files, keys, straightened)
     with whole_folder(out.resolve()) as folder:
+        (folder / ".gitignore").write_text("*\n")  # patients' pixels, also where this is killed: `git add` leaves them out
         written, new = _write(plans, keys, folder)
         used = {file.name for plan, _ in written for image in plan.files for file in image.files}
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")
-        (folder / ".gitignore").write_text("*\n")  # patients' pixels: `git add -A` in a workspace leaves them out
     images = sum(reject.image for reject in rejects)
     print(f"PATH: {len(files)} files = {len(used)} used + {images} rejected + {len(rejects) - images} no images")
     print("\n".join([*losses(rejects, frames, keys, 0), *_shown([told for _, told in written]), "  why a file was rejected: rejects.csv in DIR",

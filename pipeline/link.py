@@ -68,7 +68,7 @@ def link_sites(workspace: Workspace) -> None:
         except Refusal as refusal:
             problems += refusal.problems
     refuse_if(problems)
-    keep_out_of_git(workspace)
+    keep_out_of_git(workspace, *roots.values())
     for site, root in roots.items():
         link_site(workspace, site, root)
     say(f"linked {len(roots)} sites under incoming/")

@@ -125,7 +125,7 @@ class Site(Strict):
     labels: Labels  # see below
     classes: dict[Text, list[Text]]  # canonical class -> the values that mean it in this site's table
     ignore: list[Text] = []  # values left out on purpose; a value under neither is refused
-    max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be rejected
+    max_rejected: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of image files that may be lost
     patient_namespace: Text | None = None  # sites of one group that share patient numbers; by default the site's name
     modality: str | None = None  # of files that do not say, such as CT for NIfTI in HU; it chooses the intensity
     crop: list[Crop] = []  # what is kept of images with text at their edges; the first rule that applies (see below)

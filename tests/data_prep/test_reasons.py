@@ -1,7 +1,9 @@
 """Every reason is true of a file that reaches it, and its cure, applied to that file, makes it accepted."""
 
 import gzip
+import os
 import shutil
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -16,8 +18,12 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    MPEG4HP41,
     BasicTextSRStorage,
     CTImageStorage,
+    JPEGBaseline8Bit,
+    MRImageStorage,
+    RLELossless,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
     UltrasoundImageStorage,
@@ -29,20 +35,20 @@ from data_prep.image_file import Pixels
 from data_prep.rejects import REASONS
 from data_prep.scan import scan
 from data_prep.unlabelled import files_under, path_keys, plan_all
+from tests.data_prep.made_jpeg import JFIF, baseline
 from tests.data_prep.test_convert import workspace
+from tests.odd_series.formats import HEAD, RAW, SIZES, nrrd
 from tests.odd_series.made import ROOT, anatomy, at, header, save, with_pixels
 from tests.odd_series.neighbours import disc, private
 from tests.odd_series.slides import slide
+from tests.odd_series.streams import COLOURS, GREY, photograph, rle, ultrasound
 from workspace.settings import load_params, load_site
 
 SECRET = "ab" * 32
 Step = Callable[[Path], object]
-# Reached by none of the small exports here: what changes while it is read, what stands for a fault of an archive's maker, and what other
-# tests make (tests/data_prep/test_archives.py, test_sources.py, test_codestream.py, test_stacks.py, test_units.py, test_reader_faults.py and
-# tests/odd_series).
-ELSEWHERE = {"file_changed", "archive_bomb", "sparse_member", "decode_warning", "duplicate_position", "mixed_values", "not_decodable", "time_series",
-             "nifti_pair", "bad_data_file", "no_bias_field", "unknown_spacing", "no_rescale", "unread_encoding", "unread_picture", "unread_volume",
-             "film", "several_values", "unplaced_mosaic", "unclear_colours", "bad_bits", "no_header", "other_units", "reader_fault"}
+# Reached by none of the small exports here: what changes while it is read (test_sources.py), an archive that unpacks without end
+# (test_archives.py), N4 that fails (test_intensity.py), and a fault of fewsite's own, which no file may cause (test_reader_faults.py).
+ELSEWHERE = {"file_changed", "archive_bomb", "no_bias_field", "reader_fault"}
 
 
 @dataclass(frozen=True)
@@ -127,9 +133,9 @@ def with_bad_sum(folder: Path) -> None:
     (folder / "1_1.gz").write_bytes(content)
 
 
-def beside(what: Step, **elements: object) -> Step:
+def beside(what: Step, source: Step = slices, **elements: object) -> Step:
     def make(folder: Path) -> None:
-        slices(folder, **elements)
+        source(folder, **elements)
         what(folder)
     return make
 
@@ -170,6 +176,60 @@ def lost_of_a_disc(kind: str) -> Step:
     return lambda folder: disc(folder, [line])
 
 
+def nrrd_of_two(folder: Path, encoding: str = "raw", names: tuple[str, ...] = ("0.raw", "1.raw"), also: str = "") -> None:
+    """Two files of three slices each beside their header."""
+    for at_file, half in enumerate(np.split(anatomy().astype("<i2"), 2)):
+        (folder / f"{at_file}.raw").write_bytes(half.tobytes())
+    nrrd(folder / "x.nhdr", encoding, b"", also + "data file: LIST 3\n" + "\n".join(names))
+
+
+def one_nrrd(folder: Path) -> None:
+    nrrd(folder / "x.nrrd", "raw", RAW)
+
+
+def pair(folder: Path) -> None:
+    nibabel.save(nibabel.Nifti1Pair(anatomy(), np.diag([1.0, 2.0, 3.0, 1.0])), folder / "x.img")
+
+
+def in_tar(folder: Path, sparse: bool) -> None:
+    """A slice that GNU tar stores with holes, or whole. gnu.org/software/tar/manual: --sparse."""
+    slices(folder / "in", count=1)
+    os.truncate(folder / "in" / "1_1", 2**20)
+    subprocess.run(["tar", *(["--sparse"] if sparse else []), "-cf", folder / "x.tar", "-C", folder / "in", "1_1"], check=True)
+    shutil.rmtree(folder / "in")
+
+
+def rle_of(tail: bytes) -> Step:
+    return lambda folder: save(ultrasound(GREY, RLELossless, rle(GREY, tail)), folder / "1.dcm")
+
+
+def mosaic(folder: Path, **elements: object) -> None:
+    picture(folder, MRImageStorage, ImageType=["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"], **elements)
+
+
+def photograph_by(markers: bytes, photometric: str) -> Step:
+    """A JPEG of components named R, G and B."""
+    return lambda folder: save(photograph(JPEGBaseline8Bit, baseline(COLOURS, markers, rgb=True), photometric), folder / "1.dcm")
+
+
+def nrrd_of_two_volumes(folder: Path) -> None:
+    fields = HEAD.replace(": 3\n", ": 4\n").replace(SIZES, f"{SIZES} 2").replace("(0,0,3)", "(0,0,3) none").replace("domain\n", "domain list\n")
+    (folder / "x.nrrd").write_bytes(f"{fields}encoding: raw\n\n".encode() + 2 * RAW)
+
+
+def in_colour(folder: Path) -> None:
+    volume(folder, np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")]))
+
+
+def series_each(folder: Path) -> None:
+    for of, kernel in ((1, "SOFT"), (2, "SHARP")):
+        slices(folder, of, ConvolutionKernel=kernel)
+
+
+def a_minc(folder: Path) -> None:
+    (folder / "x.mnc").write_bytes(b"CDF\1" + bytes(600))
+
+
 TILTED = np.array([[1.0, 0.4, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 SOUND = again(slices)
 CASES = {
@@ -177,6 +237,24 @@ CASES = {
     "no_pixels": Case(beside(lambda folder: save(header(BasicTextSRStorage, "SR", 9, 9), folder / "sr"))),
     "derived_object": Case(beside(lambda folder: save(with_pixels(header(SegmentationStorage, "SEG", 9, 9), anatomy()[:2]), folder / "seg"))),
     "missing_no_image": Case(lost_of_a_disc("SR DOCUMENT")),
+    "unread_picture": Case(lambda folder: Image.fromarray(GREY).save(folder / "x.gif"),
+                           again(lambda folder: Image.fromarray(GREY).save(folder / "x.png"))),
+    "unread_volume": Case(a_minc, again(lambda folder: volume(folder, anatomy()))),
+    "film": Case(lambda folder: _of_syntax(folder, MPEG4HP41, frames=2), again(picture)),
+    "no_header": Case(beside(gone("x.hdr"), source=pair), again(pair)),
+    "sparse_member": Case(lambda folder: in_tar(folder, sparse=True), again(lambda folder: in_tar(folder, sparse=False))),
+    "not_decodable": Case(lambda folder: nrrd(folder / "x.nrrd", "hex", b"zz" * len(RAW)), again(one_nrrd)),
+    "decode_warning": Case(rle_of(b"\x05" * 40), again(rle_of(b""))),
+    "bad_bits": Case(lambda folder: picture(folder, HighBit=7), again(picture)),
+    "unclear_colours": Case(photograph_by(JFIF, "YBR_FULL"), again(lambda folder: colours(folder, 8))),
+    "unread_encoding": Case(lambda folder: nrrd(folder / "x.nrrd", "zstd", RAW), again(one_nrrd)),
+    "several_values": Case(in_colour, again(lambda folder: volume(folder, anatomy()))),
+    "unplaced_mosaic": Case(mosaic, SOUND),
+    "time_series": Case(nrrd_of_two_volumes, again(one_nrrd)),
+    "bad_data_file": Case(beside(gone("1.raw"), source=nrrd_of_two), again(nrrd_of_two)),
+    "mixed_values": Case(by(ConvolutionKernel=lambda number: "SHARP" if number < 4 else "SOFT"), again(series_each)),
+    "duplicate_position": Case(beside(lambda folder: slices(folder / "more", PixelData=lambda n: anatomy()[n - 2].tobytes(), InstanceNumber=1,
+                                                            SOPInstanceUID=lambda n: f"{ROOT}.5.{n}"), InstanceNumber=1), SOUND),
     "empty_file": Case(beside(file("1_6"), count=5), SOUND),
     "missing_file": Case(lost_of_a_disc("IMAGE"), gone("DICOMDIR")),
     "damaged_directory": Case(cut("DICOMDIR", source=disc), again(disc)),
@@ -264,8 +342,8 @@ def _flat_affine(folder: Path) -> None:
     (folder / "one.nii").write_bytes(content)
 
 
-def _of_syntax(folder: Path, syntax: str) -> None:
-    picture(folder)
+def _of_syntax(folder: Path, syntax: str, frames: int = 1) -> None:
+    picture(folder, NumberOfFrames=frames)
     data = dcmread(folder / "one.dcm")
     data.file_meta.TransferSyntaxUID = syntax
     data["PixelData"].is_undefined_length = True
@@ -299,6 +377,7 @@ def test_a_reason_is_reached_and_its_cure_works(reason: str, tmp_path: Path) -> 
         assert healed > 0 and reason not in left
 
 
+CT = {"Modality": "CT", "RescaleSlope": 2, "RescaleIntercept": 0}
 BY_SOP = "file: labels.csv, match: SOPInstanceUID, class: view"
 SITE_CASES = {  # reason -> the site's settings and the images' elements that reach it, and those that cure it
     "no_label": ({}, {"rows": 1}, {}, {"rows": 2}),
@@ -312,6 +391,11 @@ SITE_CASES = {  # reason -> the site's settings and the images' elements that re
     "localizer": ({"size": "[8, 8, 8]"}, {"volume": True, "views": ("AP", "AP"), "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, {}, None),
     "conflicting_labels": ({"size": "[8, 8, 8]"}, {"volume": True, "views": ("AP", "PA")},
                            {"size": "[8, 8, 8]"}, {"volume": True, "views": ("AP", "AP")}),
+    "other_units": ({}, CT | {"RescaleType": "MGML"},
+                    {"size": "[8, 8], intensity: {CT: {window: [0, 400], units: mg/ml}}"}, CT | {"RescaleType": "MGML"}),
+    "no_rescale": ({}, {"Modality": "CT"}, {}, CT),
+    "unknown_spacing": ({"size": "[8, 8, 8], spacing: [100, 1, 1]"}, {"volume": True, "views": ("AP", "AP")},
+                        {"size": "[8, 8, 8]"}, {"volume": True, "views": ("AP", "AP")}),
     "is_a_volume": ({}, {"nifti": True}, {"size": "[8, 8, 8]"}, {"nifti": True}),
     "later_repeat": ({"size": "[8, 8, 8]"}, {"volume": True, "echoes": True, "views": ("AP", "AP")},
                      {"size": "[8, 8, 8], repeats: each"}, {"volume": True, "echoes": True, "views": ("AP", "AP")}),

@@ -65,7 +65,7 @@ def voxels_packed_in_several_streams(folder: Path) -> Right:
     nrrd(folder / "tail.nrrd", "gzip", gzip.compress(RAW) + b"\n\0")
     nrrd(folder / "cut.nrrd", "bzip2", bz2.compress(RAW[:1000]) + bz2.compress(RAW[1000:])[:-20])
     nrrd(folder / "more.nrrd", "gzip", gzip.compress(RAW[:1000]) + gzip.compress(RAW[1000:] + b"more"))
-    return Right((anatomy(),) * 3, {"truncated": 2})
+    return Right((anatomy(),) * 3, {"truncated": 1, "not_decodable": 1})
 
 
 @odd
@@ -93,12 +93,22 @@ def voxels_in_several_files(folder: Path) -> Right:
 
 @odd
 def one_of_several_files_is_gone(folder: Path) -> Right:
-    """The fourth of six files is not there: the volume is lost, and its header says that a data file is missing."""
+    """The fourth of six files is not there: the header and the five are rejected for that."""
     for at, plane in enumerate(anatomy().astype("<i2")):
         if at != 3:
             (folder / f"plane{at}.raw").write_bytes(plane.tobytes())
     nrrd(folder / "x.nhdr", "raw", b"", "data file: plane%d.raw 0 5 1\n")
-    return Right(rejects={"bad_data_file": 1, "no_header": 5})
+    return Right(rejects={"bad_data_file": 6})
+
+
+@odd
+def one_volume_in_four_dimensions(folder: Path) -> Right:
+    """ITK writes a time series of one moment as MetaImage of four dimensions, the last of size 1: it is a volume."""
+    fields = (f"NDims = 4\nDimSize = {SIZES} 1\nElementType = MET_SHORT\nElementSpacing = 0.6 0.8 3 1\nOffset = 1 2 3 0\n"
+              "TransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\nElementDataFile = LOCAL\n")
+    (folder / "x.mha").write_bytes(fields.encode() + RAW)
+    (folder / "aslant.mha").write_bytes(fields.replace("= 1 0 0 0 ", "= 1 0 0 1 ").encode() + RAW)
+    return Right(volumes=(anatomy(),), rejects={"not_decodable": 1})
 
 
 @odd

@@ -64,9 +64,9 @@ def add(workspace: Workspace, root: Path) -> None:
     add_site(workspace, workspace.site_file("west"), "target", check=False)
 
 
-def start() -> subprocess.Popen:
+def start(stage: str = "convert@west") -> subprocess.Popen:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen([sys.executable, "-m", "dvc", "repro", "convert@west"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    return subprocess.Popen([sys.executable, "-m", "dvc", "repro", stage], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                             env={**os.environ, "PATH": path})
 
 
@@ -161,3 +161,17 @@ def test_a_site_with_linked_folders_shows_no_path_to_git_and_leaves_nothing_when
     remove_site(workspace, "west")
     assert not os.path.lexists(workspace.incoming("west")) and not (workspace.root / "sites" / "dvc.yaml").exists()
     assert (tmp_path / "far" / "0000.png").exists() and (export / "0020.png").exists()
+
+
+def test_the_order_of_classes_alone_is_a_change(workspace: Workspace, tmp_path: Path):
+    """The second of two classes is the positive one; DVC compares what a file of settings holds whatever its order."""
+    pictures(tmp_path / "export", range(40))
+    labels(tmp_path / "export" / "labels.csv", 40)
+    add(workspace, tmp_path / "export")
+    for written, classes in (("{round: [r], long: [l]}", ["round", "long"]), ("{long: [l], round: [r]}", ["long", "round"])):
+        file = workspace.site_file("west")
+        file.write_text(file.read_text().replace("{round: [r], long: [l]}", written))
+        running = start("tasks@west")
+        said = running.communicate()[0]
+        assert running.returncode == 0, said
+        assert json.loads((workspace.tasks("target", "west") / "task.json").read_text())["classes"] == classes

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.add import add_site
 from pipeline.audit import audit_workspace
 from pipeline.git_objects import repository_of
 from pipeline.init import init_workspace
@@ -266,3 +267,44 @@ def test_remove_takes_page_pictures_and_results_away_and_says_what_stays(committ
     assert not any(folder.exists() for folder in (*gone, committed.pdf("west")))
     assert all(folder.exists() for folder in stays)
     assert "rm -r data/studies/west data/tasks/target/west\n" in said and "DVC's cache keeps" in said
+
+
+def test_an_export_in_the_workspace_stays_out_and_one_beside_it_in_the_repository_is_refused(
+        tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "study"
+    inside_a_repository(folder)
+    monkeypatch.chdir(folder)
+    workspace = Workspace()
+    inside = folder / "from [west] 1"
+    shutil.copytree(export, inside)
+    shutil.copytree(export, tmp_path / "beside")
+    with edited(workspace) as content:
+        content["convert"].update({"size": [16, 16], "workers": 1})
+        content["tasks"].update({"shots": [0, 1], "draws": 1, "min_query": 1})
+        content["report"]["shots"] = 1
+    for root, found in ((tmp_path / "beside", "a place that git add takes"), (tmp_path, "a folder in which the workspace lies")):
+        workspace.site_file("west").write_text(SITE.format(root=root))
+        with pytest.raises(Refusal, match=f"root: found {found}; .* do move"):
+            add_site(workspace, workspace.site_file("west"), "target", check=True)
+    workspace.site_file("west").write_text(SITE.format(root=f"'{inside}'"))
+    add_site(workspace, workspace.site_file("west"), "target", check=False)
+    run(folder, "git", "add", "--all")
+    assert "west" in run(folder, "git", "ls-files").decode() and IDENTIFIER not in run(folder, "git", "ls-files").decode()
+
+
+def test_what_dvc_leaves_where_it_is_run_and_what_it_plots_stays_out(tmp_path: Path) -> None:
+    run(tmp_path, "git", "init", "--quiet")
+    keep_out_of_git(Workspace(tmp_path))
+    for place in ("sites/.fewsite/dvc/repo/cache.db", "dvc_plots/index.html"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text(IDENTIFIER)
+    assert run(tmp_path, "git", "status", "--short", "--untracked-files=all").split() == [b"??", b".gitignore"]
+
+
+def test_what_inspect_writes_stays_out_though_it_was_killed(tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        assert (tmp_path / ".view.partial" / ".gitignore").read_text() == "*\n"
+        raise KeyboardInterrupt
+    monkeypatch.setattr("pipeline.inspect.write_nifti", killed)
+    with pytest.raises(KeyboardInterrupt):
+        inspect_path(Workspace(tmp_path), export, tmp_path / "view")

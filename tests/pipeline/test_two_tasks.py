@@ -13,8 +13,7 @@ from data_prep.episodes import site_pools
 from data_prep.images import Images
 from data_prep.meta_split import MetaSplit, read_meta_split
 from data_prep.records import read_studies
-from eval.adapt.protocol import read_protocol
-from eval.adapt.protocol import refuse_overlap
+from eval.adapt.protocol import read_protocol, refuse_overlap
 from models.checkpoint import ModelCard, trained_on
 from pipeline.add import add_site
 from tests.data_prep.made_dicom import grey, write
