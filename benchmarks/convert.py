@@ -83,8 +83,8 @@ def run_fewsite(root: Path, workers: int, again: bool) -> float:
 
 def run_library(root: Path, name: str) -> float:
     """Seconds for the same work: each series, or each slice, is loaded by a library and standardised as fewsite does."""
-    from data_prep.image_file import Pixels
-    from data_prep.standardise import standardise
+    from data_prep.readers.image_file import Pixels
+    from data_prep.volumes.standardise import standardise
     from workspace.paths import Workspace
     from workspace.settings import load_params
 

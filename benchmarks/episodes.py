@@ -26,8 +26,8 @@ from monai.data import CacheDataset
 from monai.transforms import Compose, EnsureTyped, ScaleIntensityRanged
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from data_prep.episodes import Patients, SitePool, draw_episodes
-from data_prep.images import Images
+from data_prep.episodes.draw import Patients, SitePool, draw_episodes
+from data_prep.episodes.images import Images
 from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.method import TRAINING, Source, Variation

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.encoders import build_encoder

@@ -4,7 +4,7 @@
 
 SITEs are converted, with their exports still there. Of 150 records a site, changed as another export would change them, it gives the
 share that is still near the original; of all pairs of different patients, within and between the sites, how many are near. Distances
-are in bits. The last line is one JSON object; the chosen radius is `NEAR` of data_prep/duplicates.py. `usual`: pairs that the 64 lowest
+are in bits. The last line is one JSON object; the chosen radius is `NEAR` of data_prep/store/duplicates.py. `usual`: pairs that the 64 lowest
 of the bits alone would call near at pHash's usual radius of 10.
 """
 
@@ -20,11 +20,11 @@ import pandas as pd
 from PIL import Image
 
 from data_prep.decode import Decoded, Planned, decode, read
-from data_prep.duplicates import BITS, KEPT, NEAR, as_signs, perceptual_hash
-from data_prep.image_file import Pixels
-from data_prep.records import read_studies
+from data_prep.readers.image_file import Pixels
 from data_prep.scan import scan
-from data_prep.standardise import standardise
+from data_prep.store.duplicates import BITS, KEPT, NEAR, as_signs, perceptual_hash
+from data_prep.store.records import read_studies
+from data_prep.volumes.standardise import standardise
 from workspace.paths import Workspace
 from workspace.settings import Convert, load_params, load_site
 

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from data_prep.episodes import Patients, SitePool, draw_episodes
-from data_prep.images import Images
+from data_prep.episodes.draw import Patients, SitePool, draw_episodes
+from data_prep.episodes.images import Images
 from models.build import build_learner
 from models.checkpoint import TrainingState
 from models.device import choose_device, repeatable

@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
-from data_prep.meta_split import MetaSplit, SourceSite, write_meta_split
-from data_prep.records import pixel_hash
+from data_prep.episodes.meta_split import MetaSplit, SourceSite, write_meta_split
+from data_prep.store.records import pixel_hash
 from models.train import resume_file
 from workspace.paths import Workspace
 

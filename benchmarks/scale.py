@@ -29,10 +29,10 @@ import psutil
 import torch
 from convert import ONE_THREAD, SITE, write_settings, write_site
 
-from data_prep.episodes import draw_episodes, site_pools
-from data_prep.images import open_images
-from data_prep.meta_split import INDEX, MetaSplit, SourceSite, read_meta_split, write_meta_split
-from data_prep.records import pixel_hash
+from data_prep.episodes.draw import draw_episodes, site_pools
+from data_prep.episodes.images import open_images
+from data_prep.episodes.meta_split import INDEX, MetaSplit, SourceSite, read_meta_split, write_meta_split
+from data_prep.store.records import pixel_hash
 from workspace.paths import Workspace
 from workspace.settings import Episodic
 

@@ -6,17 +6,17 @@ import nibabel
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-from data_prep.burned_in import AT_RISK
 from data_prep.decode import Planned, read
-from data_prep.deidentify import Keys
-from data_prep.image_file import Pixels
-from data_prep.nifti import DOUBTS
-from data_prep.orientation import LPS_TO_RAS, from_common
-from data_prep.plane import as_stored
+from data_prep.privacy.burned_in import AT_RISK
+from data_prep.privacy.deidentify import Keys
+from data_prep.readers.dicom.units import HU
+from data_prep.readers.image_file import Pixels
+from data_prep.readers.nifti import DOUBTS
+from data_prep.readers.plane import as_stored
 from data_prep.rejects import Reject
-from data_prep.series import slice_affine
-from data_prep.tilt import STRAIGHT
-from data_prep.units import HU
+from data_prep.volumes.orientation import LPS_TO_RAS, from_common
+from data_prep.volumes.series import slice_affine
+from data_prep.volumes.tilt import STRAIGHT
 from workspace.outputs import to_json
 
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])  # NIfTI's RGB24

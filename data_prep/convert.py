@@ -13,20 +13,20 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from data_prep import burned_in
 from data_prep.decode import Decoded, Planned, decoder
-from data_prep.duplicates import count_duplicates
-from data_prep.finished import Finished, finished_records
-from data_prep.incoming import unwatched
+from data_prep.exports.incoming import unwatched
 from data_prep.index import write_index
-from data_prep.labels import shown_lines
-from data_prep.matching import write_unmatched
-from data_prep.nifti import DOUBTS
-from data_prep.one_number import most_studies, one_number_warnings
-from data_prep.parallel import CHUNK, in_order
-from data_prep.records import COLUMNS, write_records
+from data_prep.privacy import burned_in
+from data_prep.readers.nifti import DOUBTS
 from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write_rejects
+from data_prep.running.finished import Finished, finished_records
+from data_prep.running.parallel import CHUNK, in_order
 from data_prep.scan import ScanResult, count, count_classes, scan
+from data_prep.store.duplicates import count_duplicates
+from data_prep.store.records import COLUMNS, write_records
+from data_prep.targets.labels import shown_lines
+from data_prep.targets.matching import write_unmatched
+from data_prep.targets.one_number import most_studies, one_number_warnings
 from workspace.errors import Problem, Refusal, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
 from workspace.paths import Workspace

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import dicom, itk_image, mgh, nifti, npz, raster
-from data_prep.crop import cut
-from data_prep.duplicates import perceptual_hash
-from data_prep.image_file import ImageFile, Pixels
-from data_prep.orientation import to_common
-from data_prep.records import pixel_hash
+from data_prep.exports.sources import opened
+from data_prep.readers import itk_image, mgh, nifti, npz, raster
+from data_prep.readers.dicom import file as dicom
+from data_prep.readers.dicom.units import wrong_for_window
+from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Reject, Rejected, not_decodable
-from data_prep.series import reject_all
-from data_prep.sources import opened
-from data_prep.standardise import standardise
-from data_prep.tilt import STRAIGHT, Lean, straighten
-from data_prep.units import wrong_for_window
+from data_prep.store.duplicates import perceptual_hash
+from data_prep.store.records import pixel_hash
+from data_prep.volumes.crop import cut
+from data_prep.volumes.orientation import to_common
+from data_prep.volumes.series import reject_all
+from data_prep.volumes.standardise import standardise
+from data_prep.volumes.tilt import STRAIGHT, Lean, straighten
 from workspace.settings import Convert
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from data_prep.decode import Planned
-from data_prep.deidentify import Keys
-from data_prep.image_file import ImageFile
+from data_prep.privacy.deidentify import Keys
+from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Reject
 from workspace.outputs import write_parquet
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from data_prep.deidentify import Keys
+from data_prep.privacy.deidentify import Keys
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def not_decodable(error: Exception) -> Rejected:
     raises is a fault of that line. The text of an error may quote a patient's value, so only its kind and place are given.
     """
     raised = traceback.extract_tb(error.__traceback__)[-1]
-    ours = Path(raised.filename).parent == HERE
+    ours = Path(raised.filename).is_relative_to(HERE)
     if isinstance(error, OF_VALUES) or not ours:
         return Rejected("not_decodable", type(error).__name__)
     return reader_fault(error, raised)

@@ -10,30 +10,40 @@ from typing import Protocol
 
 import numpy as np
 
-from data_prep import burned_in, dicom, itk_image, mgh, nifti, npz, raster
-from data_prep.copies import drop_copies
 from data_prep.decode import Planned
-from data_prep.deidentify import MODALITIES, Keys, read_secret
-from data_prep.dicomdir import is_dicomdir
-from data_prep.elements import asked_of, keyword_of
-from data_prep.image_file import Facts, ImageFile
-from data_prep.incoming import incoming_link
+from data_prep.exports.copies import drop_copies
+from data_prep.exports.dicomdir import is_dicomdir
+from data_prep.exports.incoming import incoming_link
+from data_prep.exports.kinds import (
+    HEAD,
+    Kind,
+    named_like_an_image,
+    named_like_another_format,
+    named_like_text,
+    named_like_voxels,
+    sniff,
+)
+from data_prep.exports.left_by_systems import is_double, left_by_a_system
+from data_prep.exports.parts import join_parts
+from data_prep.exports.sources import Found, opened, read_all
+from data_prep.exports.unhashable import unhashable
+from data_prep.exports.unread import NO_SLICES, unread
+from data_prep.exports.walk import walk
 from data_prep.index import Seen, look_up
-from data_prep.kinds import HEAD, Kind, named_like_an_image, named_like_another_format, named_like_text, named_like_voxels, sniff
-from data_prep.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
-from data_prep.left_by_systems import is_double, left_by_a_system
-from data_prep.matching import Matched, match_images, patient_of
-from data_prep.parallel import in_order
-from data_prep.parts import join_parts
+from data_prep.privacy import burned_in
+from data_prep.privacy.deidentify import MODALITIES, Keys, read_secret
+from data_prep.privacy.elements import asked_of, keyword_of
+from data_prep.privacy.same_value import one_text
+from data_prep.readers import itk_image, mgh, nifti, npz, raster
+from data_prep.readers.dicom import file as dicom
+from data_prep.readers.dicom.units import KNOWN
+from data_prep.readers.image_file import Facts, ImageFile
 from data_prep.rejects import Reject, Rejected, left_out, not_decodable, one_a_file
-from data_prep.same_value import one_text
-from data_prep.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
-from data_prep.sources import Found, opened, read_all
-from data_prep.tilt import STRAIGHT
-from data_prep.unhashable import unhashable
-from data_prep.units import KNOWN
-from data_prep.unread import NO_SLICES, unread
-from data_prep.walk import walk
+from data_prep.running.parallel import in_order
+from data_prep.targets.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
+from data_prep.targets.matching import Matched, match_images, patient_of
+from data_prep.volumes.series import Group, Volume, group_slices, make_volume, reject_all, split_repeats
+from data_prep.volumes.tilt import STRAIGHT
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_prep.groups import TIES, group_of
-from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite, write_meta_split
+from data_prep.episodes.meta_split import COLUMNS, MetaSplit, SourceSite, write_meta_split
+from data_prep.store.groups import TIES, group_of
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.paths import Workspace
 from workspace.progress import say

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.groups import group_of, place
-from data_prep.one_number import CURE, is_doubtful, most_studies
-from data_prep.records import read_studies
+from data_prep.store.groups import group_of, place
+from data_prep.store.records import read_studies
+from data_prep.targets.one_number import CURE, is_doubtful, most_studies
 from workspace.errors import Problem, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_parquet
 from workspace.paths import Workspace

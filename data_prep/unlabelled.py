@@ -5,20 +5,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_prep.archives import is_archive
-from data_prep.copies import drop_copies
 from data_prep.decode import Planned
-from data_prep.deidentify import Keys
-from data_prep.dicomdir import is_dicomdir
-from data_prep.image_file import Facts, ImageFile
-from data_prep.labels import Row
-from data_prep.parallel import in_order
-from data_prep.parts import Beside, join_parts
+from data_prep.exports.archives import is_archive
+from data_prep.exports.copies import drop_copies
+from data_prep.exports.dicomdir import is_dicomdir
+from data_prep.exports.parts import Beside, join_parts
+from data_prep.exports.sources import Found
+from data_prep.exports.walk import walk
+from data_prep.privacy.deidentify import Keys
+from data_prep.readers.image_file import Facts, ImageFile
 from data_prep.rejects import Reject
+from data_prep.running.parallel import in_order
 from data_prep.scan import describe, examine, examine_all, plan_volumes
-from data_prep.series import Volume
-from data_prep.sources import Found
-from data_prep.walk import walk
+from data_prep.targets.labels import Row
+from data_prep.volumes.series import Volume
 from workspace.progress import track
 
 NO_SITE = ""  # no site has this name, so that hashes of a path are those of no site

@@ -5,7 +5,7 @@
 DVC runs it when one of them has changed; `convert` depends on what it writes.
 """
 
-from data_prep.incoming import FILES, FOLDERS, ROOT, WATCHED
+from data_prep.exports.incoming import FILES, FOLDERS, ROOT, WATCHED
 from workspace.errors import run_module
 from workspace.outputs import write_whole
 from workspace.paths import Workspace

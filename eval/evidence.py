@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_prep.records import Studies, read_studies
+from data_prep.store.records import Studies, read_studies
 from eval.results import Results, missing, read_json, read_results, whole
 from workspace.errors import refuse_if, together
 from workspace.paths import Workspace

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_prep.meta_split import SITES
+from data_prep.episodes.meta_split import SITES
 from eval.answers import Answers, Query, read_answers
 from eval.intervals.patients import Bootstrap, bootstrap
 from eval.scores.score import LABEL, Score, scores_of

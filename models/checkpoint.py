@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, safe_open, save
 from torch import Tensor, nn
 
-from data_prep.meta_split import read_meta_split
+from data_prep.episodes.meta_split import read_meta_split
 from workspace.errors import Problem, Refusal
 from workspace.outputs import to_json, write_whole
 from workspace.paths import Workspace

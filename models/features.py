@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data_prep.images import Images
+from data_prep.episodes.images import Images
 
 CHUNK = 256  # images in one forward pass
 

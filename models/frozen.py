@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data_prep.images import Images
+from data_prep.episodes.images import Images
 from models.features import features_of
 from models.method import Source, Variation
 from workspace.errors import Problem, refuse_if

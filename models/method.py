@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_prep.episodes import EpisodeRows, Episodes, SitePool, draw_episodes, drop_small_classes
-from data_prep.images import Images, MappedImages
+from data_prep.episodes.draw import EpisodeRows, Episodes, SitePool, draw_episodes, drop_small_classes
+from data_prep.episodes.images import Images, MappedImages
 from models.augment import augment
 from models.support import Support
 from workspace.errors import Problem, refuse_if

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_prep.episodes import SitePool
+from data_prep.episodes.draw import SitePool
 from models.features import features_of
 from models.method import Source
 from workspace.errors import Problem, refuse_if

@@ -18,9 +18,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from data_prep.episodes import refuse_small_classes, site_pools
-from data_prep.images import MappedImages, open_images
-from data_prep.meta_split import INDEX, read_meta_split
+from data_prep.episodes.draw import refuse_small_classes, site_pools
+from data_prep.episodes.images import MappedImages, open_images
+from data_prep.episodes.meta_split import INDEX, read_meta_split
 from models.build import SUPERVISED, build_learner, too_many_classes
 from models.checkpoint import ModelCard, TrainingState, load_state, save_model, save_state, trained_on
 from models.device import repeatable

@@ -7,12 +7,12 @@ import pandas as pd
 
 from data_prep.convert import Row, read_pixels, refuse_none, refuse_too_many, summary, warnings
 from data_prep.decode import Decoded, Planned
-from data_prep.deidentify import Keys
-from data_prep.labels import shown_lines
-from data_prep.matching import UNMATCHED
-from data_prep.records import COLUMNS
+from data_prep.privacy.deidentify import Keys
 from data_prep.rejects import REASONS, Reject, count_reasons, left_out, one_a_file
 from data_prep.scan import ScanResult
+from data_prep.store.records import COLUMNS
+from data_prep.targets.labels import shown_lines
+from data_prep.targets.matching import UNMATCHED
 from data_prep.tasks import SUPPORT_SPLIT, make_tasks
 from workspace.settings import Params, Role
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from data_prep.deidentify import read_secret
+from data_prep.exports.unhashable import hashing_problems
+from data_prep.privacy.deidentify import read_secret
 from data_prep.scan import scan
-from data_prep.unhashable import hashing_problems
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
 from pipeline.out_of_git import keep_out_of_git, taken_by_git

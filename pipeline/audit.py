@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_prep.identifiers import NESTED, PICTURE, PRIVATE, TEXT, Identifiers, collect
+from data_prep.exports.walk import walk
+from data_prep.privacy.identifiers import NESTED, PICTURE, PRIVATE, TEXT, Identifiers, collect
 from data_prep.scan import export_root
-from data_prep.walk import walk
 from pipeline.audit_git import SearchedGit, search_git
 from pipeline.found import PATTERNS, kinds_in
 from pipeline.git_objects import repository_of
@@ -23,7 +23,7 @@ from workspace.settings import Params, Site, load_params, load_site
 
 SECRET = "workspace's secret"
 OWN, MAKER = "fewsite's own text", "maker"  # why a value is not searched for
-OWN_TEXT = ("workspace/*.py", "data_prep/*.py", "models/**/*.py", "eval/**/*", "pipeline/*.py")  # not the phantoms' made-up names
+OWN_TEXT = ("workspace/*.py", "data_prep/**/*.py", "models/**/*.py", "eval/**/*", "pipeline/*.py")
 ANYBODYS = b"README LICENSE CHANGELOG"  # files that any folder may hold, a repository too
 FREE_TEXT = (TEXT, NESTED, PRIVATE, PICTURE)  # where an equal maker's name is that maker, and no person
 
@@ -90,7 +90,8 @@ def _collect(workspace: Workspace, params: Params) -> Identifiers:
 
 def _own_text(workspace: Workspace, params: Params) -> bytes:
     """fewsite's own words and what a person wrote into the settings: a value that stands there cannot be told from them."""
-    files = [path for pattern in OWN_TEXT for path in sorted(CODE.glob(pattern)) if path.is_file() and path.suffix != ".pyc"]
+    found = [path for pattern in OWN_TEXT for path in sorted(CODE.glob(pattern)) if path.is_file() and path.suffix != ".pyc"]
+    files = [path for path in found if "phantom" not in path.parts]  # not the phantoms' made-up names
     settings = [workspace.params_file, *map(workspace.site_file, params.sites)]
     return b"\n".join([ANYBODYS, *(path.read_bytes() for path in [*files, *settings])])
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_prep.kinds import HEAD, Kind, sniff
+from data_prep.exports.kinds import HEAD, Kind, sniff
 from pipeline.found import kinds_in
 from pipeline.git_objects import BLOB, TREE, GitObject, Repository
 from pipeline.init import CODE

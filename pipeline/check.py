@@ -1,8 +1,8 @@
 """Account for every file of a hospital's export before anything is converted: the whole of what convert would find."""
 
-from data_prep.deidentify import read_secret
+from data_prep.exports.unhashable import hashing_problems
+from data_prep.privacy.deidentify import read_secret
 from data_prep.scan import export_root, scan
-from data_prep.unhashable import hashing_problems
 from pipeline.account import EXAMPLES, largest_k, shown, take_account
 from workspace.errors import refuse_if, together
 from workspace.paths import Workspace

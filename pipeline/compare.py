@@ -11,7 +11,7 @@ from dvc.repo.brancher import switch
 from dvc.scm import SCMError
 from dvc_data.index import DataIndexDirError
 
-from data_prep.meta_split import SITES
+from data_prep.episodes.meta_split import SITES
 from eval.changes import Change, change
 from eval.current import is_current
 from eval.results import RESULTS, read_results

@@ -7,11 +7,11 @@ import numpy as np
 from scipy import ndimage
 
 from data_prep.decode import Planned, read
-from data_prep.deidentify import SECRET_BYTES
-from data_prep.image_file import Pixels
+from data_prep.privacy.deidentify import SECRET_BYTES
+from data_prep.readers.dicom.units import HU, wrong_for_window
+from data_prep.readers.image_file import Pixels
 from data_prep.scan import export_root, scan
-from data_prep.series import Volume
-from data_prep.units import HU, wrong_for_window
+from data_prep.volumes.series import Volume
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from data_prep.as_nifti import FLAGS, name_of, write_nifti
 from data_prep.decode import Planned
-from data_prep.deidentify import Keys, new_secret, read_secret
-from data_prep.dicomdir import is_dicomdir
+from data_prep.exports.dicomdir import is_dicomdir
+from data_prep.privacy.deidentify import Keys, new_secret, read_secret
 from data_prep.rejects import Reject, left_out, one_a_file, write_rejects
 from data_prep.unlabelled import files_under, path_keys, plan_all
 from pipeline.account import losses

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from data_prep.incoming import FOLDERS, ROOT, WATCHED, Links, is_folder_of_links, links_there, wanted_links
+from data_prep.exports.incoming import FOLDERS, ROOT, WATCHED, Links, is_folder_of_links, links_there, wanted_links
 from pipeline.out_of_git import keep_out_of_git
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.outputs import whole_folder, write_whole
@@ -15,7 +15,7 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import load_params, load_site, locate_root
 
-HEAD = "# Written by `fewsite link`: what DVC has to watch of exports with folders behind links. data_prep/incoming.py says why.\n"
+HEAD = "# Written by `fewsite link`: what DVC has to watch of exports with folders behind links. data_prep/exports/incoming.py says why.\n"
 
 
 def link_site(workspace: Workspace, site: str, root: Path) -> bool:

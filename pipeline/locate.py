@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from data_prep.deidentify import read_secret
+from data_prep.privacy.deidentify import read_secret
 from data_prep.scan import locate
 from data_prep.unlabelled import files_under, path_keys
 from workspace.errors import Problem, Refusal

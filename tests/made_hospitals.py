@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_prep.meta_split import SITES
-from data_prep.records import COLUMNS, write_records
+from data_prep.episodes.meta_split import SITES
+from data_prep.store.records import COLUMNS, write_records
 from eval.adapt.cohort import DESCRIBED
 from eval.current import tasks_digest
 from eval.scores.performance import performance

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 CODE = "${code}"  # what begins a dependency that is fewsite's own code, in dvc.yaml
-UNREAD = (".git", ".hg", ".dvc")  # of an export, as data_prep/walk.py does
+UNREAD = (".git", ".hg", ".dvc")  # of an export, as data_prep/exports/walk.py does
 _begun: "Recorded | None" = None  # a process runs one stage
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from data_prep.images import as_float
-from data_prep.records import read_studies
+from data_prep.episodes.images import as_float
+from data_prep.store.records import read_studies
 from eval.adapt.cohort import cohort, embeddings
 from eval.adapt.methods import candidates
 from eval.adapt.predictions import predictions

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from data_prep.records import read_studies
+from data_prep.store.records import read_studies
 from eval.adapt.protocol import SiteProtocol
 from models.build import SUPERVISED, load_learner
 from models.features import CHUNK

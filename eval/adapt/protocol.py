@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_prep.duplicates import near_any
+from data_prep.store.duplicates import near_any
 from models.checkpoint import ModelCard
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vjp
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.method import Learner
 from models.support import Support, at_least_float32
 from workspace.settings import Maml as Settings

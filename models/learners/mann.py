@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.method import Learner
 from models.support import Support, in_own_order
 from workspace.settings import Mann as Settings

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.encoders import GROUPS
 from models.method import Learner
 from models.support import Support, class_means

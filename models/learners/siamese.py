@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.method import Learner
 from models.support import Support, class_means
 from workspace.settings import Siamese as Settings

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from data_prep.episodes import SitePool
-from data_prep.images import Images
+from data_prep.episodes.draw import SitePool
+from data_prep.episodes.images import Images
 from models.features import features_of
 from models.method import Source
 from workspace.errors import Problem, refuse_if

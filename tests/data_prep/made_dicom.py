@@ -18,9 +18,9 @@ from pydicom.uid import (
     VLPhotographicImageStorage,
 )
 
-from data_prep import dicom
-from data_prep.image_file import Facts, ImageFile, Pixels
-from data_prep.sources import Found
+from data_prep.exports.sources import Found
+from data_prep.readers.dicom import file as dicom
+from data_prep.readers.image_file import Facts, ImageFile, Pixels
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 

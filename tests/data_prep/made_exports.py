@@ -5,8 +5,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from data_prep.sources import opened
-from data_prep.walk import walk
+from data_prep.exports.sources import opened
+from data_prep.exports.walk import walk
 
 
 def make_zip(path: Path, members: dict[str, bytes]) -> Path:

@@ -35,7 +35,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from data_prep.quiet import quiet
+from data_prep.readers.quiet import quiet
 from tests.data_prep.made_dicom import as_bytes, colour, encapsulated, enhanced, grey
 from tests.data_prep.made_exports import make_tar, make_zip
 from tests.data_prep.made_jpeg import lossless

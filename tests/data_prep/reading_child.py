@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.decode import Planned, read
-from data_prep.deidentify import new_secret
-from data_prep.image_file import Pixels
-from data_prep.orientation import common_shape
+from data_prep.privacy.deidentify import new_secret
+from data_prep.readers.image_file import Pixels
 from data_prep.scan import scan
-from data_prep.standardise import standardise
+from data_prep.volumes.orientation import common_shape
+from data_prep.volumes.standardise import standardise
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 from workspace.settings import Params, Site

@@ -4,8 +4,9 @@ import sys
 import time
 from pathlib import Path
 
-from data_prep import convert, decode, finished
+from data_prep import convert, decode
 from data_prep.decode import Decoded, Planned
+from data_prep.running import finished
 from workspace.paths import Workspace
 from workspace.settings import Convert
 

@@ -18,12 +18,12 @@ from pydicom.uid import RLELossless
 
 from data_prep import convert as stage
 from data_prep.decode import Decoded
-from data_prep.deidentify import new_secret
 from data_prep.index import COLUMNS as INDEX
-from data_prep.parallel import in_order
-from data_prep.records import COLUMNS, pixel_hash, read_studies
+from data_prep.privacy.deidentify import new_secret
 from data_prep.rejects import REASONS
+from data_prep.running.parallel import in_order
 from data_prep.scan import count_classes, locate, scan
+from data_prep.store.records import COLUMNS, pixel_hash, read_studies
 from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp, volume, write
 from workspace.errors import Refusal
 from workspace.paths import Workspace

@@ -31,7 +31,7 @@ from pydicom.uid import (
 )
 
 from data_prep.decode import decode, read
-from data_prep.image_file import Pixels
+from data_prep.readers.image_file import Pixels
 from data_prep.rejects import REASONS
 from data_prep.scan import scan
 from data_prep.unlabelled import files_under, path_keys, plan_all

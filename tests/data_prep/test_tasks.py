@@ -5,11 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.episodes import draw_episodes, drop_small_classes, site_pools
-from data_prep.groups import group_of
-from data_prep.images import Images
-from data_prep.meta_split import COLUMNS, MetaSplit, SourceSite, read_meta_split, write_meta_split
+from data_prep.episodes.draw import draw_episodes, drop_small_classes, site_pools
+from data_prep.episodes.images import Images
+from data_prep.episodes.meta_split import COLUMNS, MetaSplit, SourceSite, read_meta_split, write_meta_split
 from data_prep.split import gather
+from data_prep.store.groups import group_of
 from data_prep.tasks import make_tasks, split_records
 from workspace.errors import Refusal
 from workspace.paths import Workspace

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from data_prep.episodes import site_pools
-from data_prep.images import Images
-from data_prep.meta_split import MetaSplit, SourceSite, write_meta_split
-from data_prep.records import pixel_hash
+from data_prep.episodes.draw import site_pools
+from data_prep.episodes.images import Images
+from data_prep.episodes.meta_split import MetaSplit, SourceSite, write_meta_split
+from data_prep.store.records import pixel_hash
 from models.method import Source, Variation
 from workspace.paths import Workspace
 from workspace.settings import Augment

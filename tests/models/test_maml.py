@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.profiler import ProfilerActivity, profile
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.encoders import build_encoder
 from models.learners.maml import HEAD, Maml, step_weights
 from models.processes import launch

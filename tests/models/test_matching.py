@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.learners.matching import Matching
 from models.support import Support, log_class_attention
 from workspace.settings import Matching as Settings

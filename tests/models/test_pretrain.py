@@ -6,7 +6,7 @@ import torch
 
 import models.pretrain
 import models.train
-from data_prep.episodes import Patients
+from data_prep.episodes.draw import Patients
 from models.checkpoint import load_card
 from models.encoders import network_of
 from models.pretrain import maker

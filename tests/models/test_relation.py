@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from data_prep.episodes import Episodes
+from data_prep.episodes.draw import Episodes
 from models.learners.relation import Relation, relation_module
 from models.support import Support
 from workspace.settings import Relation as Settings

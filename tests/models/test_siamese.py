@@ -1,7 +1,7 @@
 import torch
 import torch.nn.functional as F
 
-from data_prep.episodes import draw_episodes
+from data_prep.episodes.draw import draw_episodes
 from models.learners.siamese import Siamese, balanced_cross_entropy
 from models.support import Support
 from workspace.settings import Siamese as Settings

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import models.train
-from data_prep.episodes import Patients, draw_episodes
+from data_prep.episodes.draw import Patients, draw_episodes
 from models import method
 from models.build import build_learner, load_learner
 from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import data_prep.images
+import data_prep.episodes.images
 import models.train
 from models.learners.supervised import Supervised
 from models.method import Learner
@@ -26,7 +26,7 @@ def precisely() -> Iterator[pytest.MonkeyPatch]:
     In float32 Adam makes whole steps of the rounding of a gradient that is zero in theory, as of MAML's class vector.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data_prep.images, "as_float", lambda stored: stored.double() / 255)
+        patch.setattr(data_prep.episodes.images, "as_float", lambda stored: stored.double() / 255)
         for method in (Learner, Supervised):
             patch.setattr(method, "keeps_last", True, raising=False)
         torch.set_default_dtype(torch.float64)

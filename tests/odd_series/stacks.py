@@ -1,4 +1,4 @@
-"""What must agree within a volume, and what tells the volumes of one place apart. Elements and their sources: data_prep/meaning.py."""
+"""What must agree within a volume, and what tells the volumes of one place apart. Elements and their sources: data_prep/readers/dicom/meaning.py."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from data_prep.image_file import Pixels
+from data_prep.readers.image_file import Pixels
 from pipeline.fit import body_voxels, fit
 from workspace.errors import Refusal
 from workspace.paths import Workspace

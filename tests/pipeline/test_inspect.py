@@ -21,8 +21,8 @@ from pipeline.inspect import inspect_path
 from pipeline.locate import show_file
 from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp, volume, write
 from tests.data_prep.made_exports import make_zip
-from tests.data_prep.test_bad_inputs import CASES, COLUMNS, ORIENTATIONS, ROWS, SLICES, STEP, STORED, TRUTH, ct
-from tests.data_prep.test_scanners import REFERENCES, SCALED
+from tests.data_prep.readers.dicom.test_scanners import REFERENCES, SCALED
+from tests.data_prep.volumes.test_bad_inputs import CASES, COLUMNS, ORIENTATIONS, ROWS, SLICES, STEP, STORED, TRUTH, ct
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 

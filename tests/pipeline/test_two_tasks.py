@@ -9,10 +9,10 @@ import pytest
 
 from data_prep import split, tasks
 from data_prep.convert import convert
-from data_prep.episodes import site_pools
-from data_prep.images import Images
-from data_prep.meta_split import MetaSplit, read_meta_split
-from data_prep.records import read_studies
+from data_prep.episodes.draw import site_pools
+from data_prep.episodes.images import Images
+from data_prep.episodes.meta_split import MetaSplit, read_meta_split
+from data_prep.store.records import read_studies
 from eval.adapt.protocol import read_protocol, refuse_overlap
 from models.checkpoint import ModelCard, trained_on
 from pipeline.add import add_site

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from data_prep.duplicates import perceptual_hash
-from data_prep.records import COLUMNS, pixel_hash, write_records
 from data_prep.split import main as split
+from data_prep.store.duplicates import perceptual_hash
+from data_prep.store.records import COLUMNS, pixel_hash, write_records
 from data_prep.tasks import main as tasks
 from eval.adapt.__main__ import main as adapt
 from eval.adapt.methods import Candidate

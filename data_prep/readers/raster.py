@@ -1,0 +1,121 @@
+"""One PNG, JPEG, TIFF, BMP or JPEG 2000 file. Any doubt is a Rejected with its reason."""
+
+import math
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from data_prep.exports.sources import Found
+from data_prep.readers.dicom.codestream import check_picture, jpeg_2000_sample
+from data_prep.readers.dicom.file import MAX_PIXELS
+from data_prep.readers.image_file import Facts, ImageFile, Pixels, shared
+from data_prep.readers.quiet import quiet
+from data_prep.rejects import Rejected, not_decodable
+
+CUT_SHORT = ("truncated", "broken data stream")  # in what Pillow says
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "JPEG2000")
+GREY_MODES = ("1", "L", "LA", "I", "F", "I;16", "I;16L", "I;16B")
+COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # TIFF 6.0, PhotometricInterpretation
+TIFF_REDUCED, TIFF_SIDES, TIFF_DESCRIPTION, TIFF_MAKE, TIFF_TILE, TIFF_SUBFILES = 254, (256, 257), 270, 271, 322, 330  # TIFF 6.0, Adobe's notes
+BIG_TIFF = 43
+SLIDES = ("Aperio", "Hamamatsu")  # how the description or the make of a slide's scanner begins
+TIFF_BITS, TIFF_FORMAT, UNSIGNED, SIGNED = 258, 339, 1, 2  # TIFF 6.0, BitsPerSample and SampleFormat
+
+
+def read_header(stream: BinaryIO, found: Found) -> ImageFile:
+    """Format and size, without decoding. Raises Rejected. Dots an inch are a printer's, so no spacing is read."""
+    with quiet():
+        image = _open(stream)
+        photometric = "RGB" if image.mode in COLOUR_MODES else "MONOCHROME1" if _inverted(image) else "MONOCHROME2"
+        return ImageFile(found, image.format.lower(), shared((image.height, image.width)), shared(Facts(image.format, photometric)))
+
+
+def read_pixels(stream: BinaryIO) -> Pixels:
+    """Decode, upright by its EXIF orientation: grey values, or RGB of 8 bits. Raises Rejected."""
+    with quiet() as caught:
+        image = _open(stream)
+        check_picture(stream, image.format, image.height, image.width)
+        try:
+            inverted = _inverted(image)
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # before Pillow turns it and forgets
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode in COLOUR_MODES:
+                pixels = Pixels(np.asarray(upright.convert("RGB")), turned=turned)
+            else:
+                values = np.asarray(upright.convert("L") if upright.mode in ("1", "LA") else upright).astype(np.float32)
+                if image.format == "JPEG2000":
+                    values = _samples(values, stream)
+                pixels = Pixels(values, inverted=inverted, rescaled=False, turned=turned)
+        except (OSError, SyntaxError, EOFError) as error:
+            raise Rejected("truncated" if any(word in str(error) for word in CUT_SHORT) else "not_decodable", type(error).__name__) from None
+        except Exception as error:  # codecs raise several kinds on damaged files, and their texts may quote metadata
+            raise not_decodable(error) from None
+        if any(issubclass(warning.category, UserWarning) for warning in caught):
+            raise Rejected("decode_warning")
+    if not np.isfinite(pixels.values).all():
+        raise Rejected("not_finite")
+    return pixels
+
+
+def _open(stream: BinaryIO) -> Image.Image:
+    try:
+        image = Image.open(stream, formats=FORMATS)
+        frames = getattr(image, "n_frames", 1)
+    except Image.DecompressionBombError:
+        raise Rejected("slide" if _is_slide(stream) else "too_large") from None
+    except Exception as error:  # as in read_pixels
+        raise Rejected("slide") if _is_slide(stream) else not_decodable(error) from None
+    slide = frames > 1 and image.format == "TIFF" and _is_slide(stream)
+    if math.prod(image.size) > MAX_PIXELS:
+        raise Rejected("slide" if slide else "too_large")
+    if frames > 1:
+        raise Rejected("slide" if slide else "multi_frame")
+    if image.mode not in GREY_MODES + COLOUR_MODES or _misread(image, stream):
+        raise Rejected("unsupported_pixels")
+    return image
+
+
+def _is_slide(stream: BinaryIO) -> bool:
+    """Whether a TIFF holds one picture at several sizes, as scanners of slides write it."""
+    try:
+        first, second = _directory(stream, None), {}
+        if first.next:
+            second = _directory(stream, first.next)
+    except Exception:  # Pillow raises several kinds on malformed files
+        return False
+    scanner = any(str(first.get(tag, "")).startswith(SLIDES) for tag in (TIFF_DESCRIPTION, TIFF_MAKE))
+    smaller = TIFF_TILE in first and bool(second) and any(first[side] != second[side] for side in TIFF_SIDES)
+    return scanner or smaller or TIFF_SUBFILES in first or bool(second.get(TIFF_REDUCED, 0) & 1)
+
+
+def _directory(stream: BinaryIO, place: int | None) -> ImageFileDirectory_v2:
+    """A TIFF's directory at `place`, or its first."""
+    stream.seek(0)
+    start = stream.read(8)
+    directory = ImageFileDirectory_v2(start + stream.read(8) if start[2] == BIG_TIFF or start[3] == BIG_TIFF else start)
+    stream.seek(directory.next if place is None else place)
+    directory.load(stream)
+    return directory
+
+
+def _samples(values: np.ndarray, stream: BinaryIO) -> np.ndarray:
+    """The values that a grey JPEG 2000 holds: Pillow stretches them to 8 or 16 bits, and makes signed ones unsigned."""
+    bits, signed = jpeg_2000_sample(stream)
+    return values / 2 ** ((8 if bits <= 8 else 16) - bits) - (2 ** (bits - 1) if signed else 0)
+
+
+def _misread(image: Image.Image, stream: BinaryIO) -> bool:
+    """Whether Pillow gives other values than are written: grey of 16 bits with transparency as 8, a wrong sign, no more than 16 bits."""
+    tags = getattr(image, "tag_v2", {})
+    if image.format == "JPEG2000" and image.mode in GREY_MODES:
+        return jpeg_2000_sample(stream)[0] > 16
+    sample = (tags.get(TIFF_BITS, (1,))[0], tags.get(TIFF_FORMAT, (UNSIGNED,))[0])
+    return sample in ((32, UNSIGNED), (8, SIGNED)) or any(tile[3] == "LA;16B" for tile in image.tile)
+
+
+def _inverted(image: Image.Image) -> bool:
+    """Whether zero is white. Pillow turns such TIFF files round itself up to 8 bits, but not 16."""
+    return image.mode.startswith(("I", "F")) and getattr(image, "tag_v2", {}).get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO

@@ -1,0 +1,1 @@
+"""Records: what convert writes, and which of them belong together."""

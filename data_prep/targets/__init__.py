@@ -1,0 +1,1 @@
+"""What a record is asked: labels, and which image each is of."""

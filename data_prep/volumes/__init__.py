@@ -1,0 +1,1 @@
+"""Slices -> volumes on a common grid, and images as training takes them."""

@@ -1,0 +1,305 @@
+"""DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not fit (PS3.3 C.7.6.2)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from data_prep.exports.sources import opened
+from data_prep.readers.dicom.file import PARTS, read_slices
+from data_prep.readers.dicom.said import reverses_rows
+from data_prep.readers.image_file import ImageFile
+from data_prep.rejects import Reject, Rejected
+from data_prep.volumes import stacks
+from data_prep.volumes.crop import cut
+from data_prep.volumes.orientation import LPS_TO_RAS, common_shape, common_spacing
+from data_prep.volumes.tilt import STRAIGHT, Lean, degrees, leans, straight, straight_shape
+
+SAME_DIRECTION = 1e-3  # per cosine: scanners' rounding is 1e-5, a new scan plane is 1e-2 or more
+UNIT_TOLERANCE = 1e-3  # of the axes' length and right angle; six-digit cosines keep 1e-6
+SPACING_TOLERANCE = 0.02  # of the mean step: above rounded positions (0.01 mm of 0.6), far below a missing slice (1.0)
+PERPENDICULAR_TOLERANCE = 1e-3  # highdicom's: 1 - cosine, 2.6 degrees
+GRID_TOLERANCE = 0.05  # of the mean step: how far a slice may lie off an even grid when small differences of steps add up
+SAME_PIXEL_SIZE = 1e-3  # relative
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Slices in order along their normal. `affine`: (column, row, slice) -> mm, RAS, of the straight grid where the slices lean.
+
+    `shape` and `spacing` (mm): of slices, rows and columns in the common order.
+    """
+
+    files: tuple[ImageFile, ...]
+    affine: np.ndarray
+    lean: Lean = STRAIGHT
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        rows, columns = self.files[0].kept_shape
+        return common_shape(straight_shape((columns, rows, len(self.files)), self.lean), self.affine)
+
+    @property
+    def tilt(self) -> float | None:
+        """Degrees that its slices are sheared back by; None where they lie straight."""
+        return None if self.lean == STRAIGHT else degrees(self.affine, self.lean)
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        return common_spacing(self.affine)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Slices of one series, stack and orientation. `of`: how many the whole series has; `originals`: of these, those not derived;
+    `alike`: those whose values mean the same, by that meaning.
+    """
+
+    slices: list[ImageFile]
+    of: int
+    originals: int
+    alike: Counter[tuple[object, ...]]
+
+
+def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]]:
+    """Slices that lie in parallel planes of one series. Localizers and mixed series are rejected."""
+    by_series: dict[str, list[ImageFile]] = defaultdict(list)
+    groups: list[Group] = []
+    rejects: list[Reject] = []
+    for image in images:
+        by_series[image.identifiers.get("SeriesInstanceUID", "")].append(image)
+    for series in sorted(by_series):
+        slices = by_series[series]
+        if not series:
+            rejects += reject_all(slices, "no_series")
+        elif len({image.identifiers.get("PatientID") for image in slices}) > 1:
+            rejects += reject_all(slices, "mixed_patients")
+        else:
+            torn = _torn(slices)
+            lost = [image for image in slices if image.found.name in torn]
+            rejects += reject_all(lost, "missing_slice", "an object in several files that lacks some")
+            kept = [image for image in slices if image.found.name not in torn]
+            rejects += reject_all([image for image in kept if image.place.localizer], "localizer")
+            originals = sum(not stacks.is_derived(image) for image in slices)
+            alike = Counter(image.place.meaning for image in slices)
+            for stack in sorted({_stack(image) for image in kept}):
+                stacked = [image for image in kept if _stack(image) == stack and not image.place.localizer]
+                placed, captures = _without_captures(stacked)
+                parts = [part for group in _by_orientation(placed) for part in _without_derived(group)]
+                groups += [Group(part, len(slices), originals, alike) for part in [*parts, *captures]]
+    return groups, rejects
+
+
+def _stack(image: ImageFile) -> tuple[str, str]:
+    """What parts a series before any place is looked at: a volume is of one stack and one SOP class."""
+    return image.place.stack, image.identifiers.get("SOPClassUID", "")
+
+
+def _torn(slices: list[ImageFile]) -> set[str]:
+    """The files of concatenations of which a part is not there (PS3.3 C.7.6.16.2.2.4). How many there are need not be stated."""
+    numbers: dict[str, set[int]] = defaultdict(set)
+    files: dict[str, set[str]] = defaultdict(set)
+    total: dict[str, int] = {}
+    for image in slices:
+        whole, number, of = (image.identifiers.get(keyword, "") for keyword in PARTS)
+        if whole and number.isdigit():
+            numbers[whole].add(int(number))
+            files[whole].add(image.found.name)
+            total[whole] = max(total.get(whole, 0), int(number), int(of) if of.isdigit() else 0)
+    return {name for whole in files if len(numbers[whole]) < total[whole] for name in files[whole]}
+
+
+def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
+    """One list a volume, the first one first: image types, echoes, weightings and time points that lie at the same places.
+
+    Slices that nothing parts stay in one list. Raises Rejected where one volume may be in two pieces.
+    """
+    if any(image.place.position is None or image.place.orientation is None for image in slices):
+        return [slices]
+    normal = _normal(slices)
+    volumes = stacks.split(slices, normal)
+    return [slices] if stacks.only_numbered_apart(volumes) and _show_the_same(*volumes[:2], normal) else volumes
+
+
+def make_volume(group: Group, broken_nearby: bool, straightened: bool = False) -> tuple[Volume, list[Reject]]:
+    """Order slices into a volume; slices that are there twice are rejected.
+
+    `broken_nearby`: a broken file may be one of them; `straightened`: a tilted stack is brought onto a straight grid.
+
+    Raises Rejected, which then holds for every slice.
+    """
+    slices = group.slices
+    first = slices[0]
+    if any(image.place.position is None or image.place.orientation is None for image in slices):
+        raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
+    shapes = {image.kept_shape for image in slices}
+    if len(shapes) > 1:
+        raise Rejected("mixed_matrix", f"{len(shapes)} matrix sizes")
+    if any(image.facts.spacing is None for image in slices):
+        raise Rejected("no_spacing")
+    spacings = np.array([image.facts.spacing for image in slices])
+    if not np.allclose(spacings, spacings[0], rtol=SAME_PIXEL_SIZE, atol=0):
+        raise Rejected("mixed_spacing")
+    mixed = [name for name, values in (("PhotometricInterpretation", {image.facts.photometric for image in slices}),
+                                       ("Modality", {image.facts.modality for image in slices})) if len(values) > 1]
+    if mixed:
+        raise Rejected("mixed_values", f"{' and '.join(mixed)} differ")
+    slices, duplicates = _drop_same(slices, _normal(slices))
+    if len(slices) < stacks.FEWEST_SLICES:
+        raise Rejected("not_a_volume", f"{len(slices)} slices")
+    positions = np.array([image.place.position for image in slices])
+    orientation = _mean_orientation(slices)
+    order, tilted = _order(positions, orientation, min(first.facts.spacing), straightened)
+    stated = max((image.place.stated or 0 for image in slices), default=0)
+    # Makers differ in whether they state the slices of one volume, of all that show the same, or of all, and whether derived images count.
+    whole = (group.of, group.originals, group.alike[first.place.meaning])
+    if len(slices) < stated and stated not in whole:
+        raise Rejected("missing_slice", f"{len(slices)} slices of {stated} that the header states")
+    if broken_nearby and stated not in (len(slices), *whole):
+        raise Rejected("maybe_incomplete")
+    ordered = tuple(slices[place] for place in order)
+    if _may_reverse_rows(ordered[0]):
+        ordered = tuple(replace(image, reversed_rows=True) for image in ordered)
+    step = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
+    affine = _affine(positions[order[0]], orientation, first.facts.spacing, step)
+    return Volume(ordered, *(straight(affine, len(ordered)) if tilted else (affine,))), duplicates
+
+
+def slice_affine(image: ImageFile, pixel: tuple[float, ...]) -> np.ndarray | None:
+    """(column, row, slice) -> mm, RAS, of one slice by itself, as if it were 1 mm thick. None where it does not say how it lies.
+
+    `pixel`: mm between rows and between columns.
+    """
+    if image.place is None or image.place.position is None or image.place.orientation is None:
+        return None
+    try:
+        return _affine(np.array(image.place.position), np.array(image.place.orientation), pixel, _normal([image]))
+    except Rejected:
+        return None
+
+
+def _affine(position: np.ndarray, orientation: np.ndarray, pixel: tuple[float, ...], step: np.ndarray) -> np.ndarray:
+    """(column, row, slice) -> mm, RAS. `step`: to the next slice, mm, LPS."""
+    affine = np.eye(4)
+    affine[:3, 0] = orientation[:3] * pixel[1]  # a step to the next column
+    affine[:3, 1] = orientation[3:] * pixel[0]  # a step to the next row
+    affine[:3, 2] = step
+    affine[:3, 3] = position
+    return LPS_TO_RAS @ affine
+
+
+def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> list[Reject]:
+    """One reject a file or frame, data files with their headers."""
+    return [Reject(file.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
+                   image.identifiers.get("SOPInstanceUID", ""), frame=image.frame)
+            for image in images for file in image.files]
+
+
+def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
+    """Slices by orientation, compared with each group's first; those without one stay with the first group."""
+    groups: list[list[ImageFile]] = []
+    for image in sorted(slices, key=lambda image: (image.place.orientation is None, image.source)):
+        direction = image.place.orientation
+        fits = (group for group in groups if direction is None or group[0].place.orientation is None
+                or np.allclose(group[0].place.orientation, direction, rtol=0, atol=SAME_DIRECTION))
+        group = next(fits, None)
+        if group is None:
+            groups.append([image])
+        else:
+            group.append(image)
+    return groups
+
+
+def _show_the_same(volume: list[ImageFile], other: list[ImageFile], normal: np.ndarray) -> bool:
+    """Whether two volumes of the same places are copies."""
+    pairs = zip(*(sorted(slices, key=lambda image: np.dot(image.place.position, normal)) for slices in (volume, other)), strict=True)
+    return all(np.array_equal(_values(one), _values(two)) for one, two in pairs)
+
+
+def _without_captures(slices: list[ImageFile]) -> tuple[list[ImageFile], list[list[ImageFile]]]:
+    """Slices without the derived images that have no place, such as a picture of the screen, if all others have one."""
+    lost = [image for image in slices if image.place.position is None and stacks.is_derived(image)]
+    placed = [image for image in slices if image not in lost] if lost else slices
+    return (placed, [lost]) if lost and placed and all(image.place.position for image in placed) else (slices, [])
+
+
+def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:
+    """Originals apart from what was calculated across them, such as a MIP."""
+    if any(image.place.position is None or image.place.orientation is None for image in slices):
+        return [slices]
+    try:
+        return stacks.separate(slices, _normal(slices))
+    except Rejected:  # make_volume says so, of each group
+        return [slices]
+
+
+def _may_reverse_rows(image: ImageFile) -> bool:
+    """Whether a volume's first slice, a file of its own, is of a sequence that reverses rows unsaid."""
+    if image.facts.modality != "MR" or image.frame is not None:
+        return False
+    try:
+        with opened(image.found) as stream:
+            return reverses_rows(stream)
+    except Rejected:  # decoding says so
+        return False
+
+
+def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:
+    return np.mean([image.place.orientation for image in slices], axis=0)
+
+
+def _normal(slices: list[ImageFile]) -> np.ndarray:
+    """The unit vector along which slices are stacked. Raises Rejected where their orientation has none."""
+    orientation = _mean_orientation(slices)
+    rows, columns = orientation[:3], orientation[3:]
+    lengths = np.linalg.norm(rows), np.linalg.norm(columns)
+    if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE) or abs(rows @ columns) > UNIT_TOLERANCE:
+        raise Rejected("bad_orientation")
+    from highdicom.spatial import get_normal_vector  # here: processes that decode start sooner without it
+
+    return get_normal_vector(orientation)
+
+
+def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageFile], list[Reject]]:
+    """Keep one of slices with the same position and pixels. Raises Rejected where the pixels differ."""
+    along = np.array([np.dot(image.place.position, normal) for image in slices])
+    kept: list[ImageFile] = []
+    same: list[ImageFile] = []
+    for place in np.argsort(along, kind="stable"):
+        image = slices[place]
+        if kept and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal)) < stacks.SAME_PLACE:
+            if not np.array_equal(_values(image), _values(kept[-1])):
+                raise Rejected("duplicate_position", stacks.compared(slices))
+            same.append(image)
+        else:
+            kept.append(image)
+    return kept, reject_all(same, "duplicate_instance", "the same position and pixels as another slice")
+
+
+def _values(image: ImageFile) -> np.ndarray:
+    with opened(image.found) as stream:
+        return cut(read_slices(stream, [image])[0], image).values
+
+
+def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float, straightened: bool) -> tuple[list[int], bool]:
+    """Indices of `positions` in the order of the volume, and whether it is tilted. `pixel`: mm.
+
+    Raises Rejected with what is wrong with its geometry; a tilt alone is nothing wrong where it is `straightened`.
+    """
+    from highdicom.spatial import get_normal_vector, get_volume_positions  # as in _normal
+
+    tolerances = {"rtol": SPACING_TOLERANCE, "perpendicular_tol": PERPENDICULAR_TOLERANCE}
+    normal = get_normal_vector(orientation)
+    heights = np.outer(positions @ normal, normal).tolist()
+    spacing, _ = get_volume_positions(heights, orientation.tolist(), **tolerances)
+    along = np.sort(positions @ normal)
+    if spacing is None or np.abs(along - np.linspace(along[0], along[-1], len(along))).max() > GRID_TOLERANCE * spacing:
+        spacing, places = get_volume_positions(heights, orientation.tolist(), allow_missing_positions=True, **tolerances)
+        if spacing is not None:
+            raise Rejected("missing_slice", f"{max(places) + 1 - len(places)} of {max(places) + 1} positions without a slice")
+        raise Rejected("variable_spacing", f"steps from {np.diff(along).min():.2f} to {np.diff(along).max():.2f} mm")
+    tilted = leans(positions, normal, pixel)
+    if tilted and not straightened:
+        raise Rejected("gantry_tilt")
+    return [int(place) for place in np.argsort(positions @ normal)], tilted
