@@ -213,14 +213,18 @@ class _Stacks:
         return [self.numbers[index] if self.count > 1 else 0 for index in indices]
 
     def _by_number(self, indices: list[int]) -> Sequence[Hashable]:
-        """Instance Numbers have no meaning (PS3.3 C.7.6.1), so they count only where they run as volumes are taken, or as many are stated."""
+        """Instance Numbers have no meaning (PS3.3 C.7.6.1), so they count only where they run as volumes are taken, or as many are stated.
+
+        At one or two places any numbers run so: there, a volume that lost its positions would be taken for repeats of a slice.
+        """
         numbers = [self.numbers[index] for index in indices]
         if None in numbers or len(set(numbers)) < len(numbers):
             return [0] * len(indices)
         ranks = self._ranks(indices, self.numbers)
         stated = {self.slices[0].place.times, *(each.get(name) for each in (self.said or [])[:1] for name in STATED_VOLUMES)}
         whole = len(self.slices) // self.count in stated
-        return ranks if whole or self._in_blocks(indices, self.numbers, ranks) else [0] * len(indices)
+        in_blocks = self.count >= FEWEST_SLICES and self._in_blocks(indices, self.numbers, ranks)
+        return ranks if whole or in_blocks else [0] * len(indices)
 
     def _ranks(self, indices: list[int], values: Sequence[Hashable]) -> list[int]:
         """The how-manieth each slice's value is among those at its place."""

@@ -574,7 +574,14 @@ def private_elements_in_a_high_block(folder: Path) -> Right:
 
 @odd
 def one_slice_many_times_by_number(folder: Path) -> Right:
-    """Images of one place that only their numbers order: each is an image, and no volume can come out wrong. PS3.3 C.7.6.1."""
+    """Images of one place that only their numbers order. A volume whose positions were all set to one value looks the same, so it is refused."""
+    write(folder, (mr((anatomy()[2] + 5 * moment).astype(np.int16), moment + 1, 0) for moment in range(4)))
+    return Right(rejects={"duplicate_position": 4})
+
+
+@odd
+def one_slice_as_many_times_as_stated(folder: Path) -> Right:
+    """The same, and the header states that there are four moments: each is an image. PS3.3 C.8.3.1, Number of Temporal Positions."""
     planes = [(anatomy()[2] + 5 * moment).astype(np.int16) for moment in range(4)]
-    write(folder, (mr(plane, moment + 1, 0) for moment, plane in enumerate(planes)))
+    write(folder, (mr(plane, moment + 1, 0, NumberOfTemporalPositions=4) for moment, plane in enumerate(planes)))
     return Right(volumes=tuple(planes))

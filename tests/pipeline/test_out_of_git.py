@@ -43,7 +43,7 @@ def run(folder: Path, *command: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("hospital") / "export"
+    folder = tmp_path_factory.mktemp("hospital") / "NIGHTLY-DUMP"
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows = ["file,kind,who"]
@@ -109,7 +109,7 @@ def test_add_all_and_commit_takes_no_pixel_no_identifier_and_no_secret(make: Cal
     held = objects(folder)
     for row in np.load(workspace.studies("west") / "pixels.npy"):
         assert row.tobytes() not in held
-    for value in (IDENTIFIER, SECRET, "export"):
+    for value in (IDENTIFIER, SECRET, export.name):
         assert value.encode() not in held.replace(str(export).encode(), b"")  # the root in sites/west.yaml is what a person wrote
     assert (export / f"{IDENTIFIER}_0.png").read_bytes() not in held
     committed = run(folder, "git", "ls-files").decode().split()
