@@ -40,22 +40,49 @@ CASES = {"64 images of 3x224x224": (64, 3, 224, 224), "8 volumes of 96^3": (8, 1
 GEOMETRY = {"rotate": 10, "scale": 0.1, "shift": 0.05, "flip_all": True, "bend": 0.03}
 INTENSITY = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.3, "noise": 0.03, "blur": 1.0}
 SCANNER = {"coarse": 2, "bias": 0.3, "gibbs": 0.4, "spike": 0.1}
-RANGES = {"geometry and intensities": {**GEOMETRY, **INTENSITY}, "with scanner effects": {**GEOMETRY, **INTENSITY, **SCANNER}}
+RANGES = {
+    "geometry and intensities": {**GEOMETRY, **INTENSITY},
+    "with scanner effects": {**GEOMETRY, **INTENSITY, **SCANNER},
+}
 
 
 def monai_transforms(shape: tuple[int, ...], scanner: bool) -> Compose:
     """The same operations; elastic ones carry the affine part too, as MONAI offers it."""
     at, sides = "image", shape[2:]
     angle, shift = 10 * torch.pi / 180, [0.05 * side for side in sides]
-    common = {"prob": 1.0, "rotate_range": angle, "scale_range": 0.1, "translate_range": shift, "padding_mode": "border"}
-    bend = (Rand2DElasticd(at, spacing=(60, 60), magnitude_range=(0, 1), **common) if len(sides) == 2 else
-            Rand3DElasticd(at, sigma_range=(5, 7), magnitude_range=(0, 100), **common))
+    common = {
+        "prob": 1.0,
+        "rotate_range": angle,
+        "scale_range": 0.1,
+        "translate_range": shift,
+        "padding_mode": "border",
+    }
+    bend = (
+        Rand2DElasticd(at, spacing=(60, 60), magnitude_range=(0, 1), **common)
+        if len(sides) == 2
+        else Rand3DElasticd(at, sigma_range=(5, 7), magnitude_range=(0, 100), **common)
+    )
     parts = [RandFlipd(at, prob=0.5, spatial_axis=axis) for axis in range(len(sides))] + [
-        bend, RandGaussianSmoothd(at, prob=1.0, **{f"sigma_{axis}": (0.0, 1.0) for axis in "xyz"[:len(sides)]}),
-        RandScaleIntensityd(at, factors=0.2, prob=1.0), RandShiftIntensityd(at, offsets=0.1, prob=1.0),
-        RandAdjustContrastd(at, prob=1.0, gamma=(0.74, 1.35)), RandGaussianNoised(at, prob=1.0, std=0.03)]
-    effects = [RandBiasFieldd(at, prob=1.0, coeff_range=(0.0, 0.3)), RandKSpaceSpikeNoised(at, prob=1.0),
-               RandGibbsNoised(at, prob=1.0, alpha=(0.0, 0.4)), RandSimulateLowResolutiond(at, prob=1.0, zoom_range=(0.5, 1.0), upsample_mode="bilinear" if len(sides) == 2 else "trilinear")]
+        bend,
+        RandGaussianSmoothd(
+            at, prob=1.0, **{f"sigma_{axis}": (0.0, 1.0) for axis in "xyz"[: len(sides)]}
+        ),
+        RandScaleIntensityd(at, factors=0.2, prob=1.0),
+        RandShiftIntensityd(at, offsets=0.1, prob=1.0),
+        RandAdjustContrastd(at, prob=1.0, gamma=(0.74, 1.35)),
+        RandGaussianNoised(at, prob=1.0, std=0.03),
+    ]
+    effects = [
+        RandBiasFieldd(at, prob=1.0, coeff_range=(0.0, 0.3)),
+        RandKSpaceSpikeNoised(at, prob=1.0),
+        RandGibbsNoised(at, prob=1.0, alpha=(0.0, 0.4)),
+        RandSimulateLowResolutiond(
+            at,
+            prob=1.0,
+            zoom_range=(0.5, 1.0),
+            upsample_mode="bilinear" if len(sides) == 2 else "trilinear",
+        ),
+    ]
     return Compose(parts + (effects if scanner else []))
 
 
@@ -72,7 +99,9 @@ def median_seconds(run: Callable[[int], object], repeats: int, device: torch.dev
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
@@ -84,13 +113,45 @@ def main() -> None:
             chosen = Augment(**ranges)
             transforms = monai_transforms(shape, scanner="coarse" in ranges)
             transforms.set_random_state(0)
-            ours = median_seconds(lambda seed, c=chosen, i=images: augment(c, i, seed), given.repeats, device)
-            theirs = median_seconds(lambda _, t=transforms, i=images: [t({"image": image}) for image in i], given.repeats, device)
-            rows.append({"case": case, "operations": name, "seconds": round(ours, 4), "monai_seconds": round(theirs, 3), "ratio": round(theirs / ours, 1)})
-            print(f"{case}, {name}: {ours:.3f} s; MONAI item by item {theirs:.2f} s; {theirs / ours:.1f} times as long", flush=True)
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-    print(json.dumps({"benchmark": "augment", "cases": rows, "repeats": given.repeats, "device": machine, "torch": torch.__version__,
-                      "monai": monai.__version__}, sort_keys=True))
+            ours = median_seconds(
+                lambda seed, c=chosen, i=images: augment(c, i, seed), given.repeats, device
+            )
+            theirs = median_seconds(
+                lambda _, t=transforms, i=images: [t({"image": image}) for image in i],
+                given.repeats,
+                device,
+            )
+            rows.append(
+                {
+                    "case": case,
+                    "operations": name,
+                    "seconds": round(ours, 4),
+                    "monai_seconds": round(theirs, 3),
+                    "ratio": round(theirs / ours, 1),
+                }
+            )
+            print(
+                f"{case}, {name}: {ours:.3f} s; MONAI item by item {theirs:.2f} s; {theirs / ours:.1f} times as long",
+                flush=True,
+            )
+    machine = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+    )
+    print(
+        json.dumps(
+            {
+                "benchmark": "augment",
+                "cases": rows,
+                "repeats": given.repeats,
+                "device": machine,
+                "torch": torch.__version__,
+                "monai": monai.__version__,
+            },
+            sort_keys=True,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,11 @@ from sklearn.metrics import roc_auc_score
 from eval.intervals.patients import Bootstrap, bootstrap
 from eval.scores.label import weighted_auroc
 
-CASES = {"one image a patient, one draw": (1, 1), "three images a patient, one draw": (3, 1), "three images a patient, 20 draws": (3, 20)}
+CASES = {
+    "one image a patient, one draw": (1, 1),
+    "three images a patient, one draw": (3, 1),
+    "three images a patient, 20 draws": (3, 20),
+}
 TIMED_SHARE = 20
 
 
@@ -34,7 +38,9 @@ def median_seconds(run: Callable[[], object], repeats: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, default in (("patients", 1000), ("resamples", 2000), ("repeats", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given, rows = parser.parse_args(), []
@@ -47,20 +53,58 @@ def main() -> None:
         def made(patients: np.ndarray = patients, positive: np.ndarray = positive) -> Bootstrap:
             return bootstrap(patients, positive.astype(int), given.resamples, 0.95, 0)
 
-        def ours(scores: np.ndarray = scores, positive: np.ndarray = positive, made: Callable[[], Bootstrap] = made) -> np.ndarray:
+        def ours(
+            scores: np.ndarray = scores,
+            positive: np.ndarray = positive,
+            made: Callable[[], Bootstrap] = made,
+        ) -> np.ndarray:
             return weighted_auroc(scores, positive, made().weights)
 
         weights = made().weights[: given.resamples // TIMED_SHARE]
 
-        def theirs(scores: np.ndarray = scores, positive: np.ndarray = positive, weights: np.ndarray = weights) -> list[float]:
-            return [float(np.mean([roc_auc_score(positive, column, sample_weight=row) for column in scores])) for row in weights]
+        def theirs(
+            scores: np.ndarray = scores,
+            positive: np.ndarray = positive,
+            weights: np.ndarray = weights,
+        ) -> list[float]:
+            return [
+                float(
+                    np.mean(
+                        [roc_auc_score(positive, column, sample_weight=row) for column in scores]
+                    )
+                )
+                for row in weights
+            ]
 
         assert np.allclose(ours()[: len(weights)], theirs(), atol=1e-6)
-        seconds, loop = median_seconds(ours, given.repeats), median_seconds(theirs, 1) * given.resamples / len(weights)
-        rows.append({"case": case, "seconds": round(seconds, 3), "scikit_learn_seconds": round(loop, 1), "ratio": round(loop / seconds, 1)})
-        print(f"{case}: {seconds:.2f} s; scikit-learn in a loop {loop:.1f} s; {loop / seconds:.0f} times as long", flush=True)
-    print(json.dumps({"benchmark": "bootstrap", "cases": rows, **vars(given), "device": f"{platform.machine()}, {os.cpu_count()} cores",
-                      "numpy": np.__version__}, sort_keys=True))
+        seconds, loop = (
+            median_seconds(ours, given.repeats),
+            median_seconds(theirs, 1) * given.resamples / len(weights),
+        )
+        rows.append(
+            {
+                "case": case,
+                "seconds": round(seconds, 3),
+                "scikit_learn_seconds": round(loop, 1),
+                "ratio": round(loop / seconds, 1),
+            }
+        )
+        print(
+            f"{case}: {seconds:.2f} s; scikit-learn in a loop {loop:.1f} s; {loop / seconds:.0f} times as long",
+            flush=True,
+        )
+    print(
+        json.dumps(
+            {
+                "benchmark": "bootstrap",
+                "cases": rows,
+                **vars(given),
+                "device": f"{platform.machine()}, {os.cpu_count()} cores",
+                "numpy": np.__version__,
+            },
+            sort_keys=True,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -28,8 +28,16 @@ from pathlib import Path
 import numpy as np
 
 SITE = "bench"
-CONTENDERS = ("monai", "simpleitk", "one_process", "two_processes", "rerun")  # rerun: one process, after one that finished
-Reader = Callable[[Path], np.ndarray]  # of a series' folder, or of a file, to float32 (slices, rows, columns) or (rows, columns)
+CONTENDERS = (
+    "monai",
+    "simpleitk",
+    "one_process",
+    "two_processes",
+    "rerun",
+)  # rerun: one process, after one that finished
+Reader = Callable[
+    [Path], np.ndarray
+]  # of a series' folder, or of a file, to float32 (slices, rows, columns) or (rows, columns)
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 PACKAGES = ("fewsite", "monai", "numpy", "pydicom", "scipy", "simpleitk", "torch")
 
@@ -41,7 +49,18 @@ def write_site(root: Path, series: int, slices: int, side: int, seed: int) -> No
     from data_prep.phantom.vendors import VENDORS
 
     apex = VENDORS["apex"]
-    vendor = replace(apex, scanner=replace(apex.scanner, rows=side, columns=side, slices=slices, pitch=0.7, spacing=1.0, thickness=1.0))
+    vendor = replace(
+        apex,
+        scanner=replace(
+            apex.scanner,
+            rows=side,
+            columns=side,
+            slices=slices,
+            pitch=0.7,
+            spacing=1.0,
+            thickness=1.0,
+        ),
+    )
     rng = np.random.default_rng(seed)
     across = np.linspace(-1, 1, side)
     body = np.where(np.hypot(across[:, None], across) < 0.8, 40.0, -1000.0)
@@ -61,11 +80,13 @@ def write_site(root: Path, series: int, slices: int, side: int, seed: int) -> No
 def write_settings(root: Path, size: list[int]) -> None:
     (root / "sites").mkdir()
     (root / "sites" / f"{SITE}.yaml").write_text(
-        "root: .\ntask: bench\nlabels: {file: labels.csv, match: SeriesInstanceUID, class: finding}\nclasses: {a: [A], b: [B]}\n")
+        "root: .\ntask: bench\nlabels: {file: labels.csv, match: SeriesInstanceUID, class: finding}\nclasses: {a: [A], b: [B]}\n"
+    )
     for workers in (1, 2):
         (root / f"params_{workers}.yaml").write_text(
             f"sites: {{{SITE}: source}}\nconvert: {{size: {size}, workers: {workers}}}\ntrain: {{learners: [prototypical]}}\n"
-            "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n")
+            "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n"
+        )
 
 
 def run_fewsite(root: Path, workers: int, again: bool) -> float:
@@ -93,7 +114,11 @@ def run_library(root: Path, name: str) -> float:
     load = LIBRARIES[name]()
     start = time.perf_counter()
     folders = sorted({path.parent for path in (root / "incoming" / SITE).glob("*/*/*")})
-    sources = folders if len(convert.size) == 3 else [path for folder in folders for path in sorted(folder.iterdir())]
+    sources = (
+        folders
+        if len(convert.size) == 3
+        else [path for folder in folders for path in sorted(folder.iterdir())]
+    )
     # Not with the libraries' own resampling: only reading differs, so that all can be asked for the same pixels.
     arrays = [standardise(Pixels(load(source)), convert, "CT") for source in sources]
     np.save(root / f"{name}.npy", np.stack(arrays))
@@ -113,8 +138,12 @@ def simpleitk_reader() -> Reader:
 
     def read(source: Path) -> np.ndarray:
         if not source.is_dir():
-            return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(source), SimpleITK.sitkFloat32))[0]
-        names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(source))  # in the order of their positions
+            return SimpleITK.GetArrayFromImage(
+                SimpleITK.ReadImage(str(source), SimpleITK.sitkFloat32)
+            )[0]
+        names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(
+            str(source)
+        )  # in the order of their positions
         return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(names, SimpleITK.sitkFloat32))
 
     return read
@@ -130,32 +159,57 @@ def run_here(contender: str, root: Path) -> None:
     import data_prep.convert  # noqa: F401  before the clock starts
 
     library = contender in LIBRARIES
-    seconds = run_library(root, contender) if library else run_fewsite(root, 1 + (contender == "two_processes"), contender == "rerun")
+    seconds = (
+        run_library(root, contender)
+        if library
+        else run_fewsite(root, 1 + (contender == "two_processes"), contender == "rerun")
+    )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"seconds": seconds, "memory": memory}))
 
 
 def repeat(contender: str, root: Path) -> dict[str, float]:
-    done = subprocess.run([sys.executable, __file__, "--run", contender, str(root)], env=os.environ | ONE_THREAD, check=True,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--run", contender, str(root)],
+        env=os.environ | ONE_THREAD,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def same_pixels(root: Path) -> bool:
     """Whether all made the same records, in whatever order."""
-    made = [np.load(path) for path in (root / "data" / "studies" / SITE / "pixels.npy", *(root / f"{name}.npy" for name in LIBRARIES))]
+    made = [
+        np.load(path)
+        for path in (
+            root / "data" / "studies" / SITE / "pixels.npy",
+            *(root / f"{name}.npy" for name in LIBRARIES),
+        )
+    ]
     return len({tuple(sorted(image.tobytes() for image in images)) for images in made}) == 1
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--series", type=int, default=20)
     parser.add_argument("--slices", type=int, default=200, help="of each series")
     parser.add_argument("--side", type=int, default=512, help="pixels")
-    parser.add_argument("--size", type=int, nargs="+", default=[16, 48, 48], help="of a record: a volume, or with two numbers a slice")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        default=[16, 48, 48],
+        help="of a record: a volume, or with two numbers a slice",
+    )
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)  # what a repetition's process is called with
+    parser.add_argument(
+        "--run", nargs=2, help=argparse.SUPPRESS
+    )  # what a repetition's process is called with
     asked = parser.parse_args()
     if asked.run:
         run_here(asked.run[0], Path(asked.run[1]))
@@ -163,23 +217,51 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         # In a process of its own: the highest memory of this one would be counted as that of all that it starts.
-        writer = multiprocessing.get_context("spawn").Process(target=write_site, args=(root, asked.series, asked.slices, asked.side, asked.seed))
+        writer = multiprocessing.get_context("spawn").Process(
+            target=write_site, args=(root, asked.series, asked.slices, asked.side, asked.seed)
+        )
         writer.start()
         writer.join()
         write_settings(root, asked.size)
-        runs = [{contender: repeat(contender, root) for contender in CONTENDERS} for _ in range(asked.repetitions)]
+        runs = [
+            {contender: repeat(contender, root) for contender in CONTENDERS}
+            for _ in range(asked.repetitions)
+        ]
         same = same_pixels(root)
-    seconds = {contender: statistics.median(run[contender]["seconds"] for run in runs) for contender in CONTENDERS}
+    seconds = {
+        contender: statistics.median(run[contender]["seconds"] for run in runs)
+        for contender in CONTENDERS
+    }
     files = asked.series * asked.slices
-    print(json.dumps({
-        "benchmark": "convert", "files": files, "side": asked.side, "size": asked.size, "n": asked.repetitions, "seed": asked.seed,
-        "files_per_second": {contender: round(files / seconds[contender], 1) for contender in CONTENDERS},
-        **{f"one_process_to_{name}": round(seconds[name] / seconds["one_process"], 2) for name in LIBRARIES},
-        "two_processes_to_one": round(seconds["one_process"] / seconds["two_processes"], 2),
-        "rerun_to_one_process": round(seconds["one_process"] / seconds["rerun"], 2),
-        "peak_mib": {contender: round(max(run[contender]["memory"] for run in runs)) for contender in CONTENDERS},
-        "same_pixels": same, "cores": os.cpu_count(), "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES}}))
+    print(
+        json.dumps(
+            {
+                "benchmark": "convert",
+                "files": files,
+                "side": asked.side,
+                "size": asked.size,
+                "n": asked.repetitions,
+                "seed": asked.seed,
+                "files_per_second": {
+                    contender: round(files / seconds[contender], 1) for contender in CONTENDERS
+                },
+                **{
+                    f"one_process_to_{name}": round(seconds[name] / seconds["one_process"], 2)
+                    for name in LIBRARIES
+                },
+                "two_processes_to_one": round(seconds["one_process"] / seconds["two_processes"], 2),
+                "rerun_to_one_process": round(seconds["one_process"] / seconds["rerun"], 2),
+                "peak_mib": {
+                    contender: round(max(run[contender]["memory"] for run in runs))
+                    for contender in CONTENDERS
+                },
+                "same_pixels": same,
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                "versions": {name: version(name) for name in PACKAGES},
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -39,20 +39,47 @@ def write_site(root: Path, volumes: int, slices: int, side: int, seed: int) -> N
         return made
 
     rng = np.random.default_rng(seed)
-    data = item(SOPClassUID=EnhancedMRImageStorage, SOPInstanceUID="1.2.3.4", StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.1",
-                PatientID="MADE-1", Modality="MR", Rows=side, Columns=side, SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2",
-                BitsAllocated=16, BitsStored=12, HighBit=11, PixelRepresentation=0, NumberOfFrames=volumes * slices,
-                ImageType=["ORIGINAL", "PRIMARY", "FMRI", "NONE"])
+    data = item(
+        SOPClassUID=EnhancedMRImageStorage,
+        SOPInstanceUID="1.2.3.4",
+        StudyInstanceUID="1.2.3",
+        SeriesInstanceUID="1.2.3.1",
+        PatientID="MADE-1",
+        Modality="MR",
+        Rows=side,
+        Columns=side,
+        SamplesPerPixel=1,
+        PhotometricInterpretation="MONOCHROME2",
+        BitsAllocated=16,
+        BitsStored=12,
+        HighBit=11,
+        PixelRepresentation=0,
+        NumberOfFrames=volumes * slices,
+        ImageType=["ORIGINAL", "PRIMARY", "FMRI", "NONE"],
+    )
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data.SharedFunctionalGroupsSequence = [item(PixelMeasuresSequence=[item(PixelSpacing=[3, 3], SliceThickness=3)],
-                                                PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])])]
+    data.SharedFunctionalGroupsSequence = [
+        item(
+            PixelMeasuresSequence=[item(PixelSpacing=[3, 3], SliceThickness=3)],
+            PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+        )
+    ]
     data.PerFrameFunctionalGroupsSequence = [
-        item(FrameContentSequence=[item(StackID="1", InStackPositionNumber=at + 1, TemporalPositionIndex=moment + 1)],
-             PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 3 * at])],
-             MREchoSequence=[item(EffectiveEchoTime=30.0)], MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "FMRI", "NONE"])],
-             PixelValueTransformationSequence=[item(RescaleSlope=1 + moment, RescaleIntercept=0, RescaleType="US")])
-        for moment in range(volumes) for at in range(slices)]
+        item(
+            FrameContentSequence=[
+                item(StackID="1", InStackPositionNumber=at + 1, TemporalPositionIndex=moment + 1)
+            ],
+            PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 3 * at])],
+            MREchoSequence=[item(EffectiveEchoTime=30.0)],
+            MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "FMRI", "NONE"])],
+            PixelValueTransformationSequence=[
+                item(RescaleSlope=1 + moment, RescaleIntercept=0, RescaleType="US")
+            ],
+        )
+        for moment in range(volumes)
+        for at in range(slices)
+    ]
     data.PixelData = rng.integers(0, 4096, (volumes * slices, side, side), np.uint16).tobytes()
     data["PixelData"].VR = "OW"
     export = root / "incoming" / SITE
@@ -61,10 +88,12 @@ def write_site(root: Path, volumes: int, slices: int, side: int, seed: int) -> N
     (export / "labels.csv").write_text("file,finding\nenhanced.dcm,A\n")
     (root / "sites").mkdir()
     (root / "sites" / f"{SITE}.yaml").write_text(
-        "root: .\ntask: bench\nlabels: {file: labels.csv, match: file, class: finding}\nclasses: {a: [A], b: [B]}\n")
+        "root: .\ntask: bench\nlabels: {file: labels.csv, match: file, class: finding}\nclasses: {a: [A], b: [B]}\n"
+    )
     (root / "params.yaml").write_text(
         f"sites: {{{SITE}: source}}\nconvert: {{size: [8, 32, 32], workers: 1, repeats: each}}\ntrain: {{learners: [prototypical]}}\n"
-        "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n")
+        "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n"
+    )
 
 
 def run_here(root: Path) -> None:
@@ -78,44 +107,86 @@ def run_here(root: Path) -> None:
     convert(Workspace(root), SITE)
     seconds = time.process_time() - start
     records = len(np.load(Workspace(root).studies(SITE) / "pixels.npy", mmap_mode="r"))
-    print(json.dumps({"seconds": seconds, "records": records, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "records": records,
+                "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+    )
 
 
 def repeat(folder: Path, volumes: int, asked: argparse.Namespace) -> dict[str, float]:
     """A new workspace each time, so that nothing is decoded already."""
     with tempfile.TemporaryDirectory(dir=folder) as made:
         # In a process of its own: the highest memory of this one would be counted as that of all that it starts.
-        writer = multiprocessing.get_context("spawn").Process(target=write_site, args=(Path(made), volumes, asked.slices, asked.side, asked.seed))
+        writer = multiprocessing.get_context("spawn").Process(
+            target=write_site, args=(Path(made), volumes, asked.slices, asked.side, asked.seed)
+        )
         writer.start()
         writer.join()
-        done = subprocess.run([sys.executable, __file__, "--run", made], env=os.environ | ONE_THREAD, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, __file__, "--run", made],
+            env=os.environ | ONE_THREAD,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--volumes", type=int, nargs=2, default=[10, 40], metavar=("FEW", "MANY"))
     parser.add_argument("--slices", type=int, default=20, help="of each volume")
     parser.add_argument("--side", type=int, default=64, help="pixels")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--run", help=argparse.SUPPRESS)  # what a repetition's process is called with
+    parser.add_argument(
+        "--run", help=argparse.SUPPRESS
+    )  # what a repetition's process is called with
     asked = parser.parse_args()
     if asked.run:
         run_here(Path(asked.run))
         return
     few, many = asked.volumes
     with tempfile.TemporaryDirectory() as folder:
-        runs = [{volumes: repeat(Path(folder), volumes, asked) for volumes in asked.volumes} for _ in range(asked.repetitions)]
-    seconds = {volumes: statistics.median(run[volumes]["seconds"] for run in runs) for volumes in asked.volumes}
+        runs = [
+            {volumes: repeat(Path(folder), volumes, asked) for volumes in asked.volumes}
+            for _ in range(asked.repetitions)
+        ]
+    seconds = {
+        volumes: statistics.median(run[volumes]["seconds"] for run in runs)
+        for volumes in asked.volumes
+    }
     whole = all(run[volumes]["records"] == volumes for run in runs for volumes in asked.volumes)
-    print(json.dumps({
-        "benchmark": "enhanced", "volumes": asked.volumes, "slices": asked.slices, "side": asked.side, "n": asked.repetitions,
-        "seed": asked.seed, "ratio": round(seconds[many] / seconds[few], 2), "proportional": many / few, "all_volumes_made": whole,
-        "cpu_seconds": {volumes: round(seconds[volumes], 3) for volumes in asked.volumes},
-        "peak_mib": {volumes: round(max(run[volumes]["memory"] for run in runs)) for volumes in asked.volumes},
-        "cores": os.cpu_count(), "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("fewsite", "numpy", "pydicom")}}))
+    print(
+        json.dumps(
+            {
+                "benchmark": "enhanced",
+                "volumes": asked.volumes,
+                "slices": asked.slices,
+                "side": asked.side,
+                "n": asked.repetitions,
+                "seed": asked.seed,
+                "ratio": round(seconds[many] / seconds[few], 2),
+                "proportional": many / few,
+                "all_volumes_made": whole,
+                "cpu_seconds": {volumes: round(seconds[volumes], 3) for volumes in asked.volumes},
+                "peak_mib": {
+                    volumes: round(max(run[volumes]["memory"] for run in runs))
+                    for volumes in asked.volumes
+                },
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                "versions": {name: version(name) for name in ("fewsite", "numpy", "pydicom")},
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -65,13 +65,20 @@ class Tasks(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng(0)
         while True:
-            yield np.concatenate([rng.choice(self.rows[c], SHOT + QUERY, replace=False) for c in rng.permutation(CLASSES)[:WAY]]).tolist()
+            yield np.concatenate(
+                [
+                    rng.choice(self.rows[c], SHOT + QUERY, replace=False)
+                    for c in rng.permutation(CLASSES)[:WAY]
+                ]
+            ).tolist()
 
 
 def by_easyfsl(images: np.ndarray, labels: list[int], device: torch.device) -> Callable[[], object]:
     from easyfsl.samplers import TaskSampler
 
-    Sampler.__init__ = lambda self, data_source=None: None  # easyfsl 1.5 gives an argument that torch's no longer takes
+    Sampler.__init__ = lambda self, data_source=None: (
+        None
+    )  # easyfsl 1.5 gives an argument that torch's no longer takes
     data = Labelled(images, labels)
     sampler = TaskSampler(data, n_way=WAY, n_shot=SHOT, n_query=QUERY, n_tasks=EPISODES)
     loader = DataLoader(data, batch_sampler=sampler, collate_fn=sampler.episodic_collate_fn)
@@ -79,37 +86,75 @@ def by_easyfsl(images: np.ndarray, labels: list[int], device: torch.device) -> C
 
 
 def by_monai(images: np.ndarray, labels: list[int], device: torch.device) -> Callable[[], object]:
-    scaled = Compose([ScaleIntensityRanged("image", 0, 255, 0, 1), EnsureTyped("image", track_meta=False)])
-    data = CacheDataset([{"image": image, "label": label} for image, label in zip(images, labels, strict=True)], scaled, progress=False)
+    scaled = Compose(
+        [ScaleIntensityRanged("image", 0, 255, 0, 1), EnsureTyped("image", track_meta=False)]
+    )
+    data = CacheDataset(
+        [{"image": image, "label": label} for image, label in zip(images, labels, strict=True)],
+        scaled,
+        progress=False,
+    )
     loader = DataLoader(data, batch_sampler=Tasks(labels))
 
     def episode(batch: dict[str, Any]) -> list[torch.Tensor]:
-        parts = batch["image"].to(device).unflatten(0, (WAY, -1)), batch["label"].to(device).unflatten(0, (WAY, -1)).unique_consecutive(dim=1)
+        parts = (
+            batch["image"].to(device).unflatten(0, (WAY, -1)),
+            batch["label"].to(device).unflatten(0, (WAY, -1)).unique_consecutive(dim=1),
+        )
         return [parts[0][:, :SHOT].flatten(0, 1), parts[0][:, SHOT:].flatten(0, 1), parts[1]]
 
     return lambda: [episode(batch) for batch in islice(loader, EPISODES)]
 
 
 def source(images: np.ndarray, device: torch.device) -> Source:
-    pool = SitePool("site", "task", {f"class{c:02}": Patients.of(np.arange(c * EACH, (c + 1) * EACH)[:, None]) for c in range(CLASSES)})
-    return Source([pool], Images(torch.from_numpy(images).to(device), {"site": 0}), (0, TRAINING), Variation(Augment(), {}))
+    pool = SitePool(
+        "site",
+        "task",
+        {
+            f"class{c:02}": Patients.of(np.arange(c * EACH, (c + 1) * EACH)[:, None])
+            for c in range(CLASSES)
+        },
+    )
+    return Source(
+        [pool],
+        Images(torch.from_numpy(images).to(device), {"site": 0}),
+        (0, TRAINING),
+        Variation(Augment(), {}),
+    )
 
 
 def by_fewsite(given: Source) -> Callable[[], object]:
     chosen = Episodic(way=WAY, min_way=WAY, shot=SHOT, query=QUERY)
-    return lambda: [draw_episodes(given.pools, given.seed, index, chosen, tasks=1).gather(given.images) for index in range(EPISODES)]
+    return lambda: [
+        draw_episodes(given.pools, given.seed, index, chosen, tasks=1).gather(given.images)
+        for index in range(EPISODES)
+    ]
 
 
 def waiting(given: Source, device: torch.device, repeats: int) -> float:
     """The share of a prototypical step on conv4 that goes by before its batch is there."""
     settings = Prototypical(way=WAY, min_way=WAY, shot=SHOT, query=QUERY)
-    model = build_learner("prototypical", settings, Encoder(name="conv4", norm="batch", width=64), Convert(size=list(SHAPE[1:]), channels=3), {}).to(device).train()
+    model = (
+        build_learner(
+            "prototypical",
+            settings,
+            Encoder(name="conv4", norm="batch", width=64),
+            Convert(size=list(SHAPE[1:]), channels=3),
+            {},
+        )
+        .to(device)
+        .train()
+    )
     shares = []
     for step in range(repeats + 1):
         began = time.perf_counter()
         batch = model.batch(given, step)
         there = finished(device)
-        take_gradient(model, batch, torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"))
+        take_gradient(
+            model,
+            batch,
+            torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"),
+        )
         shares.append((there - began) / (finished(device) - began))
     return statistics.median(shares[1:])
 
@@ -122,7 +167,9 @@ def finished(device: torch.device) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
@@ -142,13 +189,33 @@ def main() -> None:
             times[name].append(finished(device) - began)
     seconds = {name: statistics.median(taken[1:]) / EPISODES for name, taken in times.items()}
     for name, median in seconds.items():
-        print(f"{name}: {1 / median:.0f} episodes a second, {median / seconds['fewsite']:.1f} times as long as fewsite's")
+        print(
+            f"{name}: {1 / median:.0f} episodes a second, {median / seconds['fewsite']:.1f} times as long as fewsite's"
+        )
     share = waiting(own, device, 2 * given.repeats)
     print(f"share of a training step that waits for data: {100 * share:.1f} %")
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-    print(json.dumps({"benchmark": "episodes", "milliseconds": {name: round(1000 * median, 3) for name, median in seconds.items()},
-                      "ratios": {name: round(median / seconds["fewsite"], 1) for name, median in seconds.items()}, "waiting": round(share, 4),
-                      "repeats": given.repeats, "device": machine, "torch": torch.__version__, "monai": monai.__version__}, sort_keys=True))
+    machine = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+    )
+    print(
+        json.dumps(
+            {
+                "benchmark": "episodes",
+                "milliseconds": {name: round(1000 * median, 3) for name, median in seconds.items()},
+                "ratios": {
+                    name: round(median / seconds["fewsite"], 1) for name, median in seconds.items()
+                },
+                "waiting": round(share, 4),
+                "repeats": given.repeats,
+                "device": machine,
+                "torch": torch.__version__,
+                "monai": monai.__version__,
+            },
+            sort_keys=True,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -40,25 +40,45 @@ ENCODER = Encoder(name="conv4", norm="group", width=64, standardise=False)
 def episodes(tasks: int, device: torch.device) -> Episodes:
     """Noise: what is timed does not depend on what the images show."""
     generator = torch.Generator().manual_seed(0)
-    support, query = (torch.rand(tasks, WAY * each, 1, SIDE, SIDE, generator=generator).to(device) for each in (1, QUERY))
+    support, query = (
+        torch.rand(tasks, WAY * each, 1, SIDE, SIDE, generator=generator).to(device)
+        for each in (1, QUERY)
+    )
     labels = torch.arange(WAY, device=device)
-    return Episodes(support, labels.expand(tasks, -1), query, labels.repeat_interleave(QUERY).expand(tasks, -1), WAY)
+    return Episodes(
+        support,
+        labels.expand(tasks, -1),
+        query,
+        labels.repeat_interleave(QUERY).expand(tasks, -1),
+        WAY,
+    )
 
 
 def plain_network(device: torch.device) -> nn.Module:
     """The encoder with a head of a row a class, as these libraries have it."""
-    return nn.Sequential(build_encoder(ENCODER, 1, [SIDE, SIDE]), nn.Linear(64, WAY)).to(device).train()
+    return (
+        nn.Sequential(build_encoder(ENCODER, 1, [SIDE, SIDE]), nn.Linear(64, WAY))
+        .to(device)
+        .train()
+    )
 
 
 def plain_loop(network: nn.Module, batch: Episodes) -> None:
     """One task after the other, every weight moved at every step."""
-    for support, labels, query, asked in zip(batch.support, batch.support_labels, batch.query, batch.query_labels, strict=True):
+    for support, labels, query, asked in zip(
+        batch.support, batch.support_labels, batch.query, batch.query_labels, strict=True
+    ):
         weights = dict(network.named_parameters())
         for _ in range(STEPS):
             loss = F.cross_entropy(functional_call(network, weights, (support,)), labels)
             gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
-            weights = {name: weight - RATE * gradient for (name, weight), gradient in zip(weights.items(), gradients, strict=True)}
-        (F.cross_entropy(functional_call(network, weights, (query,)), asked) / len(batch.support)).backward()
+            weights = {
+                name: weight - RATE * gradient
+                for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
+            }
+        (
+            F.cross_entropy(functional_call(network, weights, (query,)), asked) / len(batch.support)
+        ).backward()
 
 
 def by_higher(network: nn.Module, batch: Episodes) -> None:
@@ -66,8 +86,13 @@ def by_higher(network: nn.Module, batch: Episodes) -> None:
     import higher
 
     optimiser = torch.optim.SGD(network.parameters(), lr=RATE)
-    for support, labels, query, asked in zip(batch.support, batch.support_labels, batch.query, batch.query_labels, strict=True):
-        with higher.innerloop_ctx(network, optimiser, copy_initial_weights=False) as (inner, inner_optimiser):
+    for support, labels, query, asked in zip(
+        batch.support, batch.support_labels, batch.query, batch.query_labels, strict=True
+    ):
+        with higher.innerloop_ctx(network, optimiser, copy_initial_weights=False) as (
+            inner,
+            inner_optimiser,
+        ):
             for _ in range(STEPS):
                 inner_optimiser.step(F.cross_entropy(inner(support), labels))
             (F.cross_entropy(inner(query), asked) / len(batch.support)).backward()
@@ -76,16 +101,29 @@ def by_higher(network: nn.Module, batch: Episodes) -> None:
 def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object]:
     """fewsite's step, its tasks in `threads`, in one `vectorised` gradient, or in a `loop`."""
     tasks = len(batch.support)
-    settings = Maml(way=WAY, min_way=WAY, shot=1, query=QUERY, tasks=tasks, chunk=min(tasks, CHUNK) if way == "vectorised" else 1, inner_rate=RATE,
-                    inner_steps=STEPS, together="vectorised" if way == "vectorised" else "threads")
-    model = build_learner("maml", settings, ENCODER, Convert(size=[SIDE, SIDE]), {}).to(device).train()
+    settings = Maml(
+        way=WAY,
+        min_way=WAY,
+        shot=1,
+        query=QUERY,
+        tasks=tasks,
+        chunk=min(tasks, CHUNK) if way == "vectorised" else 1,
+        inner_rate=RATE,
+        inner_steps=STEPS,
+        together="vectorised" if way == "vectorised" else "threads",
+    )
+    model = (
+        build_learner("maml", settings, ENCODER, Convert(size=[SIDE, SIDE]), {}).to(device).train()
+    )
     if way == "threads":
         return partial(TaskThreads(model, torch.get_num_threads()).take_gradient, batch)
     return partial(take_gradient, model, batch, nullcontext())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tasks", type=int, default=4)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
@@ -109,11 +147,33 @@ def main() -> None:
     seconds = {name: statistics.median(taken[1:]) for name, taken in times.items()}
     chosen = f"fewsite, {ways[0]}"  # what `together: auto` takes on this device
     for name, median in seconds.items():
-        print(f"{given.tasks} tasks, {name}: {median:.3f} s, {median / seconds[chosen]:.2f} times as long as fewsite's choice ({ways[0]})")
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-    print(json.dumps({"benchmark": "maml", "tasks": given.tasks, "seconds": {name: round(median, 4) for name, median in seconds.items()},
-                      "chosen": ways[0], "ratios": {name: round(seconds[name] / seconds[chosen], 2) for name in ("plain loop", "higher") if name in seconds},
-                      "repeats": given.repeats, "device": machine, "torch": torch.__version__}, sort_keys=True))
+        print(
+            f"{given.tasks} tasks, {name}: {median:.3f} s, {median / seconds[chosen]:.2f} times as long as fewsite's choice ({ways[0]})"
+        )
+    machine = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+    )
+    print(
+        json.dumps(
+            {
+                "benchmark": "maml",
+                "tasks": given.tasks,
+                "seconds": {name: round(median, 4) for name, median in seconds.items()},
+                "chosen": ways[0],
+                "ratios": {
+                    name: round(seconds[name] / seconds[chosen], 2)
+                    for name in ("plain loop", "higher")
+                    if name in seconds
+                },
+                "repeats": given.repeats,
+                "device": machine,
+                "torch": torch.__version__,
+            },
+            sort_keys=True,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,10 @@ from workspace.settings import Convert, load_params, load_site
 SAMPLE = 150  # records a site
 RADII = (40, 60, NEAR, 100, 120, 140)  # bits
 CLOSEST = 10
-USUAL, USUAL_NEAR = {2: (8, 8), 3: (4, 4, 4)}, 10  # the 64 bits and the radius that pHash is mostly used with, to compare
+USUAL, USUAL_NEAR = (
+    {2: (8, 8), 3: (4, 4, 4)},
+    10,
+)  # the 64 bits and the radius that pHash is mostly used with, to compare
 
 Plane = np.ndarray  # (rows, columns) or (rows, columns, 3), uint8
 
@@ -41,6 +44,7 @@ def jpeg(quality: int) -> Callable[[Plane], Plane]:
         stream = io.BytesIO()
         Image.fromarray(plane).save(stream, "JPEG", quality=quality)
         return np.asarray(Image.open(stream))
+
     return change
 
 
@@ -48,19 +52,24 @@ def resized(factor: float) -> Callable[[Plane], Plane]:
     def change(plane: Plane) -> Plane:
         size = [round(side * factor) for side in plane.shape[1::-1]]
         return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC))
+
     return change
 
 
 def toned(contrast: float, brightness: float) -> Callable[[Plane], Plane]:
     """`brightness` in steps of 255, after `contrast` about the middle."""
-    return lambda plane: np.clip((plane - 127.5) * contrast + 127.5 + brightness, 0, 255).astype(np.uint8)
+    return lambda plane: np.clip((plane - 127.5) * contrast + 127.5 + brightness, 0, 255).astype(
+        np.uint8
+    )
 
 
 def cropped(share: float) -> Callable[[Plane], Plane]:
     """Takes `share` of the height and of the width away on either side."""
+
     def change(plane: Plane) -> Plane:
         rows, columns = (round(side * share) for side in plane.shape[:2])
         return plane[rows : plane.shape[0] - rows, columns : plane.shape[1] - columns]
+
     return change
 
 
@@ -70,10 +79,18 @@ def shifted(plane: Plane) -> Plane:
 
 
 CHANGES = {
-    "8 bits instead of 12 or 16": lambda plane: plane, "JPEG quality 90": jpeg(90), "JPEG quality 70": jpeg(70),
-    "resized by 0.9": resized(0.9), "resized by 1.1": resized(1.1), "brighter by 10 %": toned(1, 25.5), "darker by 10 %": toned(1, -25.5),
-    "contrast +20 %": toned(1.2, 0), "contrast -20 %": toned(0.8, 0), "shifted by a pixel": shifted,
-    "cropped by 2 % (1 % a side)": cropped(0.01), "cropped by 4 % (2 % a side)": cropped(0.02),
+    "8 bits instead of 12 or 16": lambda plane: plane,
+    "JPEG quality 90": jpeg(90),
+    "JPEG quality 70": jpeg(70),
+    "resized by 0.9": resized(0.9),
+    "resized by 1.1": resized(1.1),
+    "brighter by 10 %": toned(1, 25.5),
+    "darker by 10 %": toned(1, -25.5),
+    "contrast +20 %": toned(1.2, 0),
+    "contrast -20 %": toned(0.8, 0),
+    "shifted by a pixel": shifted,
+    "cropped by 2 % (1 % a side)": cropped(0.01),
+    "cropped by 4 % (2 % a side)": cropped(0.02),
 }
 
 
@@ -83,8 +100,14 @@ def changed(pixels: Pixels, change: Callable[[Plane], Plane]) -> Pixels:
         return replace(pixels, values=change(pixels.values))
     low, high = float(pixels.values.min()), float(pixels.values.max())
     grey = np.rint((pixels.values - low) * (255 / (high - low))).astype(np.uint8)
-    planes = change(grey) if grey.ndim == 2 else np.stack([change(np.ascontiguousarray(plane)) for plane in grey])
-    return replace(pixels, values=(low + planes * ((high - low) / 255)).astype(np.float32), valid=None)
+    planes = (
+        change(grey)
+        if grey.ndim == 2
+        else np.stack([change(np.ascontiguousarray(plane)) for plane in grey])
+    )
+    return replace(
+        pixels, values=(low + planes * ((high - low) / 255)).astype(np.float32), valid=None
+    )
 
 
 def distances_of_changes(plans: tuple[Planned, ...], convert: Convert) -> dict[str, list[int]]:
@@ -96,12 +119,18 @@ def distances_of_changes(plans: tuple[Planned, ...], convert: Convert) -> dict[s
             continue
         pixels = read(plan, windowed=convert.intensity_of(modality).window is not None)
         for name, change in CHANGES.items():
-            copy = perceptual_hash(standardise(changed(pixels, change), convert, modality, plan.spacing))
-            found[name].append(int(distances(pd.Series([original.perceptual_hash]), pd.Series([copy]))[0, 0]))
+            copy = perceptual_hash(
+                standardise(changed(pixels, change), convert, modality, plan.spacing)
+            )
+            found[name].append(
+                int(distances(pd.Series([original.perceptual_hash]), pd.Series([copy]))[0, 0])
+            )
     return found
 
 
-def distances(hashes: pd.Series, others: pd.Series, bits: np.ndarray | slice = slice(None)) -> np.ndarray:
+def distances(
+    hashes: pd.Series, others: pd.Series, bits: np.ndarray | slice = slice(None)
+) -> np.ndarray:
     one, other = as_signs(hashes)[:, bits], as_signs(others)[:, bits]
     return (one.shape[1] - one @ other.T) / 2
 
@@ -110,15 +139,20 @@ def usual_bits(axes: int) -> np.ndarray:
     return np.ravel_multi_index(np.indices(USUAL[axes]).reshape(axes, -1), KEPT[axes])
 
 
-def between(one: pd.DataFrame, other: pd.DataFrame, same_site: bool, axes: int) -> dict[str, object]:
+def between(
+    one: pd.DataFrame, other: pd.DataFrame, same_site: bool, axes: int
+) -> dict[str, object]:
     """All pairs of different patients."""
     hashes = one["perceptual_hash"], other["perceptual_hash"]
     apart = one["patient"].to_numpy(object)[:, None] != other["patient"].to_numpy(object)[None]
     apart = np.triu(apart, 1) if same_site else apart
     found = distances(*hashes)[apart]
-    return {"pairs": len(found), "near": {str(radius): int((found <= radius).sum()) for radius in RADII},
-            "usual": int((distances(*hashes, usual_bits(axes))[apart] <= USUAL_NEAR).sum()),
-            "closest": [int(value) for value in np.sort(found)[:CLOSEST]]}
+    return {
+        "pairs": len(found),
+        "near": {str(radius): int((found <= radius).sum()) for radius in RADII},
+        "usual": int((distances(*hashes, usual_bits(axes))[apart] <= USUAL_NEAR).sum()),
+        "closest": [int(value) for value in np.sort(found)[:CLOSEST]],
+    }
 
 
 def main(sites: list[str]) -> None:
@@ -127,11 +161,24 @@ def main(sites: list[str]) -> None:
     records = {site: read_studies(workspace.studies(site)).records for site in sites}
     changes = {}
     for site in sites:
-        found = distances_of_changes(scan(workspace, site, load_site(workspace, site), params).plans, params.convert)
-        changes[site] = {name: {"recall": round(float(np.mean(np.array(bits) <= NEAR)), 3), "median": float(np.median(bits)),
-                                "p95": float(np.percentile(bits, 95)), "of": len(bits)} for name, bits in found.items()}
-    pairs = {f"{one}, {other}": between(records[one], records[other], one == other, len(params.convert.size))
-             for one, other in combinations_with_replacement(sites, 2)}
+        found = distances_of_changes(
+            scan(workspace, site, load_site(workspace, site), params).plans, params.convert
+        )
+        changes[site] = {
+            name: {
+                "recall": round(float(np.mean(np.array(bits) <= NEAR)), 3),
+                "median": float(np.median(bits)),
+                "p95": float(np.percentile(bits, 95)),
+                "of": len(bits),
+            }
+            for name, bits in found.items()
+        }
+    pairs = {
+        f"{one}, {other}": between(
+            records[one], records[other], one == other, len(params.convert.size)
+        )
+        for one, other in combinations_with_replacement(sites, 2)
+    }
     print(json.dumps({"bits": BITS, "near": NEAR, "changes": changes, "different patients": pairs}))
 
 

@@ -32,8 +32,16 @@ PACKAGES = ("fewsite", "numpy", "pandas", "torch")
 def measure(root: Path) -> dict[str, float]:
     """Seconds, and the highest memory of the process in MiB."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "eval.report", "westside", "target"], cwd=root, check=True, stderr=subprocess.DEVNULL)
-    return {"seconds": time.perf_counter() - start, "peak_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}
+    subprocess.run(
+        [sys.executable, "-m", "eval.report", "westside", "target"],
+        cwd=root,
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return {
+        "seconds": time.perf_counter() - start,
+        "peak_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
 
 
 def main() -> None:
@@ -56,9 +64,14 @@ def build_study(root: Path, given: argparse.Namespace) -> None:
     """A target hospital of the asked size, and two small sources."""
     SHARPNESS.update(dict.fromkeys(MORE, 1.5))
     few = {"shots": SHOTS, "asked": (0, *SHOTS), "draws": given.draws, "methods": METHODS}
-    build(root, {"westside": Hospital(patients=(given.patients, given.patients), **few),
-                 "northgate": Hospital(role="source", patients=(200, 200), seed=2, **few),
-                 "eastgate": Hospital(role="source", patients=(200, 200), seed=3, **few)})
+    build(
+        root,
+        {
+            "westside": Hospital(patients=(given.patients, given.patients), **few),
+            "northgate": Hospital(role="source", patients=(200, 200), seed=2, **few),
+            "eastgate": Hospital(role="source", patients=(200, 200), seed=3, **few),
+        },
+    )
     file = root / "params.yaml"
     params = json.loads(file.read_text())
     params["adapt"] |= {"bootstrap": given.bootstrap, "methods": list(METHODS)}
@@ -68,9 +81,18 @@ def build_study(root: Path, given: argparse.Namespace) -> None:
 
 
 def summary(given: argparse.Namespace, runs: list[dict[str, float]], size: int) -> dict[str, Any]:
-    return {"patients": given.patients, "methods": len(METHODS), "shots": len(SHOTS) + 1, "draws": given.draws, "bootstrap": given.bootstrap,
-            "seconds": round(statistics.median(run["seconds"] for run in runs), 1), "peak_mib": round(max(run["peak_mib"] for run in runs)),
-            "page_mib": round(size / 2**20, 2), "machine": platform.machine(), "versions": {name: version(name) for name in PACKAGES}}
+    return {
+        "patients": given.patients,
+        "methods": len(METHODS),
+        "shots": len(SHOTS) + 1,
+        "draws": given.draws,
+        "bootstrap": given.bootstrap,
+        "seconds": round(statistics.median(run["seconds"] for run in runs), 1),
+        "peak_mib": round(max(run["peak_mib"] for run in runs)),
+        "page_mib": round(size / 2**20, 2),
+        "machine": platform.machine(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
 
 
 if __name__ == "__main__":

@@ -36,26 +36,61 @@ MOMENT = 0.05  # seconds at most from the state's step to the kill
 def write_workspace(root: Path, learners: list[str], steps: int) -> None:
     """One source site of noise with a brightness for each class, split and ready to train on."""
     rng = np.random.default_rng(0)
-    rows = [(f"{label}{patient}", label, "train" if patient < 14 else "validation", place)
-            for place, label in enumerate(CLASSES) for patient in range(PATIENTS)]
-    pixels = np.array([rng.normal(80 + 40 * place, 40, (1, 32, 32)) for *_, place in rows]).clip(0, 255).astype(np.uint8)
+    rows = [
+        (f"{label}{patient}", label, "train" if patient < 14 else "validation", place)
+        for place, label in enumerate(CLASSES)
+        for patient in range(PATIENTS)
+    ]
+    pixels = (
+        np.array([rng.normal(80 + 40 * place, 40, (1, 32, 32)) for *_, place in rows])
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     records = pd.DataFrame([row[:3] for row in rows], columns=["patient", "label", "split"])
-    records = records.assign(group=records["patient"], record=records["patient"], row=range(len(rows)), perceptual_hash="",
-                             pixel_hash=[pixel_hash(row) for row in pixels])
+    records = records.assign(
+        group=records["patient"],
+        record=records["patient"],
+        row=range(len(rows)),
+        perceptual_hash="",
+        pixel_hash=[pixel_hash(row) for row in pixels],
+    )
     studies = Workspace(root).studies("made_up")
     studies.mkdir(parents=True)
     np.save(studies / "pixels.npy", pixels)
-    write_meta_split(MetaSplit({"made_up": SourceSite("made_up", CLASSES, records)}, "none"), Workspace(root))
-    Workspace(root).params_file.write_text(json.dumps({
-        "sites": {"made_up": "source"}, "convert": {"size": [32, 32]}, "encoder": {"width": 16}, "adapt": {},
-        "report": {"method": learners[0]},
-        "train": {"learners": learners, "device": "cpu", "threads": 1, "checkpoint_every": CHECKPOINT_EVERY},
-        "learners": {name: {"steps": steps, "validate_every": 10, "validation_episodes": 5} for name in learners}}))
+    write_meta_split(
+        MetaSplit({"made_up": SourceSite("made_up", CLASSES, records)}, "none"), Workspace(root)
+    )
+    Workspace(root).params_file.write_text(
+        json.dumps(
+            {
+                "sites": {"made_up": "source"},
+                "convert": {"size": [32, 32]},
+                "encoder": {"width": 16},
+                "adapt": {},
+                "report": {"method": learners[0]},
+                "train": {
+                    "learners": learners,
+                    "device": "cpu",
+                    "threads": 1,
+                    "checkpoint_every": CHECKPOINT_EVERY,
+                },
+                "learners": {
+                    name: {"steps": steps, "validate_every": 10, "validation_episodes": 5}
+                    for name in learners
+                },
+            }
+        )
+    )
 
 
 def start(root: Path, learner: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "models.train", learner, "0"], cwd=root, stderr=subprocess.DEVNULL,
-                            start_new_session=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    return subprocess.Popen(
+        [sys.executable, "-m", "models.train", learner, "0"],
+        cwd=root,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
 
 
 def outputs(root: Path, learner: str) -> dict[str, bytes]:
@@ -85,13 +120,19 @@ def killed_at(root: Path, learner: str, step: int, moment: float) -> int:
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGKILL)
     if process.wait() != -signal.SIGKILL:
-        sys.exit(f"resume: found {learner} at its end before step {step}; need a training to kill; do raise --steps")
+        sys.exit(
+            f"resume: found {learner} at its end before step {step}; need a training to kill; do raise --steps"
+        )
     return state_step(file)
 
 
-def compare(root: Path, learner: str, steps: int, kills: int, draws: random.Random) -> dict[str, object]:
+def compare(
+    root: Path, learner: str, steps: int, kills: int, draws: random.Random
+) -> dict[str, object]:
     if start(root, learner).wait() != 0:
-        sys.exit(f"resume: found a training of {learner} that ends in an error; need one that runs; do run python -m models.train by hand")
+        sys.exit(
+            f"resume: found a training of {learner} that ends in an error; need one that runs; do run python -m models.train by hand"
+        )
     whole = outputs(root, learner)
     due = sorted(draws.sample(range(1, steps - 2 * CHECKPOINT_EVERY), kills))
     died = [killed_at(root, learner, step, draws.uniform(0, MOMENT)) for step in due]
@@ -100,7 +141,9 @@ def compare(root: Path, learner: str, steps: int, kills: int, draws: random.Rand
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--learners", nargs="+", default=["prototypical", "maml"])
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--kills", type=int, default=3)
@@ -109,10 +152,26 @@ def main() -> None:
     draws = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
         write_workspace(Path(folder), given.learners, given.steps)
-        runs = {learner: compare(Path(folder), learner, given.steps, given.kills, draws) for learner in given.learners}
-    print(json.dumps({"benchmark": "resume", "steps": given.steps, "checkpoint_every": CHECKPOINT_EVERY, "seed": given.seed,
-                      "learners": runs, "identical": all(run["identical_bytes"] for run in runs.values()), "machine": platform.machine(),
-                      "python": platform.python_version(), "torch": version("torch")}, sort_keys=True))
+        runs = {
+            learner: compare(Path(folder), learner, given.steps, given.kills, draws)
+            for learner in given.learners
+        }
+    print(
+        json.dumps(
+            {
+                "benchmark": "resume",
+                "steps": given.steps,
+                "checkpoint_every": CHECKPOINT_EVERY,
+                "seed": given.seed,
+                "learners": runs,
+                "identical": all(run["identical_bytes"] for run in runs.values()),
+                "machine": platform.machine(),
+                "python": platform.python_version(),
+                "torch": version("torch"),
+            },
+            sort_keys=True,
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,13 @@ from convert import ONE_THREAD, SITE, write_settings, write_site
 
 from data_prep.episodes.draw import draw_episodes, site_pools
 from data_prep.episodes.images import open_images
-from data_prep.episodes.meta_split import INDEX, MetaSplit, SourceSite, read_meta_split, write_meta_split
+from data_prep.episodes.meta_split import (
+    INDEX,
+    MetaSplit,
+    SourceSite,
+    read_meta_split,
+    write_meta_split,
+)
 from data_prep.store.records import pixel_hash
 from workspace.paths import Workspace
 from workspace.settings import Episodic
@@ -46,8 +52,16 @@ def convert(asked: argparse.Namespace) -> dict[str, Any]:
     """Memory of a conversion with two processes, counting what they share in each."""
     runs = [_run_convert(studies, asked) for studies in (asked.studies, TIMES * asked.studies)]
     peaks = [run["peak_mib"] for run in runs]
-    return {"slices": asked.slices, "side": asked.side, "size": asked.size, "runs": runs, "peak_ratio": round(peaks[1] / peaks[0], 3),
-            "kib_a_study": round(1024 * (peaks[1] - peaks[0]) / (runs[1]["studies"] - runs[0]["studies"]), 1)}
+    return {
+        "slices": asked.slices,
+        "side": asked.side,
+        "size": asked.size,
+        "runs": runs,
+        "peak_ratio": round(peaks[1] / peaks[0], 3),
+        "kib_a_study": round(
+            1024 * (peaks[1] - peaks[0]) / (runs[1]["studies"] - runs[0]["studies"]), 1
+        ),
+    }
 
 
 def _run_convert(studies: int, asked: argparse.Namespace) -> dict[str, float]:
@@ -57,13 +71,22 @@ def _run_convert(studies: int, asked: argparse.Namespace) -> dict[str, float]:
         write_settings(root, asked.size)
         (root / "params_2.yaml").rename(root / "params.yaml")
         start, peak = time.perf_counter(), 0
-        process = psutil.Popen([sys.executable, "-m", "data_prep.convert", SITE], cwd=root, env=os.environ | ONE_THREAD, stderr=subprocess.DEVNULL)
+        process = psutil.Popen(
+            [sys.executable, "-m", "data_prep.convert", SITE],
+            cwd=root,
+            env=os.environ | ONE_THREAD,
+            stderr=subprocess.DEVNULL,
+        )
         while process.poll() is None:
             peak = max(peak, _resident(process))
             time.sleep(EVERY)
         if process.returncode:
             raise SystemExit(f"the conversion of {studies} studies ended with {process.returncode}")
-        return {"studies": studies, "peak_mib": round(peak / 2**20, 1), "seconds": round(time.perf_counter() - start, 1)}
+        return {
+            "studies": studies,
+            "peak_mib": round(peak / 2**20, 1),
+            "seconds": round(time.perf_counter() - start, 1),
+        }
 
 
 def _resident(process: psutil.Process) -> int:
@@ -83,10 +106,26 @@ def episodes(asked: argparse.Namespace) -> dict[str, Any]:
     for records in (asked.records, HUNDRED * asked.records):
         with tempfile.TemporaryDirectory() as folder:
             _write_split(Path(folder), records, asked.seed)
-            called = subprocess.run([sys.executable, __file__, "draw", "--records", str(records), "--seed", str(asked.seed)], cwd=folder, check=True,
-                                    stdout=subprocess.PIPE, env=os.environ | ONE_THREAD)
+            called = subprocess.run(
+                [
+                    sys.executable,
+                    __file__,
+                    "draw",
+                    "--records",
+                    str(records),
+                    "--seed",
+                    str(asked.seed),
+                ],
+                cwd=folder,
+                check=True,
+                stdout=subprocess.PIPE,
+                env=os.environ | ONE_THREAD,
+            )
             runs.append(json.loads(called.stdout.splitlines()[-1]))
-    return {"runs": runs, "rate_ratio": round(runs[1]["episodes_a_second"] / runs[0]["episodes_a_second"], 3)}
+    return {
+        "runs": runs,
+        "rate_ratio": round(runs[1]["episodes_a_second"] / runs[0]["episodes_a_second"], 3),
+    }
 
 
 def draw(asked: argparse.Namespace) -> dict[str, Any]:
@@ -104,8 +143,12 @@ def draw(asked: argparse.Namespace) -> dict[str, Any]:
         for index in range(EPISODES):
             draw_episodes(pools, (asked.seed, 1 + repeat), index, chosen, tasks=1).gather(images)
         rates.append(EPISODES / (time.perf_counter() - began))
-    return {"records": asked.records, "startup_seconds": round(startup, 2), "episodes_a_second": round(statistics.median(rates[1:]), 1),
-            "grown_mib": round((process.memory_info().rss - before) / 2**20, 1)}
+    return {
+        "records": asked.records,
+        "startup_seconds": round(startup, 2),
+        "episodes_a_second": round(statistics.median(rates[1:]), 1),
+        "grown_mib": round((process.memory_info().rss - before) / 2**20, 1),
+    }
 
 
 def _write_split(root: Path, records: int, seed: int) -> None:
@@ -118,29 +161,64 @@ def _write_split(root: Path, records: int, seed: int) -> None:
     for start in range(0, records, some):
         stored[start : start + some] = pixels[: records - start]
     stored.flush()
-    patients = pd.Series([f"{number:032x}" for number in rng.permutation(records // 2)]).repeat(2).to_numpy()
+    patients = (
+        pd.Series([f"{number:032x}" for number in rng.permutation(records // 2)])
+        .repeat(2)
+        .to_numpy()
+    )
     number = np.arange(records) // 2
-    table = pd.DataFrame({"record": patients, "row": np.arange(records), "patient": patients, "group": patients,
-                          "label": np.array(list("abcde"))[number % 5], "split": np.where(number % 2, "train", "validation"),
-                          "pixel_hash": np.resize([pixel_hash(image) for image in pixels], records), "perceptual_hash": patients})
-    write_meta_split(MetaSplit({"made_up": SourceSite("made_up", tuple("abcde"), table)}, "none"), Workspace(root))
+    table = pd.DataFrame(
+        {
+            "record": patients,
+            "row": np.arange(records),
+            "patient": patients,
+            "group": patients,
+            "label": np.array(list("abcde"))[number % 5],
+            "split": np.where(number % 2, "train", "validation"),
+            "pixel_hash": np.resize([pixel_hash(image) for image in pixels], records),
+            "perceptual_hash": patients,
+        }
+    )
+    write_meta_split(
+        MetaSplit({"made_up": SourceSite("made_up", tuple("abcde"), table)}, "none"),
+        Workspace(root),
+    )
 
 
 PARTS = {"convert": convert, "episodes": episodes, "draw": draw}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--studies", type=int, default=500)
     parser.add_argument("--slices", type=int, default=1, help="of each study")
     parser.add_argument("--side", type=int, default=64, help="pixels")
-    parser.add_argument("--size", type=int, nargs="+", default=[64, 64], help="of a record: an image, or with three numbers a volume")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        default=[64, 64],
+        help="of a record: an image, or with three numbers a volume",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--records", type=int, default=10_000)
     asked = parser.parse_args()
-    print(json.dumps({"benchmark": "scale", "part": asked.part, "seed": asked.seed, **PARTS[asked.part](asked), "cores": os.cpu_count(),
-                      "python": platform.python_version(), "versions": {name: version(name) for name in PACKAGES}}))
+    print(
+        json.dumps(
+            {
+                "benchmark": "scale",
+                "part": asked.part,
+                "seed": asked.seed,
+                **PARTS[asked.part](asked),
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                "versions": {name: version(name) for name in PACKAGES},
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

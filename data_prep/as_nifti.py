@@ -25,9 +25,24 @@ UNKNOWN_PIXEL = (1.0, 1.0)  # mm
 SCANNER, ALIGNED = 1, 2  # NIfTI's form codes: the scanner's coordinates, or any others
 
 # What of a header gets into the JSON beside an image. Identifiers are keyed hashes.
-TOLD = ("record", "patient", "study", "series", "age", "sex", "study_year", "modality", "manufacturer", "model",
-        "transfer_syntax", "photometric", "units", "slices", "tilt",  # as in records.parquet
-        "number")  # of the record in its series, from 1: stacks, and in each its echoes, image types and time points in their order
+TOLD = (
+    "record",
+    "patient",
+    "study",
+    "series",
+    "age",
+    "sex",
+    "study_year",
+    "modality",
+    "manufacturer",
+    "model",
+    "transfer_syntax",
+    "photometric",
+    "units",
+    "slices",
+    "tilt",  # as in records.parquet
+    "number",
+)  # of the record in its series, from 1: stacks, and in each its echoes, image types and time points in their order
 FLAGS = {
     "inverted": "the lowest value is white (MONOCHROME1); values are as they are in the file",
     "padding": "voxels that the file calls padding; their values are as they are in the file, padding_voxels counts them",
@@ -49,7 +64,11 @@ FLAGS = {
 def name_of(plan: Planned, keys: Keys) -> str:
     """The keyed hash of the record's first file, with the first frame's number where a file may make several records."""
     first = plan.files[0]
-    frames = [image.frame for image in plan.files if image.frame is not None and image.found == first.found]
+    frames = [
+        image.frame
+        for image in plan.files
+        if image.frame is not None and image.found == first.found
+    ]
     return keys.file(first.found.name) + (f"_frame{min(frames) + 1}" if frames else "")
 
 
@@ -60,7 +79,9 @@ def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | l
         return pixels
     affine, placed = _grid(plan)
     voxels = _voxels(pixels, affine, turned=plan.files[0].affine is not None)
-    image = (nibabel.Nifti1Image if max(voxels.shape) <= NIFTI1_LIMIT else nibabel.Nifti2Image)(voxels, affine)
+    image = (nibabel.Nifti1Image if max(voxels.shape) <= NIFTI1_LIMIT else nibabel.Nifti2Image)(
+        voxels, affine
+    )
     code = SCANNER if placed and plan.files[0].kind == "dicom" else ALIGNED
     image.set_sform(affine, code)
     image.set_qform(affine, code)
@@ -69,7 +90,9 @@ def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | l
     axes = 3 if voxels.shape[2] > 1 else 2  # a single image's thickness is not known
     told = {name: plan.row[name] for name in TOLD} | {
         "shape": list(voxels.shape),
-        "spacing": None if plan.row["spacing"] is None else [round(float(size), 6) for size in voxel_sizes(affine)[:axes]],  # mm
+        "spacing": None
+        if plan.row["spacing"] is None
+        else [round(float(size), 6) for size in voxel_sizes(affine)[:axes]],  # mm
         "affine": affine.tolist(),
         "flags": _flags(plan, pixels, placed),
         "padding_voxels": 0 if pixels.valid is None else int((~pixels.valid).sum()),
@@ -92,7 +115,9 @@ def _voxels(pixels: Pixels, affine: np.ndarray, turned: bool) -> np.ndarray:
     """(columns, rows, slices) in the order of the files. `turned`: a single plane was turned upright by its own affine."""
     if pixels.values.ndim == 3 and not pixels.photograph:
         return from_common(pixels.values, affine)
-    plane = np.ascontiguousarray(as_stored(pixels.values, affine) if turned else pixels.values.swapaxes(0, 1))
+    plane = np.ascontiguousarray(
+        as_stored(pixels.values, affine) if turned else pixels.values.swapaxes(0, 1)
+    )
     return plane.view(RGB) if pixels.photograph else plane[..., None]
 
 
@@ -105,7 +130,8 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "not_hu": modality == "CT" and pixels.rescaled and plan.row["units"] not in (None, HU),
         "no_spacing": plan.row["spacing"] is None,
         "no_place": not placed,
-        "no_stated_count": plan.affine is not None and not any(image.place.stated or image.frame is not None for image in plan.files),
+        "no_stated_count": plan.affine is not None
+        and not any(image.place.stated or image.frame is not None for image in plan.files),
         "multi_frame": plan.files[0].frame is not None,
         "straightened": plan.lean != STRAIGHT,
         "doubtful": pixels.doubtful,

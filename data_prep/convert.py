@@ -34,34 +34,48 @@ from workspace.progress import say, track
 from workspace.settings import load_params, load_site
 
 Row = dict[str, object]
-AS_WRITTEN = {"age": "years, or numbers with units such as 45Y or 6 months", "sex": "F, M or O (or 1 and 2 by ISO 5218)"}
+AS_WRITTEN = {
+    "age": "years, or numbers with units such as 45Y or 6 months",
+    "sex": "F, M or O (or 1 and 2 by ISO 5218)",
+}
 
 
 def convert(workspace: Workspace, name: str) -> None:
     """Convert one site. Raises Refusal, with nothing written, if too much of it cannot be used."""
     params, site = together(lambda: load_params(workspace), lambda: load_site(workspace, name))
-    refuse_if(unwatched(workspace, name, site) if workspace.dvc_file.exists() else [])  # without DVC nothing has to be watched
+    refuse_if(
+        unwatched(workspace, name, site) if workspace.dvc_file.exists() else []
+    )  # without DVC nothing has to be watched
     found = scan(workspace, name, site, params)
     refuse_too_many(found, found.rejects)
-    with whole_folder(workspace.studies(name)) as folder, finished_records(workspace, name, params.convert, found.keys) as finished:
+    with (
+        whole_folder(workspace.studies(name)) as folder,
+        finished_records(workspace, name, params.convert, found.keys) as finished,
+    ):
         rows, new, used = write_pixels(found, finished, folder / "pixels.npy")
         rejects = one_a_file([*found.rejects, *new], used)
         refuse_too_many(found, rejects)
         refuse_none(found, rows, rejects)
         write_records(pd.DataFrame(rows, columns=list(COLUMNS)), folder / "records.parquet")
-        write_index(found.seen, kept(found.plans, rows), rejects, found.keys, folder / "index.parquet")
+        write_index(
+            found.seen, kept(found.plans, rows), rejects, found.keys, folder / "index.parquet"
+        )
         write_rejects(rejects, found.keys, folder / "rejects.csv")
         write_unmatched(found.matched.unmatched, folder / "unmatched.csv")
         told = summary(found, rows, rejects, left_out([*found.left_out, *new], used))
         write_whole(folder / "summary.json", to_json(told))
     images = [reject for reject in rejects if reject.image]
-    say(f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
-        f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images")
+    say(
+        f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
+        f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images"
+    )
     for warning in warnings(told):
         say(warning)
 
 
-def write_pixels(found: ScanResult, finished: Finished, path: Path) -> tuple[list[Row], list[Reject], set[str]]:
+def write_pixels(
+    found: ScanResult, finished: Finished, path: Path
+) -> tuple[list[Row], list[Reject], set[str]]:
     """Append all records to pixels.npy in their order, as they come. Gives the rows, new rejects and the files used."""
     rows: list[Row] = []
     used: set[str] = set()
@@ -77,11 +91,17 @@ def write_pixels(found: ScanResult, finished: Finished, path: Path) -> tuple[lis
     return rows, rejects, used
 
 
-def read_pixels(found: ScanResult, plans: Sequence[Planned]) -> Iterator[tuple[Planned, Decoded | list[Reject]]]:
+def read_pixels(
+    found: ScanResult, plans: Sequence[Planned]
+) -> Iterator[tuple[Planned, Decoded | list[Reject]]]:
     """Decode `plans` in their order. Yields each with its pixels or its rejects."""
     chunk = CHUNK if len(found.convert.size) == 2 else 1  # a volume is work enough for one task
-    outcomes = in_order(decoder(found.convert), plans, found.convert.workers, chunk, found.convert.scheduler)
-    return zip(plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True)
+    outcomes = in_order(
+        decoder(found.convert), plans, found.convert.workers, chunk, found.convert.scheduler
+    )
+    return zip(
+        plans, track(outcomes, f"{found.name}: reading pixels", total=len(plans)), strict=True
+    )
 
 
 def kept(plans: Iterable[Planned], rows: list[Row]) -> list[Planned]:
@@ -104,11 +124,15 @@ def growing_array(path: Path, item: tuple[int, ...]) -> Iterator[BinaryIO]:
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
     return file.tell()
 
 
-def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]) -> dict[str, Any]:
+def summary(
+    found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]
+) -> dict[str, Any]:
     """What became of every file. files = used + rejected + not_images. `frames`: those left out of files that are used in part."""
     lost = [reject for reject in rejects if reject.image]
     labels, photometric = found.matched, count(row["photometric"] for row in rows)
@@ -124,17 +148,28 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
         "duplicates": count_duplicates(pd.DataFrame(rows, columns=list(COLUMNS))),
         "rejects": count_reasons(rejects),
         "left_out_frames": count_reasons(frames),
-        "labels": {"rows": labels.lines, "matched": labels.lines - len(labels.unmatched),
-                   "unmatched_rows": len(labels.unmatched), "unlabelled_images": found.unlabelled_images},
+        "labels": {
+            "rows": labels.lines,
+            "matched": labels.lines - len(labels.unmatched),
+            "unmatched_rows": len(labels.unmatched),
+            "unlabelled_images": found.unlabelled_images,
+        },
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
         "doubtful": [row["record"] for row in rows if row.get("doubtful")],
-        "header_doubts": count(doubt for plan in kept(found.plans, rows) for doubt in {doubt for file in plan.files for doubt in file.doubts}),
+        "header_doubts": count(
+            doubt
+            for plan in kept(found.plans, rows)
+            for doubt in {doubt for file in plan.files for doubt in file.doubts}
+        ),
         "modalities": count(row["modality"] for row in rows),
         "units": count(row["units"] or "not stated" for row in rows),
         "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
         "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
-        "not_understood": {name: {"lines": found.unread.get(name, []), "headers": _unread(found, rows, name)} for name in AS_WRITTEN},
+        "not_understood": {
+            name: {"lines": found.unread.get(name, []), "headers": _unread(found, rows, name)}
+            for name in AS_WRITTEN
+        },
         "most_studies": most_studies(rows),
         "secret": found.keys.fingerprint,
     }
@@ -142,19 +177,34 @@ def summary(found: ScanResult, rows: list[Row], rejects: list[Reject], frames: l
 
 def warnings(told: dict[str, Any]) -> list[str]:
     """What a person should look at, of a summary, a line each."""
-    doubtful = [f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state, which damage may have "
-                "changed, or rows that a sequence of GE (epi_pepolar) may have reversed; summary.json lists them as doubtful"]
+    doubtful = [
+        f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state, which damage may have "
+        "changed, or rows that a sequence of GE (epi_pepolar) may have reversed; summary.json lists them as doubtful"
+    ]
     lines = burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
-    lines += [f"{told['site']}: {number} records, {doubt.replace('_', ' ')}: {DOUBTS[doubt]}" for doubt, number in told["header_doubts"].items()]
+    lines += [
+        f"{told['site']}: {number} records, {doubt.replace('_', ' ')}: {DOUBTS[doubt]}"
+        for doubt, number in told["header_doubts"].items()
+    ]
     for name, at in told["not_understood"].items():
         if at["lines"]:
-            lines.append(f"{told['site']}: {len(at['lines'])} cells of the column labels.{name} are not understood and count as missing "
-                         f"({shown_lines(at['lines'])}); write {AS_WRITTEN[name]}, or leave the cell empty")
+            lines.append(
+                f"{told['site']}: {len(at['lines'])} cells of the column labels.{name} are not understood and count as missing "
+                f"({shown_lines(at['lines'])}); write {AS_WRITTEN[name]}, or leave the cell empty"
+            )
         if at["headers"]:
-            lines.append(f"{told['site']}: the {name} in the headers of {at['headers']} records is not understood and counts as missing; name a "
-                         f"column of the table as labels.{name}")
+            lines.append(
+                f"{told['site']}: the {name} in the headers of {at['headers']} records is not understood and counts as missing; name a "
+                f"column of the table as labels.{name}"
+            )
     failed = told["rejects"].get("reader_fault", 0)
-    lines += [f"{told['site']}: fewsite itself failed on {failed} files: rejects.csv says where; report it"] if failed else []
+    lines += (
+        [
+            f"{told['site']}: fewsite itself failed on {failed} files: rejects.csv says where; report it"
+        ]
+        if failed
+        else []
+    )
     return lines + one_number_warnings(told)
 
 
@@ -169,15 +219,27 @@ def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...
     images = found.files - sum(not reject.image for reject in rejects)
     counted = [reject for reject in rejects if reject.counts]
     if len(counted) > found.site.max_rejected * images:
-        raise Refusal(Problem(f"incoming/{found.name}", f"{len(counted)} of {images} image files rejected ({_reasons(counted)})",
-                              f"at most {found.site.max_rejected:.1%}",
-                              f"mend the export, or raise max_rejected in sites/{found.name}.yaml"))
+        raise Refusal(
+            Problem(
+                f"incoming/{found.name}",
+                f"{len(counted)} of {images} image files rejected ({_reasons(counted)})",
+                f"at most {found.site.max_rejected:.1%}",
+                f"mend the export, or raise max_rejected in sites/{found.name}.yaml",
+            )
+        )
 
 
 def refuse_none(found: ScanResult, rows: list[Row], rejects: list[Reject]) -> None:
     """Raise Refusal if no record is left."""
     if not rows:
-        raise Refusal(Problem(f"incoming/{found.name}", f"no usable record ({_reasons(rejects)})", "at least one", "mend the export"))
+        raise Refusal(
+            Problem(
+                f"incoming/{found.name}",
+                f"no usable record ({_reasons(rejects)})",
+                "at least one",
+                "mend the export",
+            )
+        )
 
 
 def _reasons(rejects: list[Reject]) -> str:

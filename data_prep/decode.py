@@ -55,7 +55,11 @@ class Decoded:
     @property
     def told(self) -> dict[str, object]:
         """What a record's row gets from its pixels."""
-        return {"pixel_hash": self.pixel_hash, "perceptual_hash": self.perceptual_hash, "doubtful": self.doubtful}
+        return {
+            "pixel_hash": self.pixel_hash,
+            "perceptual_hash": self.perceptual_hash,
+            "doubtful": self.doubtful,
+        }
 
 
 def decode_all(plans: list[Planned], convert: Convert) -> list[Decoded | list[Reject]]:
@@ -74,12 +78,18 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
     pixels = read(plan, windowed=how.window is not None)
     if not isinstance(pixels, Pixels):
         return pixels
-    if how.window and not pixels.photograph and (why := wrong_for_window(plan.row["units"], how.units, modality)):
+    if (
+        how.window
+        and not pixels.photograph
+        and (why := wrong_for_window(plan.row["units"], how.units, modality))
+    ):
         return reject_all(plan.files, "other_units", why)
     try:
         array = standardise(pixels, convert, modality, plan.spacing)
         if np.ptp(array) == 0:
-            raise Rejected("constant_image", "one grey level, as convert.intensity and convert.spacing take it")
+            raise Rejected(
+                "constant_image", "one grey level, as convert.intensity and convert.spacing take it"
+            )
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
     return Decoded(array, pixel_hash(array), perceptual_hash(array), pixels.doubtful)
@@ -94,7 +104,11 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
     for image in plan.files:
         by_file[image.found.name].append(image)
     names = [(image.found.name, image.frame) for image in plan.files]
-    volume = None if plan.affine is None else np.empty((len(names), *plan.files[0].kept_shape), np.float32)
+    volume = (
+        None
+        if plan.affine is None
+        else np.empty((len(names), *plan.files[0].kept_shape), np.float32)
+    )
     room = {} if volume is None else dict(zip(names, volume, strict=True))
     of_slice: dict[tuple[str, int | None], Pixels] = {}
     for name, images in by_file.items():
@@ -102,11 +116,15 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
             for image, pixels in zip(images, _read(images), strict=True):
                 if windowed and not pixels.rescaled:
                     raise Rejected("no_rescale")
-                of_slice[name, image.frame] = _into(room.get((name, image.frame)), cut(pixels, image))
+                of_slice[name, image.frame] = _into(
+                    room.get((name, image.frame)), cut(pixels, image)
+                )
         except Exception as error:  # as in scan.examine
             rejected = error if isinstance(error, Rejected) else not_decodable(error)
             others = [image for image in plan.files if image.found.name != name]
-            return reject_all(images, rejected.reason, rejected.found) + reject_all(others, "sibling_rejected")
+            return reject_all(images, rejected.reason, rejected.found) + reject_all(
+                others, "sibling_rejected"
+            )
     slices = [of_slice[name] for name in names]
     try:
         pixels = slices[0] if volume is None else _stack(slices, volume, plan)
@@ -164,10 +182,17 @@ def _stack(slices: list[Pixels], volume: np.ndarray, plan: Planned) -> Pixels:
     inverted, doubtful = slices[0].inverted, any(pixels.doubtful for pixels in slices)
     valid = None
     if any(pixels.valid is not None for pixels in slices):
-        valid = np.stack([np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid for pixels in slices])
+        valid = np.stack(
+            [
+                np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid
+                for pixels in slices
+            ]
+        )
     if plan.lean != STRAIGHT:
         volume, valid = straighten(volume, valid, plan.lean)
         if valid.any():
-            volume[~valid] = volume[valid].max() if inverted else volume[valid].min()  # dark, as what lies outside a scan
+            volume[~valid] = (
+                volume[valid].max() if inverted else volume[valid].min()
+            )  # dark, as what lies outside a scan
     valid = None if valid is None else to_common(valid.T, plan.affine)
     return Pixels(to_common(volume.T, plan.affine), valid, inverted, slices[0].rescaled, doubtful)

@@ -40,19 +40,36 @@ class Seen:
     series: str | None = None
 
 
-def look_up(examined: Iterable[ImageFile | Reject], keys: Keys, patient: Callable[[ImageFile], str | None]) -> Iterator[Seen]:
+def look_up(
+    examined: Iterable[ImageFile | Reject], keys: Keys, patient: Callable[[ImageFile], str | None]
+) -> Iterator[Seen]:
     """Each file, data files with their headers. `patient` gives the key of an image's patient."""
     for item in examined:
         if isinstance(item, Reject):
-            yield Seen(item.name, item.kind, series=keys.series(item.series) if item.series else None)
+            yield Seen(
+                item.name, item.kind, series=keys.series(item.series) if item.series else None
+            )
             continue
-        study, series = item.identifiers.get("StudyInstanceUID"), item.identifiers.get("SeriesInstanceUID")
-        whose = patient(item), keys.study(study) if study else None, keys.series(series) if series else None
+        study, series = (
+            item.identifiers.get("StudyInstanceUID"),
+            item.identifiers.get("SeriesInstanceUID"),
+        )
+        whose = (
+            patient(item),
+            keys.study(study) if study else None,
+            keys.series(series) if series else None,
+        )
         for file in item.files:
             yield Seen(file.name, item.kind, *whose)
 
 
-def write_index(seen: Iterable[Seen], records: Iterable[Planned], rejects: Iterable[Reject], keys: Keys, path: Path) -> None:
+def write_index(
+    seen: Iterable[Seen],
+    records: Iterable[Planned],
+    rejects: Iterable[Reject],
+    keys: Keys,
+    path: Path,
+) -> None:
     """Write index.parquet. `records`: those that were made; `rejects`: one for each file that is not used."""
     holders: dict[str, list[tuple[str, int, Planned]]] = {}
     for record in records:
@@ -60,14 +77,33 @@ def write_index(seen: Iterable[Seen], records: Iterable[Planned], rejects: Itera
             for file in image.files:
                 holders.setdefault(file.name, []).append((record.key, place, record))
     lost = {reject.name: reject for reject in rejects}
-    rows = sorted((_row(file, holders.get(file.name, []), lost.get(file.name), keys) for file in seen), key=lambda row: row["file"])
+    rows = sorted(
+        (_row(file, holders.get(file.name, []), lost.get(file.name), keys) for file in seen),
+        key=lambda row: row["file"],
+    )
     write_parquet(pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS), path)
 
 
-def _row(file: Seen, holders: list[tuple[str, int, Planned]], reject: Reject | None, keys: Keys) -> dict[str, object]:
-    row: dict[str, object] = {"file": keys.file(file.name), "kind": file.kind, "records": len({key for key, _, _ in holders})}
+def _row(
+    file: Seen, holders: list[tuple[str, int, Planned]], reject: Reject | None, keys: Keys
+) -> dict[str, object]:
+    row: dict[str, object] = {
+        "file": keys.file(file.name),
+        "kind": file.kind,
+        "records": len({key for key, _, _ in holders}),
+    }
     if not holders:
         outcome = REJECTED if reject.image else NO_IMAGE
-        return row | {"outcome": outcome, "reason": reject.reason, "patient": file.patient, "study": file.study, "series": file.series}
+        return row | {
+            "outcome": outcome,
+            "reason": reject.reason,
+            "patient": file.patient,
+            "study": file.study,
+            "series": file.series,
+        }
     key, place, record = min(holders, key=lambda holder: holder[:2])
-    return row | {"outcome": USED, "record": key, "place": place} | {name: record.row[name] for name in ("patient", "study", "series")}
+    return (
+        row
+        | {"outcome": USED, "record": key, "place": place}
+        | {name: record.row[name] for name in ("patient", "study", "series")}
+    )

@@ -1,6 +1,6 @@
 """Stage `tasks`: split a site's patients once and fix the support draws that every method will see.
 
-    python -m data_prep.tasks SITE ROLE
+python -m data_prep.tasks SITE ROLE
 """
 
 import json
@@ -18,7 +18,10 @@ from workspace.paths import Workspace
 from workspace.progress import say
 from workspace.settings import Role, Tasks, load_params, load_site
 
-SUPPORT_SPLIT = {"source": "validation", "target": "pool"}  # a source's supports come from patients that trained nothing
+SUPPORT_SPLIT = {
+    "source": "validation",
+    "target": "pool",
+}  # a source's supports come from patients that trained nothing
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,29 @@ def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.Data
         split = at.map(lambda x: "pool" if x < settings.pool else "query")
     else:
         validation_ends = settings.source_query + settings.source_validation
-        split = at.map(lambda x: "query" if x < settings.source_query else "validation" if x < validation_ends else "train")
-    return pd.DataFrame({"record": records["record"], "row": range(len(records)), "patient": records["patient"],
-                         "study": records["study"], "series": records["series"], "group": group, "label": records["label"],
-                         "split": split, "pixel_hash": records["pixel_hash"], "perceptual_hash": records["perceptual_hash"]})
+        split = at.map(
+            lambda x: (
+                "query"
+                if x < settings.source_query
+                else "validation"
+                if x < validation_ends
+                else "train"
+            )
+        )
+    return pd.DataFrame(
+        {
+            "record": records["record"],
+            "row": range(len(records)),
+            "patient": records["patient"],
+            "study": records["study"],
+            "series": records["series"],
+            "group": group,
+            "label": records["label"],
+            "split": split,
+            "pixel_hash": records["pixel_hash"],
+            "perceptual_hash": records["perceptual_hash"],
+        }
+    )
 
 
 def support_draws(candidates: pd.DataFrame, settings: Tasks, seed: int) -> pd.DataFrame:
@@ -57,48 +79,119 @@ def support_draws(candidates: pd.DataFrame, settings: Tasks, seed: int) -> pd.Da
     rows = []
     for draw in range(settings.draws):
         key = f"draw-{seed}-{draw}"
-        order = candidates.assign(patient_at=[place(f"{label}:{group}", key) for label, group in
-                                              zip(candidates["label"], candidates["group"], strict=True)],
-                                  image_at=[place(record, key) for record in candidates["record"]])
-        one_image = order.sort_values(["label", "patient_at", "image_at"]).drop_duplicates(["label", "group"])
+        order = candidates.assign(
+            patient_at=[
+                place(f"{label}:{group}", key)
+                for label, group in zip(candidates["label"], candidates["group"], strict=True)
+            ],
+            image_at=[place(record, key) for record in candidates["record"]],
+        )
+        one_image = order.sort_values(["label", "patient_at", "image_at"]).drop_duplicates(
+            ["label", "group"]
+        )
         position = one_image.groupby("label").cumcount()
         chosen = one_image.assign(draw=draw, position=position)[position < max(settings.shots)]
         rows.append(chosen[["draw", "label", "position", "record"]])
     return pd.concat(rows, ignore_index=True)
 
 
-def make_tasks(site: str, role: Role, task: str, classes: list[str], records: pd.DataFrame, settings: Tasks, seed: int) -> SiteTasks:
+def make_tasks(
+    site: str,
+    role: Role,
+    task: str,
+    classes: list[str],
+    records: pd.DataFrame,
+    settings: Tasks,
+    seed: int,
+) -> SiteTasks:
     """Split patients and draw supports. Raises Refusal naming class and site where patients are too few."""
     splits = split_records(records, role, settings)
-    counts = splits.groupby(["split", "label"]).agg(patients=("group", "nunique"), records=("record", "size"))
-    patients = {split: {name: int(counts["patients"].get((split, name), 0)) for name in classes}
-                for split in sorted({*splits["split"], "query", SUPPORT_SPLIT[role], *(["train"] if role == "source" else [])})}
+    counts = splits.groupby(["split", "label"]).agg(
+        patients=("group", "nunique"), records=("record", "size")
+    )
+    patients = {
+        split: {name: int(counts["patients"].get((split, name), 0)) for name in classes}
+        for split in sorted(
+            {
+                *splits["split"],
+                "query",
+                SUPPORT_SPLIT[role],
+                *(["train"] if role == "source" else []),
+            }
+        )
+    }
     support = patients[SUPPORT_SPLIT[role]]
     smallest = min(k for k in settings.shots if k > 0)
-    refuse_if(_too_few(site, role, patients, smallest, settings.min_query, most_studies(records[["patient", "study"]].to_dict("records"))))
-    infeasible = [{"k": k, "class": name, "patients": support[name]}
-                  for k in sorted(settings.shots) for name in classes if support[name] < k]
+    refuse_if(
+        _too_few(
+            site,
+            role,
+            patients,
+            smallest,
+            settings.min_query,
+            most_studies(records[["patient", "study"]].to_dict("records")),
+        )
+    )
+    infeasible = [
+        {"k": k, "class": name, "patients": support[name]}
+        for k in sorted(settings.shots)
+        for name in classes
+        if support[name] < k
+    ]
     feasible = sorted(set(settings.shots) - {gap["k"] for gap in infeasible})
     draws = support_draws(splits[splits["split"] == SUPPORT_SPLIT[role]], settings, seed)
     summary = {
-        "site": site, "role": role, "task": task, "classes": classes, "shots": feasible, "infeasible": infeasible,
-        "draws": settings.draws, "support_split": SUPPORT_SPLIT[role],
-        "splits": {split: {name: {"patients": count, "records": int(counts["records"].get((split, name), 0))}
-                           for name, count in by_class.items()} for split, by_class in patients.items()},
+        "site": site,
+        "role": role,
+        "task": task,
+        "classes": classes,
+        "shots": feasible,
+        "infeasible": infeasible,
+        "draws": settings.draws,
+        "support_split": SUPPORT_SPLIT[role],
+        "splits": {
+            split: {
+                name: {"patients": count, "records": int(counts["records"].get((split, name), 0))}
+                for name, count in by_class.items()
+            }
+            for split, by_class in patients.items()
+        },
     }
     return SiteTasks(splits, draws, summary)
 
 
-def _too_few(site: str, role: Role, patients: dict[str, dict[str, int]], smallest: int, min_query: int,
-             most: dict[str, int]) -> list[Problem]:
+def _too_few(
+    site: str,
+    role: Role,
+    patients: dict[str, dict[str, int]],
+    smallest: int,
+    min_query: int,
+    most: dict[str, int],
+) -> list[Problem]:
     """`most`: as of most_studies. More studies under a number that is no patient's would be no cure."""
-    needed = {SUPPORT_SPLIT[role]: smallest, "query": min_query, **({"train": 2} if role == "source" else {})}
-    found = f" ({most['of_one_patient']} of {most['of_all']} studies have one patient number)" if is_doubtful(most) else ""
+    needed = {
+        SUPPORT_SPLIT[role]: smallest,
+        "query": min_query,
+        **({"train": 2} if role == "source" else {}),
+    }
+    found = (
+        f" ({most['of_one_patient']} of {most['of_all']} studies have one patient number)"
+        if is_doubtful(most)
+        else ""
+    )
     first = f"{CURE} in sites/{site}.yaml; else " if is_doubtful(most) else ""
-    return [Problem(f"site {site}, class {name}", f"{have} patients for {split}{found}", f"{needed[split]} at least",
-                    f"{first}add studies of {name} or put it under ignore in sites/{site}.yaml; where the class has patients enough in all, "
-                    "try another tasks.salt before any result is seen")
-            for split in needed for name, have in patients[split].items() if have < needed[split]]
+    return [
+        Problem(
+            f"site {site}, class {name}",
+            f"{have} patients for {split}{found}",
+            f"{needed[split]} at least",
+            f"{first}add studies of {name} or put it under ignore in sites/{site}.yaml; where the class has patients enough in all, "
+            "try another tasks.salt before any result is seen",
+        )
+        for split in needed
+        for name, have in patients[split].items()
+        if have < needed[split]
+    ]
 
 
 def main(site: str, role: Role) -> None:
@@ -107,13 +200,17 @@ def main(site: str, role: Role) -> None:
     studies = workspace.studies(site)
     records = read_studies(studies).records
     secret = json.loads((studies / "summary.json").read_text())["secret"]
-    tasks = make_tasks(site, role, settings.task, list(settings.classes), records, params.tasks, params.seed)
+    tasks = make_tasks(
+        site, role, settings.task, list(settings.classes), records, params.tasks, params.seed
+    )
     with whole_folder(workspace.tasks(role, site)) as folder:
         write_parquet(tasks.splits, folder / "splits.parquet")
         write_parquet(tasks.draws, folder / "draws.parquet")
         (folder / "task.json").write_text(to_json({**tasks.summary, "secret": secret}))
     for gap in tasks.summary["infeasible"]:
-        say(f"tasks {site}: k={gap['k']} is left out, class {gap['class']} has {gap['patients']} patients to draw from")
+        say(
+            f"tasks {site}: k={gap['k']} is left out, class {gap['class']} has {gap['patients']} patients to draw from"
+        )
     say(f"tasks {site}: k in {tasks.summary['shots']}, {params.tasks.draws} draws")
 
 

@@ -39,29 +39,58 @@ def files_under(path: Path) -> list[Found]:
         item = None if is_archive(found) else examine(found)
         if isinstance(item, ImageFile) or (item is not None and item.image):
             folders = {(path.parent / part).parent for part in item.parts}
-            beside = Beside(Found(str(file.relative_to(path.parent)), file, file.stat().st_size)
-                            for folder in folders if folder.is_dir() for file in sorted(folder.iterdir()) if file.is_file())
-            return [found, *dict.fromkeys(data for part in item.parts if (data := beside.find(part)))]
+            beside = Beside(
+                Found(str(file.relative_to(path.parent)), file, file.stat().st_size)
+                for folder in folders
+                if folder.is_dir()
+                for file in sorted(folder.iterdir())
+                if file.is_file()
+            )
+            return [
+                found,
+                *dict.fromkeys(data for part in item.parts if (data := beside.find(part))),
+            ]
     return walk(path)
 
 
-def plan_all(files: list[Found], keys: Keys, straightened: bool = False) -> tuple[list[Planned], list[Reject]]:
+def plan_all(
+    files: list[Found], keys: Keys, straightened: bool = False
+) -> tuple[list[Planned], list[Reject]]:
     """The records that `files` make, whatever their dimensions, and why the others make none: a reject a file or frame.
 
     `straightened`: tilted stacks are brought onto a straight grid.
     """
-    examined = join_parts(files, list(track(in_order(examine_all, files, workers=0), "reading headers", total=len(files))))
+    examined = join_parts(
+        files,
+        list(track(in_order(examine_all, files, workers=0), "reading headers", total=len(files))),
+    )
     images, again = drop_copies([item for item in examined if isinstance(item, ImageFile)])
     broken = [item for item in examined if isinstance(item, Reject)] + again
     slices = [single for image in images for single in image.slices]
-    stacks = {_series(image) for image in slices if image.place and (image.place.position or image.place.orientation)}
+    stacks = {
+        _series(image)
+        for image in slices
+        if image.place and (image.place.position or image.place.orientation)
+    }
     make = _Unlabelled(keys)
-    plans, refused = plan_volumes([image for image in slices if len(image.shape) == 3 or _series(image) in stacks], {}, broken, make, each=True,
-                                  straightened=straightened)
+    plans, refused = plan_volumes(
+        [image for image in slices if len(image.shape) == 3 or _series(image) in stacks],
+        {},
+        broken,
+        make,
+        each=True,
+        straightened=straightened,
+    )
     alone = {(reject.name, reject.frame) for reject in refused if reject.reason in NO_VOLUME}
-    plans += [make((image,), {}, image.facts) for image in slices
-              if (image.found.name, image.frame) in alone or (len(image.shape) == 2 and _series(image) not in stacks)]
-    return _numbered(plans), broken + [reject for reject in refused if (reject.name, reject.frame) not in alone]
+    plans += [
+        make((image,), {}, image.facts)
+        for image in slices
+        if (image.found.name, image.frame) in alone
+        or (len(image.shape) == 2 and _series(image) not in stacks)
+    ]
+    return _numbered(plans), broken + [
+        reject for reject in refused if (reject.name, reject.frame) not in alone
+    ]
 
 
 @dataclass(frozen=True)
@@ -73,11 +102,21 @@ class _Unlabelled:
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> None:
         return None
 
-    def __call__(self, files: tuple[ImageFile, ...], rows: dict[str, Row], facts: Facts, volume: Volume | None = None) -> Planned:
+    def __call__(
+        self,
+        files: tuple[ImageFile, ...],
+        rows: dict[str, Row],
+        facts: Facts,
+        volume: Volume | None = None,
+    ) -> Planned:
         told = describe(self.keys, files, facts, volume)
         patient = self.keys.patient(files[0].identifiers.get("PatientID") or files[0].found.name)
         row = told | {"patient": patient}
-        return Planned(told["record"], files, row, volume.affine, lean=volume.lean) if volume else Planned(told["record"], files, row)
+        return (
+            Planned(told["record"], files, row, volume.affine, lean=volume.lean)
+            if volume
+            else Planned(told["record"], files, row)
+        )
 
 
 def _numbered(plans: list[Planned]) -> list[Planned]:

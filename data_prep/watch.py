@@ -14,7 +14,10 @@ from workspace.recorded import listing
 
 def main(site: str) -> None:
     folder = Workspace().incoming(site)
-    write_whole(folder / WATCHED, "".join(f"{listing(folder / part)} {part}\n" for part in (ROOT, FOLDERS, FILES)))
+    write_whole(
+        folder / WATCHED,
+        "".join(f"{listing(folder / part)} {part}\n" for part in (ROOT, FOLDERS, FILES)),
+    )
 
 
 if __name__ == "__main__":

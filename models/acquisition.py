@@ -14,7 +14,9 @@ from torch import Tensor
 from workspace.settings import Augment
 
 MODES = 4  # cosines an axis in a smooth field: a few bends across an image
-KERNEL_BLUR = 1.0  # pixels; what a sharp reconstruction kernel adds is what a blur of this width takes away
+KERNEL_BLUR = (
+    1.0  # pixels; what a sharp reconstruction kernel adds is what a blur of this width takes away
+)
 LEAST_LIGHT = 1 / 255  # of a photograph's range: a stain is measured by the logarithm of the light
 # Optical density of haematoxylin, eosin and their residual in red, green and blue (Ruifrok and Johnston 2001, table 1)
 STAINS = torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
@@ -26,19 +28,29 @@ class Acquisition:
 
     blur: Float[Tensor, "batch"] | None  # standard deviation, pixels
     coarse: Float[Tensor, "batch"] | None  # side of the coarser pixels, in pixels; 1: as they are
-    gibbs: Float[Tensor, "batch"] | None  # share of each axis's spatial frequencies that is lost, from the highest down
-    kernel: Float[Tensor, "batch"] | None  # of what KERNEL_BLUR takes away: added if above 0, taken away if below
+    gibbs: (
+        Float[Tensor, "batch"] | None
+    )  # share of each axis's spatial frequencies that is lost, from the highest down
+    kernel: (
+        Float[Tensor, "batch"] | None
+    )  # of what KERNEL_BLUR takes away: added if above 0, taken away if below
     bias: Float[Tensor, "batch *mode"] | None  # amplitudes of a smooth field
-    bias_gain: Float[Tensor, "batch"] | None  # natural logarithm of the gain where that field is largest
+    bias_gain: (
+        Float[Tensor, "batch"] | None
+    )  # natural logarithm of the gain where that field is largest
     spike: Float[Tensor, "batch"] | None  # amplitude of the stripes, of the image's mean
-    spike_at: Float[Tensor, "batch axis"] | None  # their cycles along each axis, a share of the highest frequency, either way
+    spike_at: (
+        Float[Tensor, "batch axis"] | None
+    )  # their cycles along each axis, a share of the highest frequency, either way
     spike_phase: Float[Tensor, "batch"] | None  # radians
     level: Float[Tensor, "batch"] | None  # of the window, of its width, from its middle
     width: Float[Tensor, "batch"] | None  # of the window, relative
     stain: Float[Tensor, "batch stain"] | None  # how much of each there is, relative
 
 
-def draw_acquisition(settings: Augment, blur: Float[Tensor, "batch"], axes: int, generator: torch.Generator) -> Acquisition:
+def draw_acquisition(
+    settings: Augment, blur: Float[Tensor, "batch"], axes: int, generator: torch.Generator
+) -> Acquisition:
     """Each image's own, on the CPU. `blur` was drawn before, so that older seeds still give the same images."""
     batch = len(blur)
 
@@ -56,17 +68,27 @@ def draw_acquisition(settings: Augment, blur: Float[Tensor, "batch"], axes: int,
         kernel=within(settings.kernel) if settings.kernel else None,
         bias=draw_field(batch, axes, generator) if settings.bias else None,
         bias_gain=upto(settings.bias) if settings.bias else None,
-        spike=upto(settings.spike) if on else None, spike_at=within(1, axes) if on else None,
+        spike=upto(settings.spike) if on else None,
+        spike_at=within(1, axes) if on else None,
         spike_phase=upto(2 * math.pi) if on else None,
         level=within(settings.level) if settings.level else None,
         width=1 + within(settings.width) if settings.width else None,
-        stain=1 + within(settings.stain, 3) if settings.stain else None)
+        stain=1 + within(settings.stain, 3) if settings.stain else None,
+    )
 
 
-def acquire(chosen: Acquisition, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+def acquire(
+    chosen: Acquisition, images: Float[Tensor, "batch channel *space"]
+) -> Float[Tensor, "batch channel *space"]:
     """Coil and k-space first, then the grid and the kernel, then how the result is shown or stained."""
     if chosen.bias is not None:
-        images = images * (chosen.bias_gain.reshape(_one(images)) * smooth_field(chosen.bias, images.shape[2:])[:, None]).exp()
+        images = (
+            images
+            * (
+                chosen.bias_gain.reshape(_one(images))
+                * smooth_field(chosen.bias, images.shape[2:])[:, None]
+            ).exp()
+        )
     if chosen.spike is not None:
         images = images + _stripes(chosen, images)
     images = _along_axes(chosen, images)
@@ -83,12 +105,18 @@ def draw_field(batch: int, axes: int, generator: torch.Generator) -> Float[Tenso
     return torch.randn(batch, *slow.shape, generator=generator) / slow.clamp(min=1) * (slow > 0)
 
 
-def smooth_field(amplitudes: Float[Tensor, "batch *mode"], space: torch.Size) -> Float[Tensor, "batch *space"]:
+def smooth_field(
+    amplitudes: Float[Tensor, "batch *mode"], space: torch.Size
+) -> Float[Tensor, "batch *space"]:
     """The sum of those cosines, scaled so that each image's largest magnitude is 1."""
     field = amplitudes
     for side in space:
         at = (torch.arange(side, device=field.device) + 0.5) / side
-        field = torch.tensordot(field, torch.cos(math.pi * torch.arange(MODES, device=field.device)[:, None] * at), dims=([1], [0]))
+        field = torch.tensordot(
+            field,
+            torch.cos(math.pi * torch.arange(MODES, device=field.device)[:, None] * at),
+            dims=([1], [0]),
+        )
     return field / field.flatten(1).abs().amax(1).reshape(-1, *[1] * len(space))
 
 
@@ -97,8 +125,13 @@ def _stripes(chosen: Acquisition, images: Tensor) -> Tensor:
     phase = chosen.spike_phase.reshape(_one(images)[:1] + [1] * (images.ndim - 2))
     for axis, side in enumerate(images.shape[2:]):
         at = torch.arange(side, device=images.device).reshape([-1] + [1] * (images.ndim - 3 - axis))
-        cycles = (chosen.spike_at[:, axis] * (side // 2)).round()  # of k-space's grid: a whole number across the image
-        phase = phase + 2 * math.pi / side * cycles.reshape(phase.shape[:1] + (1,) * (images.ndim - 2)) * at
+        cycles = (
+            chosen.spike_at[:, axis] * (side // 2)
+        ).round()  # of k-space's grid: a whole number across the image
+        phase = (
+            phase
+            + 2 * math.pi / side * cycles.reshape(phase.shape[:1] + (1,) * (images.ndim - 2)) * at
+        )
     mean = images.flatten(1).mean(1).reshape(_one(images))
     return chosen.spike.reshape(_one(images)) * mean * phase.cos()[:, None]
 
@@ -109,12 +142,18 @@ def _along_axes(chosen: Acquisition, images: Tensor) -> Tensor:
         if matrix is None:
             return images
         lines = images.flatten(1, axis - 1)  # (batch, what is before, side, ...)
-        lines = lines @ matrix.transpose(1, 2) if lines.ndim == 3 else matrix[:, None] @ lines.flatten(3)
+        lines = (
+            lines @ matrix.transpose(1, 2)
+            if lines.ndim == 3
+            else matrix[:, None] @ lines.flatten(3)
+        )
         images = lines.reshape(images.shape)
     return images
 
 
-def _matrix(chosen: Acquisition, side: int, device: torch.device) -> Float[Tensor, "batch side side"] | None:
+def _matrix(
+    chosen: Acquisition, side: int, device: torch.device
+) -> Float[Tensor, "batch side side"] | None:
     """All that happens along an axis of `side` pixels, the first of it rightmost."""
     parts = []
     if chosen.gibbs is not None:
@@ -125,7 +164,11 @@ def _matrix(chosen: Acquisition, side: int, device: torch.device) -> Float[Tenso
         parts.append(coarsening(side, chosen.coarse))
     if chosen.kernel is not None:
         unit = torch.eye(side, device=device)
-        parts.append(unit + chosen.kernel[:, None, None] * (unit - gaussian(side, torch.full_like(chosen.kernel, KERNEL_BLUR))))
+        parts.append(
+            unit
+            + chosen.kernel[:, None, None]
+            * (unit - gaussian(side, torch.full_like(chosen.kernel, KERNEL_BLUR)))
+        )
     result = None
     for part in parts:
         result = part if result is None else part @ result
@@ -135,7 +178,9 @@ def _matrix(chosen: Acquisition, side: int, device: torch.device) -> Float[Tenso
 def gaussian(side: int, sigma: Float[Tensor, "batch"]) -> Float[Tensor, "batch side side"]:
     """Blur with each image's own width; weights beyond the edge fall away."""
     at = torch.arange(side, device=sigma.device)
-    weights = torch.exp(-0.5 * (at / sigma.clamp(min=1e-3)[:, None]) ** 2)[:, (at[:, None] - at).abs()]  # one exponential a distance
+    weights = torch.exp(-0.5 * (at / sigma.clamp(min=1e-3)[:, None]) ** 2)[
+        :, (at[:, None] - at).abs()
+    ]  # one exponential a distance
     return weights / weights.sum(2, keepdim=True)
 
 
@@ -153,7 +198,9 @@ def coarsening(side: int, size: Float[Tensor, "batch"]) -> Float[Tensor, "batch 
     cell, size = at[:, None], size[:, None, None]
     first, last = (cell * size).clamp(max=side), ((cell + 1) * size).clamp(max=side)
     overlap = (torch.minimum(last, at + 1) - torch.maximum(first, at)).clamp(min=0)
-    means = overlap / overlap.sum(2, keepdim=True).clamp(min=1e-6)  # (batch, cell, pixel); cells beyond the edge hold nothing
+    means = overlap / overlap.sum(2, keepdim=True).clamp(
+        min=1e-6
+    )  # (batch, cell, pixel); cells beyond the edge hold nothing
     cells = torch.ceil(side / size)
     place = ((at[:, None] + 0.5) / size - 0.5).clamp(min=0).minimum(cells - 1)
     return (1 - (place - at).abs()).clamp(min=0) @ means

@@ -25,7 +25,9 @@ class Augmentation:
     angle: Float[Tensor, "batch"]  # radians, in the plane of the last two axes
     scale: Float[Tensor, "batch"]  # > 1 shows more of the scene
     shift: Float[Tensor, "batch axis"]  # of the image's side
-    bend: Float[Tensor, "batch*axis *mode"] | None  # a smooth field of displacements along each axis; None: off
+    bend: (
+        Float[Tensor, "batch*axis *mode"] | None
+    )  # a smooth field of displacements along each axis; None: off
     bend_reach: Float[Tensor, "batch"] | None  # its largest displacement, of the image's side
     acquisition: Acquisition
     brightness: Float[Tensor, "batch"]
@@ -36,7 +38,9 @@ class Augmentation:
     noise_seed: int
 
 
-def draw(settings: Augment, images: Float[Tensor, "batch channel *space"], seed: int) -> Augmentation:
+def draw(
+    settings: Augment, images: Float[Tensor, "batch channel *space"], seed: int
+) -> Augmentation:
     """Draw parameters for each image from `seed`, on the CPU so that every device gets the same ones."""
     generator = torch.Generator().manual_seed(seed)
     batch, channels, axes = images.shape[0], images.shape[1], images.ndim - 2
@@ -49,22 +53,54 @@ def draw(settings: Augment, images: Float[Tensor, "batch channel *space"], seed:
 
     coins = torch.rand(batch, axes, generator=generator) < 0.5
     allowed = torch.tensor([settings.flip_all] * (axes - 1) + [settings.flip or settings.flip_all])
-    angle, scale, shift = within(math.radians(settings.rotate)), 1 + within(settings.scale), within(settings.shift, axes)
-    brightness, contrast, gamma = within(settings.brightness), 1 + within(settings.contrast), within(settings.gamma).exp()
-    gain, noise, blur = 1 + within(settings.colour, channels), upto(settings.noise), upto(settings.blur)
+    angle, scale, shift = (
+        within(math.radians(settings.rotate)),
+        1 + within(settings.scale),
+        within(settings.shift, axes),
+    )
+    brightness, contrast, gamma = (
+        within(settings.brightness),
+        1 + within(settings.contrast),
+        within(settings.gamma).exp(),
+    )
+    gain, noise, blur = (
+        1 + within(settings.colour, channels),
+        upto(settings.noise),
+        upto(settings.blur),
+    )
     noise_seed = int(torch.randint(2**31, (1,), generator=generator))
-    return _to(images.device, Augmentation(
-        coins & allowed, angle, scale, shift, draw_field(batch * axes, axes, generator) if settings.bend else None,
-        upto(settings.bend) if settings.bend else None, draw_acquisition(settings, blur, axes, generator),
-        brightness, contrast, gamma, gain, noise, noise_seed))
+    return _to(
+        images.device,
+        Augmentation(
+            coins & allowed,
+            angle,
+            scale,
+            shift,
+            draw_field(batch * axes, axes, generator) if settings.bend else None,
+            upto(settings.bend) if settings.bend else None,
+            draw_acquisition(settings, blur, axes, generator),
+            brightness,
+            contrast,
+            gamma,
+            gain,
+            noise,
+            noise_seed,
+        ),
+    )
 
 
-def apply(chosen: Augmentation, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+def apply(
+    chosen: Augmentation, images: Float[Tensor, "batch channel *space"]
+) -> Float[Tensor, "batch channel *space"]:
     """Move, acquire, then change intensities; the result stays in [0, 1]."""
-    return _noise(chosen, _intensities(chosen, acquire(chosen.acquisition, _move(chosen, images)))).clamp(0, 1)
+    return _noise(
+        chosen, _intensities(chosen, acquire(chosen.acquisition, _move(chosen, images)))
+    ).clamp(0, 1)
 
 
-def augment(settings: Augment, images: Float[Tensor, "batch channel *space"], seed: int) -> Float[Tensor, "batch channel *space"]:
+def augment(
+    settings: Augment, images: Float[Tensor, "batch channel *space"], seed: int
+) -> Float[Tensor, "batch channel *space"]:
     """Draw and apply in one go."""
     return apply(draw(settings, images, seed), images)
 
@@ -87,7 +123,9 @@ def _move(chosen: Augmentation, images: Tensor) -> Tensor:
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     if chosen.bend is not None:
         field = smooth_field(chosen.bend, images.shape[2:]).unflatten(0, (batch, axes))
-        grid = grid + 2 * chosen.bend_reach.reshape([-1] + [1] * (axes + 1)) * field.movedim(1, -1).flip(-1)
+        grid = grid + 2 * chosen.bend_reach.reshape([-1] + [1] * (axes + 1)) * field.movedim(
+            1, -1
+        ).flip(-1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
@@ -109,5 +147,11 @@ def _noise(chosen: Augmentation, images: Tensor) -> Tensor:
 def _to(device: torch.device, chosen: Any) -> Any:
     """The same parameters on another device."""
     found = {part.name: getattr(chosen, part.name) for part in fields(chosen)}
-    return replace(chosen, **{name: value.to(device) if isinstance(value, Tensor) else _to(device, value) for name, value in found.items()
-                              if isinstance(value, Tensor) or is_dataclass(value)})
+    return replace(
+        chosen,
+        **{
+            name: value.to(device) if isinstance(value, Tensor) else _to(device, value)
+            for name, value in found.items()
+            if isinstance(value, Tensor) or is_dataclass(value)
+        },
+    )

@@ -19,27 +19,50 @@ def learner_class(name: str) -> type:
     return getattr(import_module(f"models.learners.{name}"), name.title().replace("_", ""))
 
 
-def build_learner(name: str, settings: Learning, encoder: Encoder, convert: Convert, tasks: dict[str, list[str]]) -> nn.Module:
+def build_learner(
+    name: str, settings: Learning, encoder: Encoder, convert: Convert, tasks: dict[str, list[str]]
+) -> nn.Module:
     """A learner with fresh weights. `tasks`: task -> classes of the source sites, for the heads of the supervised model."""
     learner = learner_class(name)
     body = build_encoder(encoder, convert.channels, convert.size, learner.maps)
     shape = feature_shape(body, convert.channels, convert.size)
     features = shape if learner.maps else shape[0]
-    return learner(body, features, settings, tasks) if name == SUPERVISED else learner(body, features, settings)
+    return (
+        learner(body, features, settings, tasks)
+        if name == SUPERVISED
+        else learner(body, features, settings)
+    )
 
 
 def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Problem]:
     """Tasks with more classes than a learner with outputs of its own for labels can tell apart."""
     most = getattr(model, "most_classes", None)
-    return [] if most is None else [
-        Problem(f"task {task}", f"{len(classes)} classes", f"{most} at most for this learner", "raise its way under learners in params.yaml")
-        for task, classes in tasks.items() if len(classes) > most]
+    return (
+        []
+        if most is None
+        else [
+            Problem(
+                f"task {task}",
+                f"{len(classes)} classes",
+                f"{most} at most for this learner",
+                "raise its way under learners in params.yaml",
+            )
+            for task, classes in tasks.items()
+            if len(classes) > most
+        ]
+    )
 
 
 def load_learner(folder: Path, device: torch.device) -> nn.Module:
     """A trained learner in evaluation mode, built from what model.json says and not from today's params.yaml."""
     card = load_card(folder)
     settings = type(Learners().of(card.learner))(**card.settings["learner"])
-    model = build_learner(card.learner, settings, Encoder(**card.settings["encoder"]), Convert(**card.settings["convert"]), card.tasks)
+    model = build_learner(
+        card.learner,
+        settings,
+        Encoder(**card.settings["encoder"]),
+        Convert(**card.settings["convert"]),
+        card.tasks,
+    )
     load_weights(folder, model)
     return model.to(device).eval()

@@ -34,7 +34,9 @@ class ModelCard:
 
     learner: str
     seed: int
-    settings: dict[str, Any]  # what it was built and trained from: learner, encoder, convert, augment
+    settings: dict[
+        str, Any
+    ]  # what it was built and trained from: learner, encoder, convert, augment
     tasks: dict[str, list[str]]  # task -> classes, in the order of a supervised head's rows
     trained_on: dict[str, TrainedOn]
     secret: str  # fingerprint of the secret under which the patients' keys were made
@@ -42,19 +44,27 @@ class ModelCard:
     best_validation: float
     parameters: int
     left_out: list[str]  # classes that meta-validation could not use, in words
-    start: dict[str, Any] | None = None  # the layer report of the weights that it started from; none: fresh ones
+    start: dict[str, Any] | None = (
+        None  # the layer report of the weights that it started from; none: fresh ones
+    )
 
 
 def trained_on(workspace: Workspace) -> dict[str, TrainedOn]:
     """Every patient and picture that training or its validation uses, by site."""
     listed = ("patient", "pixel_hash", "perceptual_hash")
-    return {name: TrainedOn(*(sorted(site.records[column].unique()) for column in listed), len(site.records))
-            for name, site in read_meta_split(workspace, listed).sites.items()}
+    return {
+        name: TrainedOn(
+            *(sorted(site.records[column].unique()) for column in listed), len(site.records)
+        )
+        for name, site in read_meta_split(workspace, listed).sites.items()
+    }
 
 
 def save_model(folder: Path, weights: dict[str, Tensor], card: ModelCard) -> None:
     """Write model.safetensors and model.json."""
-    (folder / "model.safetensors").write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in sorted(weights.items())}))
+    (folder / "model.safetensors").write_bytes(
+        save({name: tensor.contiguous().cpu() for name, tensor in sorted(weights.items())})
+    )
     (folder / "model.json").write_text(to_json({"format": FORMAT, **asdict(card)}))
 
 
@@ -62,11 +72,24 @@ def load_card(folder: Path) -> ModelCard:
     """Read model.json. Raises Refusal where it is missing or of another format."""
     where = f"runs/{folder.parent.name}/{folder.name}"
     if not (folder / "model.json").is_file():
-        raise Refusal(Problem(where, "no trained model", "model.json and model.safetensors",
-                              f"dvc repro train@{folder.parent.name}-{folder.name}"))
+        raise Refusal(
+            Problem(
+                where,
+                "no trained model",
+                "model.json and model.safetensors",
+                f"dvc repro train@{folder.parent.name}-{folder.name}",
+            )
+        )
     content = json.loads((folder / "model.json").read_text())
     if content.pop("format") != FORMAT:
-        raise Refusal(Problem(where, "a model of another format", f"format {FORMAT}", "train it again with this fewsite"))
+        raise Refusal(
+            Problem(
+                where,
+                "a model of another format",
+                f"format {FORMAT}",
+                "train it again with this fewsite",
+            )
+        )
     seen = {site: TrainedOn(**part) for site, part in content.pop("trained_on").items()}
     return ModelCard(trained_on=seen, **content)
 
@@ -77,8 +100,14 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, OSError, RuntimeError):
-        raise Refusal(Problem(where, "weights that do not fit or cannot be read", "the weights that model.json describes",
-                              "train the model again")) from None
+        raise Refusal(
+            Problem(
+                where,
+                "weights that do not fit or cannot be read",
+                "the weights that model.json describes",
+                "train the model again",
+            )
+        ) from None
 
 
 @dataclass
@@ -93,19 +122,38 @@ class TrainingState:
     recent: list[Tensor]  # losses since the last validation
 
 
-def save_state(file: Path, fingerprint: str, state: TrainingState, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def save_state(
+    file: Path,
+    fingerprint: str,
+    state: TrainingState,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+) -> None:
     """Write the state whole, in one file, so that a kill leaves the last one or this one."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in state.best.items()}
     for index, slot in optimiser.state_dict()["state"].items():
         tensors |= {f"adam.{index}.{name}": tensor for name, tensor in slot.items()}
-    header = {"fingerprint": fingerprint, "step": state.step, "curve": state.curve, "best_step": state.best_step,
-              "best_validation": state.best_validation, "recent": [float(loss) for loss in state.recent]}
-    write_whole(file, save({name: tensor.contiguous().cpu().clone() for name, tensor in tensors.items()},
-                           metadata={"state": json.dumps(header)}))
+    header = {
+        "fingerprint": fingerprint,
+        "step": state.step,
+        "curve": state.curve,
+        "best_step": state.best_step,
+        "best_validation": state.best_validation,
+        "recent": [float(loss) for loss in state.recent],
+    }
+    write_whole(
+        file,
+        save(
+            {name: tensor.contiguous().cpu().clone() for name, tensor in tensors.items()},
+            metadata={"state": json.dumps(header)},
+        ),
+    )
 
 
-def load_state(file: Path, fingerprint: str, model: nn.Module, optimiser: torch.optim.Optimizer) -> TrainingState | None:
+def load_state(
+    file: Path, fingerprint: str, model: nn.Module, optimiser: torch.optim.Optimizer
+) -> TrainingState | None:
     """Resume `model` and `optimiser` from a state of the same data and settings; None where there is none."""
     if not file.is_file():
         return None
@@ -126,6 +174,8 @@ def load_state(file: Path, fingerprint: str, model: nn.Module, optimiser: torch.
     for name, tensor in parts["adam"].items():
         index, slot = name.split(".", 1)
         slots.setdefault(int(index), {})[slot] = tensor
-    optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimiser.load_state_dict(
+        {"state": slots, "param_groups": optimiser.state_dict()["param_groups"]}
+    )
     recent = [torch.tensor(loss) for loss in header.pop("recent")]
     return TrainingState(best=parts["best"], recent=recent, **header)

@@ -12,12 +12,22 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 def choose_device(setting: str) -> torch.device:
     """`auto`: CUDA where there is one, else MPS, else the CPU. Raises Refusal for a device that this machine lacks."""
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if setting == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
     if not present[setting]:
-        raise Refusal(Problem("params.yaml train.device", f"{setting}, which this machine lacks",
-                              " or ".join(name for name, here in present.items() if here), "set train.device to auto"))
+        raise Refusal(
+            Problem(
+                "params.yaml train.device",
+                f"{setting}, which this machine lacks",
+                " or ".join(name for name, here in present.items() if here),
+                "set train.device to auto",
+            )
+        )
     return torch.device(setting)
 
 
@@ -26,7 +36,9 @@ def repeatable(seed: int, threads: int) -> None:
     _keep_freed_memory()
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written; filling took a twentieth of a step
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # nothing here reads what it has not written; filling took a twentieth of a step
+    )
     if threads:
         torch.set_num_threads(threads)
 

@@ -16,19 +16,33 @@ from workspace.errors import Problem, Refusal
 from workspace.settings import Encoder
 
 GROUPS = 8  # of group norm: divides every width that is offered
-RESNET_BLOCKS = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2]}  # He et al. 2016, table 1; resnet10 is its common half
-EFFICIENTNET = ["r1_k3_s11_e1_i32_o16", "r2_k3_s22_e6_i16_o24", "r2_k5_s22_e6_i24_o40", "r3_k3_s22_e6_i40_o80", "r3_k5_s11_e6_i80_o112",
-                "r4_k5_s22_e6_i112_o192", "r1_k3_s11_e6_i192_o320"]  # Tan and Le 2019, table 1, as MONAI writes stages
+RESNET_BLOCKS = {
+    "resnet10": [1, 1, 1, 1],
+    "resnet18": [2, 2, 2, 2],
+}  # He et al. 2016, table 1; resnet10 is its common half
+EFFICIENTNET = [
+    "r1_k3_s11_e1_i32_o16",
+    "r2_k3_s22_e6_i16_o24",
+    "r2_k5_s22_e6_i24_o40",
+    "r3_k3_s22_e6_i40_o80",
+    "r3_k5_s11_e6_i80_o112",
+    "r4_k5_s22_e6_i112_o192",
+    "r1_k3_s11_e6_i192_o320",
+]  # Tan and Le 2019, table 1, as MONAI writes stages
 
 
-def build_encoder(settings: Encoder, channels: int, size: list[int], maps: bool = False) -> nn.Module:
+def build_encoder(
+    settings: Encoder, channels: int, size: list[int], maps: bool = False
+) -> nn.Module:
     """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature), or (batch, feature, *space) for `maps`.
 
     Two or three axes in `size`. Its weights bear the same names either way.
     """
     body = _body(settings, channels, len(size), maps)
     if len(size) == 2 and settings.norm == "batch":
-        body = body.to(memory_format=torch.channels_last)  # on a CPU a step takes 0.65 to 0.9 of the time; with group norm, more
+        body = body.to(
+            memory_format=torch.channels_last
+        )  # on a CPU a step takes 0.65 to 0.9 of the time; with group norm, more
     freeze(body, settings.frozen)
     if settings.standardise:
         return nn.Sequential(Standardise(), body)
@@ -37,7 +51,11 @@ def build_encoder(settings: Encoder, channels: int, size: list[int], maps: bool 
 
 def network_of(encoder: nn.Module) -> nn.Module:
     """The network itself, without what is done to its input: its weights bear the names that files know."""
-    return encoder[1] if isinstance(encoder, nn.Sequential) and isinstance(encoder[0], Standardise | LiteScale) else encoder
+    return (
+        encoder[1]
+        if isinstance(encoder, nn.Sequential) and isinstance(encoder[0], Standardise | LiteScale)
+        else encoder
+    )
 
 
 class Standardise(nn.Module):
@@ -45,9 +63,13 @@ class Standardise(nn.Module):
 
     FLAT = 0.05  # of full range, added to the deviation: about the noise of an 8-bit image
 
-    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+    def forward(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch channel *space"]:
         axes = tuple(range(2, images.ndim))
-        return (images - images.mean(axes, keepdim=True)) / (images.std(axes, keepdim=True) + self.FLAT)
+        return (images - images.mean(axes, keepdim=True)) / (
+            images.std(axes, keepdim=True) + self.FLAT
+        )
 
 
 class LiteScale(nn.Module):
@@ -56,7 +78,9 @@ class LiteScale(nn.Module):
     In 2D the channels come last in memory: on a CPU its depthwise convolutions then take little more than half the time.
     """
 
-    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+    def forward(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch channel *space"]:
         scaled = (images * 255 - 127) / 128
         return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
 
@@ -64,17 +88,23 @@ class LiteScale(nn.Module):
 def _body(settings: Encoder, channels: int, space: int, maps: bool) -> nn.Module:
     norm = _norm(settings.norm)
     if settings.name in ("conv4", "conv4-strided"):
-        return conv4(space, channels, settings.width, norm, maps, strided=settings.name == "conv4-strided")
+        return conv4(
+            space, channels, settings.width, norm, maps, strided=settings.name == "conv4-strided"
+        )
     if settings.name in RESNET_BLOCKS:
         return resnet(RESNET_BLOCKS[settings.name], space, channels, settings.width, norm, maps)
     if settings.name == "densenet121":
         net = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=norm)
-        net.class_layers = net.class_layers[:1 if maps else -1]  # ReLU, pooling and flattening, all before the linear head
+        net.class_layers = net.class_layers[
+            : 1 if maps else -1
+        ]  # ReLU, pooling and flattening, all before the linear head
         return net
     return efficientnet(settings.name == "efficientnet-lite0", space, channels, norm, maps)
 
 
-def conv4(space: int, channels: int, width: int, norm: Any, maps: bool = False, strided: bool = False) -> nn.Module:
+def conv4(
+    space: int, channels: int, width: int, norm: Any, maps: bool = False, strided: bool = False
+) -> nn.Module:
     """Four blocks of 3x3 convolution, norm, ReLU and 2x2 max pooling (Vinyals et al. 2016, section 4.1), then averaged.
 
     `strided`: convolutions of stride 2 and no pooling, which costs half (Finn et al. 2017, section 5.2, for Omniglot). For `maps`
@@ -82,19 +112,47 @@ def conv4(space: int, channels: int, width: int, norm: Any, maps: bool = False, 
     """
     pool = nn.MaxPool3d if space == 3 else nn.MaxPool2d
     shrinks = [at < 2 or not maps for at in range(4)]
-    blocks = [block for at, shrink in enumerate(shrinks) for block in (
-        Convolution(space, channels if at == 0 else width, width, kernel_size=3, strides=2 if strided and shrink else 1,
-                    adn_ordering="NA", act="RELU", norm=norm),
-        pool(2) if shrink and not strided else nn.Identity())]
+    blocks = [
+        block
+        for at, shrink in enumerate(shrinks)
+        for block in (
+            Convolution(
+                space,
+                channels if at == 0 else width,
+                width,
+                kernel_size=3,
+                strides=2 if strided and shrink else 1,
+                adn_ordering="NA",
+                act="RELU",
+                norm=norm,
+            ),
+            pool(2) if shrink and not strided else nn.Identity(),
+        )
+    ]
     return nn.Sequential(*blocks, nn.Identity() if maps else GlobalAverage())
 
 
-def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any, maps: bool = False) -> nn.Module:
+def resnet(
+    blocks: list[int], space: int, channels: int, width: int, norm: Any, maps: bool = False
+) -> nn.Module:
     """A ResNet of basic blocks; its stem is one 3x3 convolution of stride 2, as small images need. `width`: of the first stage."""
     network = ResNetMaps if maps else ResNet
-    net = network(ResNetBlock, blocks, [width, 2 * width, 4 * width, 8 * width], spatial_dims=space, n_input_channels=channels,
-                  conv1_t_size=3, conv1_t_stride=2, no_max_pool=True, feed_forward=False, norm=norm, act=("relu", {"inplace": False}))
-    for part in list(net.modules()):  # MONAI 1.5 gives `norm` to the stem alone and batch norm to every block
+    net = network(
+        ResNetBlock,
+        blocks,
+        [width, 2 * width, 4 * width, 8 * width],
+        spatial_dims=space,
+        n_input_channels=channels,
+        conv1_t_size=3,
+        conv1_t_stride=2,
+        no_max_pool=True,
+        feed_forward=False,
+        norm=norm,
+        act=("relu", {"inplace": False}),
+    )
+    for part in list(
+        net.modules()
+    ):  # MONAI 1.5 gives `norm` to the stem alone and batch norm to every block
         for name, child in part.named_children():
             if isinstance(child, nn.BatchNorm2d | nn.BatchNorm3d):
                 setattr(part, name, get_norm_layer(norm, space, child.num_features))
@@ -104,8 +162,15 @@ def resnet(blocks: list[int], space: int, channels: int, width: int, norm: Any, 
 def efficientnet(lite: bool, space: int, channels: int, norm: Any, maps: bool = False) -> nn.Module:
     """EfficientNet-B0, or its Lite0: no squeeze and excitation, ReLU6 for swish (the authors' release of 2020)."""
     network = EfficientNetMaps if maps else EfficientNet
-    norm = ("batch", {"eps": 1e-3}) if norm == "batch" else norm  # the authors' own, which trained weights count on
-    net = network([stage if lite else f"{stage}_se0.25" for stage in EFFICIENTNET], spatial_dims=space, in_channels=channels, norm=norm)
+    norm = (
+        ("batch", {"eps": 1e-3}) if norm == "batch" else norm
+    )  # the authors' own, which trained weights count on
+    net = network(
+        [stage if lite else f"{stage}_se0.25" for stage in EFFICIENTNET],
+        spatial_dims=space,
+        in_channels=channels,
+        norm=norm,
+    )
     net._fc = nn.Identity()
     if lite:
         for module in net.modules():
@@ -117,7 +182,9 @@ def efficientnet(lite: bool, space: int, channels: int, norm: Any, maps: bool = 
 class ResNetMaps(ResNet):
     """The same network up to its pooling."""
 
-    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature *smaller"]:
+    def forward(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature *smaller"]:
         stem = self.act(self.bn1(self.conv1(images)))
         return self.layer4(self.layer3(self.layer2(self.layer1(stem))))
 
@@ -125,7 +192,9 @@ class ResNetMaps(ResNet):
 class EfficientNetMaps(EfficientNet):
     """The same network up to its pooling."""
 
-    def forward(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature *smaller"]:
+    def forward(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature *smaller"]:
         stem = self._swish(self._bn0(self._conv_stem(self._conv_stem_padding(images))))
         return self._swish(self._bn1(self._conv_head(self._conv_head_padding(self._blocks(stem)))))
 
@@ -133,7 +202,9 @@ class EfficientNetMaps(EfficientNet):
 class GlobalAverage(nn.Module):
     """Mean over all spatial axes."""
 
-    def forward(self, features: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel"]:
+    def forward(
+        self, features: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch channel"]:
         return features.flatten(2).mean(-1)
 
 
@@ -141,11 +212,26 @@ def feature_shape(encoder: nn.Module, channels: int, size: list[int]) -> tuple[i
     """What the encoder makes of one image: (feature,), or (feature, *space) of its maps. Raises Refusal where it pools the images away."""
     try:
         with torch.no_grad():
-            return tuple(encoder.eval()(torch.zeros(2, channels, *size)).shape[1:])  # training would move a batch norm's statistics
-    except (RuntimeError, ValueError):  # torch's own words: no pixel left to pool, or one that instance norm would erase
-        raise Refusal(Problem("params.yaml encoder", f"images of {'x'.join(map(str, size))}, too small for its layers and norm",
-                              "larger images, fewer poolings or group norm", "raise convert.size or set encoder to conv4")) from None
+            return tuple(
+                encoder.eval()(torch.zeros(2, channels, *size)).shape[1:]
+            )  # training would move a batch norm's statistics
+    except (
+        RuntimeError,
+        ValueError,
+    ):  # torch's own words: no pixel left to pool, or one that instance norm would erase
+        raise Refusal(
+            Problem(
+                "params.yaml encoder",
+                f"images of {'x'.join(map(str, size))}, too small for its layers and norm",
+                "larger images, fewer poolings or group norm",
+                "raise convert.size or set encoder to conv4",
+            )
+        ) from None
 
 
 def _norm(name: str) -> Any:
-    return {"instance": ("instance", {"affine": True}), "group": ("group", {"num_groups": GROUPS}), "batch": "batch"}[name]
+    return {
+        "instance": ("instance", {"affine": True}),
+        "group": ("group", {"num_groups": GROUPS}),
+        "batch": "batch",
+    }[name]

@@ -10,7 +10,14 @@ from data_prep.episodes.images import Images
 CHUNK = 256  # images in one forward pass
 
 
-def features_of(encoder: nn.Module, images: Images, rows: Int[np.ndarray, "record"]) -> Float[Tensor, "record feature"]:
+def features_of(
+    encoder: nn.Module, images: Images, rows: Int[np.ndarray, "record"]
+) -> Float[Tensor, "record feature"]:
     """The features of the images at `rows`, in chunks."""
     with torch.no_grad():
-        return torch.cat([encoder(images.gather(part)) for part in np.split(rows, range(CHUNK, len(rows), CHUNK))])
+        return torch.cat(
+            [
+                encoder(images.gather(part))
+                for part in np.split(rows, range(CHUNK, len(rows), CHUNK))
+            ]
+        )

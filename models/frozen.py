@@ -28,7 +28,9 @@ class Features(Images):
 class Unvaried(Variation):
     """Features are taken as they are: an augmentation moves pixels."""
 
-    def apply(self, task: str, images: Float[Tensor, "batch *feature"], seed: int) -> Float[Tensor, "batch *feature"]:
+    def apply(
+        self, task: str, images: Float[Tensor, "batch *feature"], seed: int
+    ) -> Float[Tensor, "batch *feature"]:
         return images
 
 
@@ -38,13 +40,28 @@ def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[
     if not frozen:
         yield sources
         return
-    refuse_if([Problem("params.yaml encoder.frozen", "all, with a learner that takes feature maps", "a number of stages, since maps of all "
-                       "images fill the memory", "lower encoder.frozen under this learner")] if getattr(model, "maps", False) else [])
-    say("train: the encoder is frozen, so features are computed once an image and no image is augmented")
+    refuse_if(
+        [
+            Problem(
+                "params.yaml encoder.frozen",
+                "all, with a learner that takes feature maps",
+                "a number of stages, since maps of all images fill the memory",
+                "lower encoder.frozen under this learner",
+            )
+        ]
+        if getattr(model, "maps", False)
+        else []
+    )
+    say(
+        "train: the encoder is frozen, so features are computed once an image and no image is augmented"
+    )
     encoder, images = model.encoder.eval(), sources[0].images
     features = Features(features_of(encoder, images, np.arange(len(images))), images.first_row)
     model.encoder = nn.Identity()
     try:
-        yield tuple(replace(source, images=features, augment=Unvaried(source.augment.general, {})) for source in sources)
+        yield tuple(
+            replace(source, images=features, augment=Unvaried(source.augment.general, {}))
+            for source in sources
+        )
     finally:
         model.encoder = encoder

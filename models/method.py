@@ -14,7 +14,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_prep.episodes.draw import EpisodeRows, Episodes, SitePool, draw_episodes, drop_small_classes
+from data_prep.episodes.draw import (
+    EpisodeRows,
+    Episodes,
+    SitePool,
+    draw_episodes,
+    drop_small_classes,
+)
 from data_prep.episodes.images import Images, MappedImages
 from models.augment import augment
 from models.support import Support
@@ -31,7 +37,9 @@ class Variation:
     general: Augment
     by_task: dict[str, Augment]
 
-    def apply(self, task: str, images: Float[Tensor, "batch channel *space"], seed: int) -> Float[Tensor, "batch channel *space"]:
+    def apply(
+        self, task: str, images: Float[Tensor, "batch channel *space"], seed: int
+    ) -> Float[Tensor, "batch channel *space"]:
         return augment(self.by_task.get(task, self.general), images, seed)
 
 
@@ -43,7 +51,10 @@ class Source:
     images: Images | MappedImages
     seed: tuple[int, int]  # of the run, of the stream
     augment: Variation
-    share: tuple[int, int] = (0, 1)  # this process's number, of how many that divide each step between them
+    share: tuple[int, int] = (
+        0,
+        1,
+    )  # this process's number, of how many that divide each step between them
 
     def part(self, whole: int) -> slice:
         """Which of a step's `whole` tasks or images are this process's."""
@@ -69,7 +80,9 @@ class Method(nn.Module, ABC):
         """Learn each task from its support; the result is `predict`'s first argument."""
 
     @abstractmethod
-    def predict(self, adapted: Any, query: Float[Tensor, "task query *input"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: Any, query: Float[Tensor, "task query *input"]
+    ) -> Float[Tensor, "task query way"]:
         """Logits of each query, independent of the other queries."""
 
 
@@ -88,19 +101,36 @@ class Learner(Method):
         Queries are not augmented.
         """
         chosen, mine = self.settings, source.part(self.settings.tasks)
-        drawn = draw_episodes(source.pools, source.seed, step, chosen, tasks=chosen.tasks, cross_site=chosen.cross_site)
-        rows = EpisodeRows(drawn.support[mine], drawn.query[mine], drawn.query_labels[mine], drawn.names[mine])
+        drawn = draw_episodes(
+            source.pools,
+            source.seed,
+            step,
+            chosen,
+            tasks=chosen.tasks,
+            cross_site=chosen.cross_site,
+        )
+        rows = EpisodeRows(
+            drawn.support[mine], drawn.query[mine], drawn.query_labels[mine], drawn.names[mine]
+        )
         episodes = rows.gather(source.images)
-        varied = [source.augment.apply(name, support, source.step_seed(step) + at)
-                  for at, (name, support) in enumerate(zip(rows.names, episodes.support, strict=True), start=mine.start)]
+        varied = [
+            source.augment.apply(name, support, source.step_seed(step) + at)
+            for at, (name, support) in enumerate(
+                zip(rows.names, episodes.support, strict=True), start=mine.start
+            )
+        ]
         return replace(episodes, support=torch.stack(varied), step=step, first=mine.start)
 
     def logits(self, episodes: Episodes) -> Float[Tensor, "task query way"]:
         """Embed, adapt and predict a batch of tasks."""
         support, query = self.embed_both(episodes)
-        return self.predict(self.adapt(Support(support, episodes.support_labels, episodes.way)), query)
+        return self.predict(
+            self.adapt(Support(support, episodes.support_labels, episodes.way)), query
+        )
 
-    def embed_both(self, episodes: Episodes) -> tuple[Float[Tensor, "task support *input"], Float[Tensor, "task query *input"]]:
+    def embed_both(
+        self, episodes: Episodes
+    ) -> tuple[Float[Tensor, "task support *input"], Float[Tensor, "task query *input"]]:
         """The support's and the query's inputs, embedded in one batch: a batch norm in training sees the whole episode as one."""
         images = torch.cat([episodes.support, episodes.query], 1)
         inputs = self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
@@ -116,8 +146,18 @@ class Learner(Method):
         Raises Refusal where nothing is left to validate on.
         """
         kept, dropped = drop_small_classes(source.pools, self.settings.shot)
-        refuse_if([] if kept else [Problem("meta-validation", "; ".join(dropped), "one site with two classes that are large enough",
-                                           "lower shot under learners in params.yaml or raise tasks.source_validation")])
+        refuse_if(
+            []
+            if kept
+            else [
+                Problem(
+                    "meta-validation",
+                    "; ".join(dropped),
+                    "one site with two classes that are large enough",
+                    "lower shot under learners in params.yaml or raise tasks.source_validation",
+                )
+            ]
+        )
         return dropped
 
     def validate(self, source: Source) -> float:
@@ -125,7 +165,11 @@ class Learner(Method):
         chosen, right = self.settings, []
         pools, _ = drop_small_classes(source.pools, chosen.shot)
         for index in range(chosen.validation_episodes):
-            episodes = draw_episodes(pools, source.seed, index, chosen, tasks=1).gather(source.images)
+            episodes = draw_episodes(pools, source.seed, index, chosen, tasks=1).gather(
+                source.images
+            )
             with torch.no_grad():
-                right.append((self.logits(episodes).argmax(-1) == episodes.query_labels).float().mean())
+                right.append(
+                    (self.logits(episodes).argmax(-1) == episodes.query_labels).float().mean()
+                )
         return float(torch.stack(right).mean())

@@ -30,15 +30,25 @@ COLLAPSED = 0.02  # spread of the features: below it every image has the same, w
 
 def encoder_of(params: Params) -> Encoder:
     """What is trained: pretrain.encoder, or the encoder that learners share, from fresh weights."""
-    return params.pretrain.encoder or Encoder(**params.encoder.model_dump(include={"name", "norm", "standardise", "width"}))
+    return params.pretrain.encoder or Encoder(
+        **params.encoder.model_dump(include={"name", "norm", "standardise", "width"})
+    )
 
 
-def maker(settings: Pretrain, encoder: Encoder, convert: Convert) -> Callable[[dict[str, list[str]]], nn.Module]:
+def maker(
+    settings: Pretrain, encoder: Encoder, convert: Convert
+) -> Callable[[dict[str, list[str]]], nn.Module]:
     """Builds the model of the method for the source sites' tasks."""
+
     def make(tasks: dict[str, list[str]]) -> Any:
         body = build_encoder(encoder, convert.channels, convert.size)
         features = feature_shape(body, convert.channels, convert.size)[0]
-        return SimSiam(body, features, settings) if settings.method == "simsiam" else Supervised(body, features, settings, tasks)
+        return (
+            SimSiam(body, features, settings)
+            if settings.method == "simsiam"
+            else Supervised(body, features, settings, tasks)
+        )
+
     return make
 
 
@@ -55,20 +65,40 @@ def main() -> None:
     encoder = encoder_of(params)
     own = settings.views if settings.method == "simsiam" else None
     variation = Variation(own, {}) if own else Variation(params.augment, params.task_augment)
-    model, state, card = run(NAME, params.seed, workspace, params, settings, encoder, variation,
-                             maker(settings, encoder, params.convert), fabric)
+    model, state, card = run(
+        NAME,
+        params.seed,
+        workspace,
+        params,
+        settings,
+        encoder,
+        variation,
+        maker(settings, encoder, params.convert),
+        fabric,
+    )
     if not fabric.is_global_zero:
         return
     measure = "spread" if settings.method == "simsiam" else "validation_accuracy"
-    refuse_if([] if measure != "spread" or state.best_validation > COLLAPSED else [
-        Problem("pretrain", f"features of one direction for all images (spread {state.best_validation:.3f})", f"more than {COLLAPSED}",
-                "lower pretrain.rate, raise pretrain.batch, or widen pretrain.views")])
+    refuse_if(
+        []
+        if measure != "spread" or state.best_validation > COLLAPSED
+        else [
+            Problem(
+                "pretrain",
+                f"features of one direction for all images (spread {state.best_validation:.3f})",
+                f"more than {COLLAPSED}",
+                "lower pretrain.rate, raise pretrain.batch, or widen pretrain.views",
+            )
+        ]
+    )
     with whole_folder(workspace.pretrained) as folder:
         save_model(folder, network_of(model.encoder).state_dict(), card)
         curve = pd.DataFrame(state.curve).rename(columns={"validation_accuracy": measure})
         curve.to_csv(folder / "curve.csv", index=False, float_format="%.6f")
     resume_file(workspace, NAME, params.seed).unlink(missing_ok=True)
-    say(f"pretrain {settings.method}: {measure.replace('_', ' ')} {state.best_validation:.3f} at step {state.best_step}")
+    say(
+        f"pretrain {settings.method}: {measure.replace('_', ' ')} {state.best_validation:.3f} at step {state.best_step}"
+    )
 
 
 if __name__ == "__main__":

@@ -20,25 +20,56 @@ from workspace.errors import Problem, Refusal, refuse_if
 from workspace.progress import say, torchrun
 from workspace.settings import Learning, Train
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # what it says of itself is not about a stage's outcome
+logging.getLogger("lightning_fabric").setLevel(
+    logging.WARNING
+)  # what it says of itself is not about a stage's outcome
 
 
 def launch(settings: Train) -> Fabric:
     """This process among those that torchrun started, or alone. Raises Refusal where they are more than the machine has GPUs for."""
     device = choose_device(settings.device)
-    here, machines, all_in_all = (torchrun(name, 1) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "WORLD_SIZE"))
+    here, machines, all_in_all = (
+        torchrun(name, 1) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "WORLD_SIZE")
+    )
     room = torch.cuda.device_count() if device.type == "cuda" else here
-    problems = [] if here <= room else [
-        Problem("torchrun", f"{here} processes on a machine with {room} of cuda", "one for each process",
-                f"give --nproc_per_node {room}, or set train.device to cpu")]
+    problems = (
+        []
+        if here <= room
+        else [
+            Problem(
+                "torchrun",
+                f"{here} processes on a machine with {room} of cuda",
+                "one for each process",
+                f"give --nproc_per_node {room}, or set train.device to cpu",
+            )
+        ]
+    )
     if device.type == "mps" and all_in_all > 1:
-        problems.append(Problem("torchrun", f"{all_in_all} processes that are to meet on mps", "cuda or cpu", "set train.device to cpu"))
+        problems.append(
+            Problem(
+                "torchrun",
+                f"{all_in_all} processes that are to meet on mps",
+                "cuda or cpu",
+                "set train.device to cpu",
+            )
+        )
     if here * machines != all_in_all:
-        problems.append(Problem("torchrun", "machines with different numbers of processes", "as many on each",
-                                "give --nproc_per_node the same value everywhere"))
+        problems.append(
+            Problem(
+                "torchrun",
+                "machines with different numbers of processes",
+                "as many on each",
+                "give --nproc_per_node the same value everywhere",
+            )
+        )
     refuse_if(problems)
     mixed = settings.mixed_precision and device.type == "cuda"
-    fabric = Fabric(accelerator=device.type, devices=here, num_nodes=machines, precision="bf16-mixed" if mixed else "32-true")
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=here,
+        num_nodes=machines,
+        precision="bf16-mixed" if mixed else "32-true",
+    )
     fabric.launch()
     return fabric
 
@@ -51,7 +82,10 @@ def exchange(fabric: Fabric, text: str) -> list[str]:
         return [""] * fabric.world_size
     table = torch.zeros(fabric.world_size, longest, dtype=torch.uint8)
     table[fabric.global_rank, : len(said)] = torch.tensor(list(said), dtype=torch.uint8)
-    return [bytes(row).rstrip(b"\0").decode() for row in fabric.all_reduce(table, reduce_op="sum").tolist()]
+    return [
+        bytes(row).rstrip(b"\0").decode()
+        for row in fabric.all_reduce(table, reduce_op="sum").tolist()
+    ]
 
 
 @contextmanager
@@ -68,7 +102,13 @@ def refusing_together(fabric: Fabric) -> Iterator[None]:
         yield
     except Refusal as refusal:
         problems = refusal.problems
-    found = [own for own in exchange(fabric, json.dumps([astuple(problem) for problem in problems]) if problems else "") if own]
+    found = [
+        own
+        for own in exchange(
+            fabric, json.dumps([astuple(problem) for problem in problems]) if problems else ""
+        )
+        if own
+    ]
     if found:
         for problem in dict.fromkeys(Problem(*each) for own in found for each in json.loads(own)):
             say(str(problem))
@@ -78,18 +118,36 @@ def refusing_together(fabric: Fabric) -> Iterator[None]:
 
 def refuse_other_workspaces(fabric: Fabric, state: str) -> None:
     """Raise Refusal where the processes are about to train from different data, settings, code or states."""
-    refuse_if([] if len(set(exchange(fabric, state))) == 1 else [
-        Problem("torchrun", "processes that see different data, settings, code or resume states", "the same on every machine",
-                "run them in one folder that all machines share")])
+    refuse_if(
+        []
+        if len(set(exchange(fabric, state))) == 1
+        else [
+            Problem(
+                "torchrun",
+                "processes that see different data, settings, code or resume states",
+                "the same on every machine",
+                "run them in one folder that all machines share",
+            )
+        ]
+    )
 
 
 def uneven_shares(name: str, settings: Learning, processes: int) -> list[Problem]:
     """A step that cannot be divided evenly, by its tasks, or by the images of a learner without tasks."""
     what = "tasks" if hasattr(settings, "tasks") else "batch"
     count = getattr(settings, what)
-    return [] if count % processes == 0 else [
-        Problem(f"train {name}", f"{what}: {count} for {processes} processes", f"a multiple of {processes}",
-                f"set its {what} to {count + -count % processes} in params.yaml, or start fewer processes")]
+    return (
+        []
+        if count % processes == 0
+        else [
+            Problem(
+                f"train {name}",
+                f"{what}: {count} for {processes} processes",
+                f"a multiple of {processes}",
+                f"set its {what} to {count + -count % processes} in params.yaml, or start fewer processes",
+            )
+        ]
+    )
 
 
 def bound_together(model: nn.Module, processes: int) -> list[Problem]:
@@ -97,11 +155,24 @@ def bound_together(model: nn.Module, processes: int) -> list[Problem]:
     if processes == 1:
         return []
     at_work = set(model.modules()).difference(*(part.modules() for part in resting(model)))
-    norm = any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) for module in at_work)
+    norm = any(
+        isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) for module in at_work
+    )
     drop = any(isinstance(module, nn.Dropout) and module.p > 0 for module in at_work)
-    ties = [("batch norm", norm, "set encoder.norm to group or instance"), ("dropout", drop, "take another encoder")]
-    return [Problem("train", f"{what} in training, and {processes} processes", "the same step in any number of processes",
-                    f"{cure}, or train in one") for what, there, cure in ties if there]
+    ties = [
+        ("batch norm", norm, "set encoder.norm to group or instance"),
+        ("dropout", drop, "take another encoder"),
+    ]
+    return [
+        Problem(
+            "train",
+            f"{what} in training, and {processes} processes",
+            "the same step in any number of processes",
+            f"{cure}, or train in one",
+        )
+        for what, there, cure in ties
+        if there
+    ]
 
 
 def average(fabric: Fabric, model: nn.Module, loss: Tensor) -> Tensor:
@@ -113,9 +184,15 @@ def average(fabric: Fabric, model: nn.Module, loss: Tensor) -> Tensor:
         return loss
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     held = torch.tensor([weight.grad is not None for weight in weights])
-    gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
-    message = torch.cat([loss[None], held.to(loss), *(gradient.flatten() for gradient in gradients)])
-    mean, holding, *parts = fabric.all_reduce(message).split([1, len(weights), *(weight.numel() for weight in weights)])
+    gradients = [
+        torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights
+    ]
+    message = torch.cat(
+        [loss[None], held.to(loss), *(gradient.flatten() for gradient in gradients)]
+    )
+    mean, holding, *parts = fabric.all_reduce(message).split(
+        [1, len(weights), *(weight.numel() for weight in weights)]
+    )
     for weight, some, part in zip(weights, holding.tolist(), parts, strict=True):
         weight.grad = part.view_as(weight) if some else None
     return mean[0]

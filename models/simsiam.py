@@ -18,7 +18,9 @@ from workspace.settings import Pretrain
 Views = tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch channel *space"]]
 
 
-def similarity(predicted: Float[Tensor, "batch feature"], target: Float[Tensor, "batch feature"]) -> Float[Tensor, ""]:
+def similarity(
+    predicted: Float[Tensor, "batch feature"], target: Float[Tensor, "batch feature"]
+) -> Float[Tensor, ""]:
     """Mean cosine; the target is a constant (the stop-gradient, without which all images collapse onto one point)."""
     return F.cosine_similarity(predicted, target.detach(), dim=1).mean()
 
@@ -37,8 +39,12 @@ class SimSiam(nn.Module):
         super().__init__()
         self.encoder, self.settings = encoder, settings
         width = settings.projection
-        self.projector = nn.Sequential(*_hidden(features, width), *_hidden(width, width),
-                                       nn.Linear(width, width, bias=False), nn.BatchNorm1d(width, affine=False))
+        self.projector = nn.Sequential(
+            *_hidden(features, width),
+            *_hidden(width, width),
+            nn.Linear(width, width, bias=False),
+            nn.BatchNorm1d(width, affine=False),
+        )
         self.predictor = nn.Sequential(*_hidden(width, width // 4), nn.Linear(width // 4, width))
 
     def batch(self, source: Source, step: int) -> Views:
@@ -52,18 +58,35 @@ class SimSiam(nn.Module):
                 continue
             images = source.images.gather(rng.choice(rows[at], count))
             for which, view in enumerate(views):
-                view.append(source.augment.apply(source.pools[at].task, images, source.step_seed(step) + 2 * at + which))
+                view.append(
+                    source.augment.apply(
+                        source.pools[at].task, images, source.step_seed(step) + 2 * at + which
+                    )
+                )
         return torch.cat(views[0]), torch.cat(views[1])
 
     def loss(self, views: Views) -> Float[Tensor, ""]:
         """The negative similarity of each view's prediction to the other view's projection."""
         first, second = (self.projector(self.encoder(view)) for view in views)
-        return -(similarity(self.predictor(first), second) + similarity(self.predictor(second), first)) / 2
+        return (
+            -(similarity(self.predictor(first), second) + similarity(self.predictor(second), first))
+            / 2
+        )
 
     def check(self, source: Source) -> list[str]:
         """Nothing is left out. Raises Refusal where no validation image is there to watch the spread on."""
-        refuse_if([] if any(any(pool.patients.values()) for pool in source.pools) else [
-            Problem("validation of simsiam", "no patients", "some of a source site", "raise tasks.source_validation")])
+        refuse_if(
+            []
+            if any(any(pool.patients.values()) for pool in source.pools)
+            else [
+                Problem(
+                    "validation of simsiam",
+                    "no patients",
+                    "some of a source site",
+                    "raise tasks.source_validation",
+                )
+            ]
+        )
         return []
 
     def validate(self, source: Source) -> float:

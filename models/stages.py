@@ -12,13 +12,27 @@ from workspace.errors import Problem, Refusal
 def stages(network: nn.Module) -> list[list[nn.Module]]:
     """The parts that hold weights, in order: stem, stages and head, or the four blocks of a conv4."""
     if isinstance(network, ResNet):
-        return [[network.conv1, network.bn1], [network.layer1], [network.layer2], [network.layer3], [network.layer4]]
+        return [
+            [network.conv1, network.bn1],
+            [network.layer1],
+            [network.layer2],
+            [network.layer3],
+            [network.layer4],
+        ]
     if isinstance(network, DenseNet121):
         parts = network.features
-        dense = [[parts.denseblock1, parts.transition1], [parts.denseblock2, parts.transition2], [parts.denseblock3, parts.transition3]]
+        dense = [
+            [parts.denseblock1, parts.transition1],
+            [parts.denseblock2, parts.transition2],
+            [parts.denseblock3, parts.transition3],
+        ]
         return [[parts.conv0, parts.norm0], *dense, [parts.denseblock4, parts.norm5]]
     if isinstance(network, EfficientNet):
-        return [[network._conv_stem, network._bn0], *([stage] for stage in network._blocks), [network._conv_head, network._bn1]]
+        return [
+            [network._conv_stem, network._bn0],
+            *([stage] for stage in network._blocks),
+            [network._conv_head, network._bn1],
+        ]
     return [[block] for block in network if list(block.parameters())]
 
 
@@ -26,8 +40,14 @@ def freeze(network: nn.Module, frozen: Literal["all"] | int) -> None:
     """Take the first `frozen` stages out of training. Raises Refusal where there are not that many."""
     parts = stages(network)
     if frozen != "all" and frozen >= len(parts):
-        raise Refusal(Problem("params.yaml encoder.frozen", str(frozen), f"at most {len(parts) - 1} of its {len(parts)} stages, or all",
-                              "lower it, or write all"))
+        raise Refusal(
+            Problem(
+                "params.yaml encoder.frozen",
+                str(frozen),
+                f"at most {len(parts) - 1} of its {len(parts)} stages, or all",
+                "lower it, or write all",
+            )
+        )
     for stage in parts if frozen == "all" else parts[:frozen]:
         for module in stage:
             module.requires_grad_(False)
@@ -35,5 +55,9 @@ def freeze(network: nn.Module, frozen: Literal["all"] | int) -> None:
 
 def resting(model: nn.Module) -> list[nn.Module]:
     """The modules whose weights are all frozen: they stay in evaluation mode, so that no norm's statistics move under them."""
-    return [module for module in model.modules()
-            if list(module.parameters()) and not any(weight.requires_grad for weight in module.parameters())]
+    return [
+        module
+        for module in model.modules()
+        if list(module.parameters())
+        and not any(weight.requires_grad for weight in module.parameters())
+    ]

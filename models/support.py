@@ -23,12 +23,16 @@ def class_means(support: Support) -> Float[Tensor, "task way feature"]:
     return torch.einsum("tsw,tsf->twf", member, support.inputs) / member.sum(1)[..., None]
 
 
-def nearness(means: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+def nearness(
+    means: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
+) -> Float[Tensor, "task query way"]:
     """Negative squared Euclidean distances. Expanded, not torch.cdist: a query's value then does not depend on the others."""
     return -(query[:, :, None] - means[:, None]).square().sum(-1)
 
 
-def log_class_attention(scores: Float[Tensor, "task query support"], support: Support) -> Float[Tensor, "task query way"]:
+def log_class_attention(
+    scores: Float[Tensor, "task query support"], support: Support
+) -> Float[Tensor, "task query way"]:
     """Log of the attention that falls on each class: softmax over the support, summed by label."""
     elsewhere = support.labels[:, None, :, None] != torch.arange(support.way, device=scores.device)
     return scores.log_softmax(-1)[..., None].masked_fill(elsewhere, -torch.inf).logsumexp(2)
@@ -42,7 +46,9 @@ def own_order(inputs: Float[Tensor, "task support feature"]) -> Int[Tensor, "tas
     return (inputs * ramp).sum(-1).argsort(1)
 
 
-def take(inputs: Float[Tensor, "task support feature"], order: Int[Tensor, "task support"]) -> Float[Tensor, "task support feature"]:
+def take(
+    inputs: Float[Tensor, "task support feature"], order: Int[Tensor, "task support"]
+) -> Float[Tensor, "task support feature"]:
     """The inputs of each task in another order."""
     return inputs.gather(1, order[..., None].expand_as(inputs))
 

@@ -21,7 +21,9 @@ class TaskThreads:
         self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         self.idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(threads):
-            own = copy.deepcopy(model, {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}).train()
+            own = copy.deepcopy(
+                model, {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
+            ).train()
             for module in resting(own):
                 module.eval()
             self.idle.put(own)

@@ -1,6 +1,6 @@
 """Stage `train`: meta-train one learner with one seed on the source sites; keep what is best on their validation patients.
 
-    python -m models.train LEARNER SEED
+python -m models.train LEARNER SEED
 """
 
 import math
@@ -22,11 +22,25 @@ from data_prep.episodes.draw import refuse_small_classes, site_pools
 from data_prep.episodes.images import MappedImages, open_images
 from data_prep.episodes.meta_split import INDEX, read_meta_split
 from models.build import SUPERVISED, build_learner, too_many_classes
-from models.checkpoint import ModelCard, TrainingState, load_state, save_model, save_state, trained_on
+from models.checkpoint import (
+    ModelCard,
+    TrainingState,
+    load_state,
+    save_model,
+    save_state,
+    trained_on,
+)
 from models.device import repeatable
 from models.frozen import features_once
 from models.method import TRAINING, VALIDATION, Source, Variation
-from models.processes import average, bound_together, launch, refuse_other_workspaces, refusing_together, uneven_shares
+from models.processes import (
+    average,
+    bound_together,
+    launch,
+    refuse_other_workspaces,
+    refusing_together,
+    uneven_shares,
+)
 from models.stages import resting
 from models.task_threads import TaskThreads
 from models.weights import start_from
@@ -37,8 +51,15 @@ from workspace.progress import say, track
 from workspace.settings import Encoder, Learning, Params, load_params
 
 
-def train(model: Any, training: Source, validation: Source, params: Params, save: Any = lambda state, optimiser: None,
-          load: Any = lambda optimiser: None, fabric: Fabric | None = None) -> TrainingState:
+def train(
+    model: Any,
+    training: Source,
+    validation: Source,
+    params: Params,
+    save: Any = lambda state, optimiser: None,
+    load: Any = lambda optimiser: None,
+    fabric: Fabric | None = None,
+) -> TrainingState:
     """Train `model` in place and return the state after the last step; `best` holds the best validated weights.
 
     `load` returns an earlier state or None, `save` is called every `checkpoint_every` steps: a run that was cut and goes on
@@ -46,7 +67,9 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
     """
     fabric = fabric or launch(params.train)
     settings = model.settings
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay
+    )
     state = load(optimiser) or TrainingState(0, [], 0, -1.0, {}, [])
     frozen = resting(model)
     steps = range(state.step, settings.steps)
@@ -54,7 +77,9 @@ def train(model: Any, training: Source, validation: Source, params: Params, save
     batches = ahead(make, steps) if isinstance(training.images, MappedImages) else map(make, steps)
     gradient = gradient_taker(model, fabric)
     for step in track(steps, "train", total=len(steps)):
-        torch.manual_seed(training.step_seed(step, 1))  # dropout of an encoder that has it, the order in which MANN is shown images
+        torch.manual_seed(
+            training.step_seed(step, 1)
+        )  # dropout of an encoder that has it, the order in which MANN is shown images
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         model.train()
@@ -93,7 +118,12 @@ def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
     Dropout keeps them off: threads would draw from one generator in an order that no seed fixes.
     """
     threads = torch.get_num_threads()
-    if fabric.device.type != "cpu" or threads == 1 or not getattr(model, "apart", False) or bound_together(model, threads):
+    if (
+        fabric.device.type != "cpu"
+        or threads == 1
+        or not getattr(model, "apart", False)
+        or bound_together(model, threads)
+    ):
         return lambda batch: take_gradient(model, batch, fabric.autocast())
     say(f"train: the tasks of a step on {threads} threads, one on each")
     return TaskThreads(model, threads).take_gradient
@@ -102,7 +132,11 @@ def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
 def take_gradient(model: Any, batch: Any, precision: AbstractContextManager[Any]) -> Tensor:
     """Add the gradient of a step's loss, a chunk of tasks after the other where the learner says so; returns the loss."""
     chunk = getattr(model.settings, "chunk", None)
-    parts = [(batch, 1.0)] if chunk is None else [(part, len(part.support) / len(batch.support)) for part in batch.split(chunk)]
+    parts = (
+        [(batch, 1.0)]
+        if chunk is None
+        else [(part, len(part.support) / len(batch.support)) for part in batch.split(chunk)]
+    )
     losses = []
     for part, share in parts:
         with precision:
@@ -115,21 +149,49 @@ def take_gradient(model: Any, batch: Any, precision: AbstractContextManager[Any]
 def _validate(model: Any, validation: Source, state: TrainingState) -> None:
     model.eval()
     accuracy, loss = model.validate(validation), float(torch.stack(state.recent).mean())
-    refuse_if([] if math.isfinite(loss) else [Problem(f"train, step {state.step}", "a loss that is not a number", "training that converges",
-                                                      "lower the learner's rate or inner_rate in params.yaml")])
+    refuse_if(
+        []
+        if math.isfinite(loss)
+        else [
+            Problem(
+                f"train, step {state.step}",
+                "a loss that is not a number",
+                "training that converges",
+                "lower the learner's rate or inner_rate in params.yaml",
+            )
+        ]
+    )
     state.curve.append({"step": state.step, "loss": loss, "validation_accuracy": accuracy})
     state.recent = []
     if accuracy > state.best_validation or getattr(model, "keeps_last", False):
         state.best_step, state.best_validation = state.step, accuracy
-        state.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+        state.best = {
+            name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()
+        }
 
 
-def fingerprint(workspace: Workspace, settings: dict[str, Any], seed: int, device: torch.device) -> str:
+def fingerprint(
+    workspace: Workspace, settings: dict[str, Any], seed: int, device: torch.device
+) -> str:
     """A hash of all that a training state depends on, the code included: another one must not be resumed from."""
     code = Path(__file__).parents[1]
-    files = sorted(path for package in ("workspace", "data_prep", "models") for path in (code / package).rglob("*.py"))
-    about = to_json({"settings": settings, "seed": seed, "device": device.type, "torch": torch.__version__})
-    return digest(b"".join([*(file.read_bytes() for file in sorted(workspace.meta_split.iterdir())), about.encode(), *(file.read_bytes() for file in files)]))
+    files = sorted(
+        path
+        for package in ("workspace", "data_prep", "models")
+        for path in (code / package).rglob("*.py")
+    )
+    about = to_json(
+        {"settings": settings, "seed": seed, "device": device.type, "torch": torch.__version__}
+    )
+    return digest(
+        b"".join(
+            [
+                *(file.read_bytes() for file in sorted(workspace.meta_split.iterdir())),
+                about.encode(),
+                *(file.read_bytes() for file in files),
+            ]
+        )
+    )
 
 
 def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
@@ -137,24 +199,56 @@ def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
     return workspace.resume(name, seed) / "state.safetensors"
 
 
-def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Learning, encoder: Encoder, variation: Variation,
-        make: Callable[[dict[str, list[str]]], Any], fabric: Fabric) -> tuple[Any, TrainingState, ModelCard]:
+def run(
+    name: str,
+    seed: int,
+    workspace: Workspace,
+    params: Params,
+    settings: Learning,
+    encoder: Encoder,
+    variation: Variation,
+    make: Callable[[dict[str, list[str]]], Any],
+    fabric: Fabric,
+) -> tuple[Any, TrainingState, ModelCard]:
     """Train what `make` builds for the source sites' tasks, and return it with its best weights. Resumes a run that was killed."""
     with refusing_together(fabric):
         meta = read_meta_split(workspace, INDEX)
         refuse_if(uneven_shares(name, settings, fabric.world_size))
         repeatable(seed, params.train.threads)
-        images = open_images(workspace, meta, fabric.device, params.train.preload, (params.convert.channels, *params.convert.size))
-        training = Source(site_pools(meta, images, "train"), images, (seed, TRAINING), variation, (fabric.global_rank, fabric.world_size))
-        validation = Source(site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation)
+        images = open_images(
+            workspace,
+            meta,
+            fabric.device,
+            params.train.preload,
+            (params.convert.channels, *params.convert.size),
+        )
+        training = Source(
+            site_pools(meta, images, "train"),
+            images,
+            (seed, TRAINING),
+            variation,
+            (fabric.global_rank, fabric.world_size),
+        )
+        validation = Source(
+            site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation
+        )
         model = make(meta.tasks).to(fabric.device)
         refuse_if([*too_many_classes(model, meta.tasks), *bound_together(model, fabric.world_size)])
         start = start_from(workspace, encoder, model.encoder)
         if start:
             say(f"train {name}: {start}")
-        refuse_if([] if any(weight.requires_grad for weight in model.parameters()) else [
-            Problem(f"train {name}", "every weight frozen", "some to train",
-                    "lower encoder.frozen; nearest_centroid uses features as they are")])
+        refuse_if(
+            []
+            if any(weight.requires_grad for weight in model.parameters())
+            else [
+                Problem(
+                    f"train {name}",
+                    "every weight frozen",
+                    "some to train",
+                    "lower encoder.frozen; nearest_centroid uses features as they are",
+                )
+            ]
+        )
         refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
         left_out = model.check(validation)
         for line in left_out:
@@ -162,27 +256,52 @@ def run(name: str, seed: int, workspace: Workspace, params: Params, settings: Le
 
     resume = resume_file(workspace, name, seed)
     described = {
-        "learner": settings.model_dump(mode="json"), "encoder": encoder.model_dump(mode="json"),
+        "learner": settings.model_dump(mode="json"),
+        "encoder": encoder.model_dump(mode="json"),
         "convert": params.convert.model_dump(mode="json", include={"size", "channels"}),
         "augment": variation.general.model_dump(mode="json"),
-        "task_augment": {task: own.model_dump(mode="json") for task, own in variation.by_task.items()},
+        "task_augment": {
+            task: own.model_dump(mode="json") for task, own in variation.by_task.items()
+        },
     }
-    mark = fingerprint(workspace, {"name": name, **described, "start": start and start.sha256}, seed, fabric.device)
+    mark = fingerprint(
+        workspace, {"name": name, **described, "start": start and start.sha256}, seed, fabric.device
+    )
 
     def keep(state: TrainingState, optimiser: torch.optim.Optimizer) -> None:
         if fabric.is_global_zero:
             save_state(resume, mark, state, model, optimiser)
 
     with refusing_together(fabric):
-        refuse_other_workspaces(fabric, mark + (digest(resume.read_bytes()) if resume.is_file() else ""))
+        refuse_other_workspaces(
+            fabric, mark + (digest(resume.read_bytes()) if resume.is_file() else "")
+        )
     with features_once(model, encoder.frozen == "all", training, validation) as sources:
-        state = train(model, *sources, params, keep, lambda optimiser: load_state(resume, mark, model, optimiser), fabric)
+        state = train(
+            model,
+            *sources,
+            params,
+            keep,
+            lambda optimiser: load_state(resume, mark, model, optimiser),
+            fabric,
+        )
         model.load_state_dict(state.best)
         if name == SUPERVISED:
             model.eval()
             model.measure_features(sources[0])
-    card = ModelCard(name, seed, described, meta.tasks, trained_on(workspace), meta.secret, state.best_step, state.best_validation,
-                     sum(p.numel() for p in model.parameters()), left_out, start and asdict(start))
+    card = ModelCard(
+        name,
+        seed,
+        described,
+        meta.tasks,
+        trained_on(workspace),
+        meta.secret,
+        state.best_step,
+        state.best_validation,
+        sum(p.numel() for p in model.parameters()),
+        left_out,
+        start and asdict(start),
+    )
     return model, state, card
 
 
@@ -192,16 +311,29 @@ def main(learner: str, seed: int) -> None:
     settings = params.learners.of(learner)
     fabric = launch(params.train)
     encoder = settings.encoder or params.encoder
-    model, state, card = run(learner, seed, workspace, params, settings, encoder, Variation(params.augment, params.task_augment),
-                             lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks), fabric)
+    model, state, card = run(
+        learner,
+        seed,
+        workspace,
+        params,
+        settings,
+        encoder,
+        Variation(params.augment, params.task_augment),
+        lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks),
+        fabric,
+    )
     if not fabric.is_global_zero:
         return
     with whole_folder(workspace.run(learner, seed)) as folder:
         save_model(folder, model.state_dict(), card)
         pd.DataFrame(state.curve).to_csv(folder / "curve.csv", index=False, float_format="%.6f")
-        (folder / "metrics.json").write_text(to_json({"validation_accuracy": state.best_validation, "best_step": state.best_step}))
+        (folder / "metrics.json").write_text(
+            to_json({"validation_accuracy": state.best_validation, "best_step": state.best_step})
+        )
     resume_file(workspace, learner, seed).unlink(missing_ok=True)
-    say(f"train {learner} seed {seed}: validation accuracy {state.best_validation:.3f} at step {state.best_step} on {next(model.parameters()).device.type}")
+    say(
+        f"train {learner} seed {seed}: validation accuracy {state.best_validation:.3f} at step {state.best_step} on {next(model.parameters()).device.type}"
+    )
 
 
 if __name__ == "__main__":

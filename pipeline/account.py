@@ -48,29 +48,43 @@ def take_account(found: ScanResult, sample: int | None = None) -> Account:
             rejects += outcome
     unread = [] if sample is None else found.plans[sample:]
     used = {image.found.name for plan in [*kept, *unread] for image in plan.files}
-    return Account(found, rows + [plan.row for plan in unread], one_a_file([*found.rejects, *rejects], used),
-                   left_out([*found.left_out, *rejects], used), len(rows))
+    return Account(
+        found,
+        rows + [plan.row for plan in unread],
+        one_a_file([*found.rejects, *rejects], used),
+        left_out([*found.left_out, *rejects], used),
+        len(rows),
+    )
 
 
 def shown(account: Account, examples: int = 0) -> str:
     """The account as lines. `examples`: how many files of each reason are named, by the hash that `fewsite locate` takes."""
     totals = summary(account.found, account.rows, account.rejects, account.frames)
     labels, shared = totals["labels"], totals["duplicates"]
-    lines = [f"{account.found.name}: {totals['files']} files = {totals['used']} used + {totals['rejected']} rejected "
-             f"+ {totals['not_images']} no images"]
+    lines = [
+        f"{account.found.name}: {totals['files']} files = {totals['used']} used + {totals['rejected']} rejected "
+        f"+ {totals['not_images']} no images"
+    ]
     lines += losses(account.rejects, account.frames, account.found.keys, examples)
     unmatched = defaultdict(list)
     for line, reason in sorted(account.found.matched.unmatched.items()):
         unmatched[reason].append(line)
-    lines += [f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
-              f"{labels['unlabelled_images']} images have no row",
-              *(f"  {len(at):6} {reason} ({shown_lines(at)}): {UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
-                for reason, at in sorted(unmatched.items())),
-              f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
-              f"  pictures of two patients: {shared['identical_pairs']} pairs of identical and {shared['near_pairs']} of nearly identical "
-              f"ones, tying {shared['patients']} patients",
-              *(f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}" for name, counts in totals["classes"].items()),
-              *(f"  {warning}" for warning in warnings(totals))]
+    lines += [
+        f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
+        f"{labels['unlabelled_images']} images have no row",
+        *(
+            f"  {len(at):6} {reason} ({shown_lines(at)}): {UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
+            for reason, at in sorted(unmatched.items())
+        ),
+        f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
+        f"  pictures of two patients: {shared['identical_pairs']} pairs of identical and {shared['near_pairs']} of nearly identical "
+        f"ones, tying {shared['patients']} patients",
+        *(
+            f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}"
+            for name, counts in totals["classes"].items()
+        ),
+        *(f"  {warning}" for warning in warnings(totals)),
+    ]
     return "\n".join(lines)
 
 
@@ -80,12 +94,18 @@ def losses(rejects: list[Reject], frames: list[Reject], keys: Keys, examples: in
     for reject in rejects:
         by_reason[reject.reason].append(reject)
     lines = ["   files reason: what was found; what to do"] if rejects else []
-    for reason, found in sorted(by_reason.items(), key=lambda item: (not REASONS[item[0]].image, -len(item[1]), item[0])):
+    for reason, found in sorted(
+        by_reason.items(), key=lambda item: (not REASONS[item[0]].image, -len(item[1]), item[0])
+    ):
         lines.append(f"  {len(found):6} {reason}: {_what(found)}; do {REASONS[reason].do}")
         if examples:
-            lines.append(f"         such as {' '.join(sorted(keys.file(reject.name) for reject in found)[:examples])}")
+            lines.append(
+                f"         such as {' '.join(sorted(keys.file(reject.name) for reject in found)[:examples])}"
+            )
     if frames:
-        lines.append(f"  {len(frames):6} frames left out of files that are used in part: {', '.join(count_reasons(frames))}")
+        lines.append(
+            f"  {len(frames):6} frames left out of files that are used in part: {', '.join(count_reasons(frames))}"
+        )
     return lines
 
 
@@ -96,11 +116,21 @@ def largest_k(account: Account, role: Role, params: Params) -> str:
     """
     found = account.found
     records = pd.DataFrame(account.rows, columns=list(COLUMNS))
-    tasks = make_tasks(found.name, role, found.site.task, list(found.site.classes), records, params.tasks, params.seed)
+    tasks = make_tasks(
+        found.name,
+        role,
+        found.site.task,
+        list(found.site.classes),
+        records,
+        params.tasks,
+        params.seed,
+    )
     support = tasks.summary["splits"][SUPPORT_SPLIT[role]]
     scarce = min(support, key=lambda label: support[label]["patients"])
-    return (f"  as a {role}, k can be up to {support[scarce]['patients']}: class {scarce} has fewest patients to draw supports from; "
-            f"params.yaml asks for {[k for k in params.tasks.shots if k in tasks.summary['shots']]} of {params.tasks.shots}")
+    return (
+        f"  as a {role}, k can be up to {support[scarce]['patients']}: class {scarce} has fewest patients to draw supports from; "
+        f"params.yaml asks for {[k for k in params.tasks.shots if k in tasks.summary['shots']]} of {params.tasks.shots}"
+    )
 
 
 def _what(rejects: list[Reject]) -> str:

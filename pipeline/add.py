@@ -12,7 +12,15 @@ from pipeline.params_file import edited
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Params, Role, Site, load_params, load_site_file, locate_root, resolve_root
+from workspace.settings import (
+    Params,
+    Role,
+    Site,
+    load_params,
+    load_site_file,
+    locate_root,
+    resolve_root,
+)
 from workspace.siblings import two_roles
 
 SAMPLE = 20  # records decoded to see that the codecs of this export are there
@@ -26,15 +34,24 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     found = scan(workspace, name, site, params, root=root, secret=secret)
     account = take_account(found, SAMPLE)
     print(shown(account))
-    together(account.refuse, lambda: refuse_if(hashing_problems(name, root, found.keys if workspace.secret_file.exists() else None)))
+    together(
+        account.refuse,
+        lambda: refuse_if(
+            hashing_problems(name, root, found.keys if workspace.secret_file.exists() else None)
+        ),
+    )
     print(largest_k(account, role, params))
     if check:
-        print(f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}")
+        print(
+            f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}"
+        )
         return
     keep_out_of_git(workspace, root)
     linked = link_site(workspace, name, locate_root(str(file), site))
     if name in params.sites:
-        print(f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}")
+        print(
+            f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}"
+        )
         return
     with edited(workspace) as content:
         content["sites"][name] = role
@@ -48,15 +65,40 @@ def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, P
     params, (site, root) = together(lambda: load_params(workspace), lambda: _site_and_root(file))
     problems = []
     if file.resolve() != workspace.site_file(file.stem).resolve():
-        problems.append(Problem(str(file), "a file outside this workspace's sites/", f"sites/{file.name}", f"move it to sites/{file.name}"))
+        problems.append(
+            Problem(
+                str(file),
+                "a file outside this workspace's sites/",
+                f"sites/{file.name}",
+                f"move it to sites/{file.name}",
+            )
+        )
     registered = params.sites.get(file.stem)
     if registered not in (None, role):
-        problems.append(Problem(f"params.yaml sites.{file.stem}", f"'{registered}'", f"no such site, or '{role}'",
-                                f"fewsite remove {file.stem}, then add it again"))
+        problems.append(
+            Problem(
+                f"params.yaml sites.{file.stem}",
+                f"'{registered}'",
+                f"no such site, or '{role}'",
+                f"fewsite remove {file.stem}, then add it again",
+            )
+        )
     if file.stem in params.phantom.hospitals and root != workspace.incoming(file.stem).resolve():
-        problems.append(Problem(f"params.yaml phantom.hospitals.{file.stem}", "a phantom of this name", "a name of its own for the hospital",
-                                f"rename {file.name}, or fewsite remove {file.stem}"))
-    refuse_if([*problems, *taken_by_git(workspace, file, root), *two_roles(workspace, file.stem, site, params, role)])
+        problems.append(
+            Problem(
+                f"params.yaml phantom.hospitals.{file.stem}",
+                "a phantom of this name",
+                "a name of its own for the hospital",
+                f"rename {file.name}, or fewsite remove {file.stem}",
+            )
+        )
+    refuse_if(
+        [
+            *problems,
+            *taken_by_git(workspace, file, root),
+            *two_roles(workspace, file.stem, site, params, role),
+        ]
+    )
     return params, site, root
 
 

@@ -15,7 +15,16 @@ from pipeline.found import PATTERNS, kinds_in
 from pipeline.git_objects import repository_of
 from pipeline.init import CODE
 from pipeline.readable import View, views
-from pipeline.search import DISTINCT, LONGEST, SHORTEST, SHORTEST_IN_BINARY, SHORTEST_NUMBER, Searcher, Value, spellings
+from pipeline.search import (
+    DISTINCT,
+    LONGEST,
+    SHORTEST,
+    SHORTEST_IN_BINARY,
+    SHORTEST_NUMBER,
+    Searcher,
+    Value,
+    spellings,
+)
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track
@@ -25,7 +34,12 @@ SECRET = "workspace's secret"
 OWN, MAKER = "fewsite's own text", "maker"  # why a value is not searched for
 OWN_TEXT = ("workspace/*.py", "data_prep/**/*.py", "models/**/*.py", "eval/**/*", "pipeline/*.py")
 ANYBODYS = b"README LICENSE CHANGELOG"  # files that any folder may hold, a repository too
-FREE_TEXT = (TEXT, NESTED, PRIVATE, PICTURE)  # where an equal maker's name is that maker, and no person
+FREE_TEXT = (
+    TEXT,
+    NESTED,
+    PRIVATE,
+    PICTURE,
+)  # where an equal maker's name is that maker, and no person
 
 
 @dataclass
@@ -47,39 +61,80 @@ def audit_workspace(workspace: Workspace) -> None:
     searched = _search(workspace, searcher, own)
     print(_searched_in(workspace, params, searched))
     repository = repository_of(workspace.root)
-    in_git = search_git(repository, workspace, searcher, own, _exports(workspace, params)) if repository else SearchedGit()
+    in_git = (
+        search_git(repository, workspace, searcher, own, _exports(workspace, params))
+        if repository
+        else SearchedGit()
+    )
     print(in_git.said if repository else "not in Git: the workspace lies in no repository")
     if not searched.findings and not in_git.findings:
         print("nothing found")
         return
     for (file, kind), count in sorted((searched.findings + in_git.findings).items()):
         print(f"  {file}: {kind}, {count}")
-    refuse_if([*_found(searched.findings, "identifiers", "outputs",
-                       "pass nothing on; remove what put them there, delete these files and run dvc repro"),
-               *_found(in_git.findings, "identifiers or files of patients", "objects of Git",
-                       "push nothing; git log --all --find-object=OBJECT shows where; take them out of the history (git filter-repo), or start another "
-                       "repository and leave this one's .git behind")])
+    refuse_if(
+        [
+            *_found(
+                searched.findings,
+                "identifiers",
+                "outputs",
+                "pass nothing on; remove what put them there, delete these files and run dvc repro",
+            ),
+            *_found(
+                in_git.findings,
+                "identifiers or files of patients",
+                "objects of Git",
+                "push nothing; git log --all --find-object=OBJECT shows where; take them out of the history (git filter-repo), or start another "
+                "repository and leave this one's .git behind",
+            ),
+        ]
+    )
 
 
 def _found(findings: Counter, what: str, where: str, do: str) -> list[Problem]:
     files = {file for file, _ in findings}
-    return [Problem("fewsite audit", f"{sum(findings.values())} {what} in {len(files)} {where}", "none", do)] if findings else []
+    return (
+        [
+            Problem(
+                "fewsite audit",
+                f"{sum(findings.values())} {what} in {len(files)} {where}",
+                "none",
+                do,
+            )
+        ]
+        if findings
+        else []
+    )
 
 
 def _exports(workspace: Workspace, params: Params) -> Iterable[Path]:
     """The files of all registered sites' exports."""
     for name in params.sites:
-        yield from {Path(found.path) for found in walk(export_root(workspace, name, load_site(workspace, name)))}
+        yield from {
+            Path(found.path)
+            for found in walk(export_root(workspace, name, load_site(workspace, name)))
+        }
 
 
 def _collect(workspace: Workspace, params: Params) -> Identifiers:
     """The identifiers of all registered sites. Raises Refusal that names every site whose export is not there."""
+
     def read(name: str) -> tuple[str, Site, Path]:
         site = load_site(workspace, name)
         return name, site, export_root(workspace, name, site)
 
-    refuse_if([] if params.sites else [Problem("params.yaml sites", "no site", "the sites whose outputs are to be searched",
-                                               "fewsite add sites/NAME.yaml")])
+    refuse_if(
+        []
+        if params.sites
+        else [
+            Problem(
+                "params.yaml sites",
+                "no site",
+                "the sites whose outputs are to be searched",
+                "fewsite add sites/NAME.yaml",
+            )
+        ]
+    )
     gathered = Identifiers()
     for name, site, root in together(*(lambda name=name: read(name) for name in params.sites)):
         gathered.update(collect(root, name, site, params.convert.workers))
@@ -90,8 +145,15 @@ def _collect(workspace: Workspace, params: Params) -> Identifiers:
 
 def _own_text(workspace: Workspace, params: Params) -> bytes:
     """fewsite's own words and what a person wrote into the settings: a value that stands there cannot be told from them."""
-    found = [path for pattern in OWN_TEXT for path in sorted(CODE.glob(pattern)) if path.is_file() and path.suffix != ".pyc"]
-    files = [path for path in found if "phantom" not in path.parts]  # not the phantoms' made-up names
+    found = [
+        path
+        for pattern in OWN_TEXT
+        for path in sorted(CODE.glob(pattern))
+        if path.is_file() and path.suffix != ".pyc"
+    ]
+    files = [
+        path for path in found if "phantom" not in path.parts
+    ]  # not the phantoms' made-up names
     settings = [workspace.params_file, *map(workspace.site_file, params.sites)]
     return b"\n".join([ANYBODYS, *(path.read_bytes() for path in [*files, *settings])])
 
@@ -99,14 +161,23 @@ def _own_text(workspace: Workspace, params: Params) -> bytes:
 def _searcher(identifiers: Identifiers, own: bytes) -> tuple[Searcher, Counter]:
     """What can be searched for, and how many values cannot, by reason."""
     makers = frozenset(maker.casefold() for maker in identifiers.makers)
-    spelt = {value: spellings(value, kind, makers if kind in FREE_TEXT else ()) for value, kind in identifiers.values.items()}
-    left_out = Counter(MAKER if value.casefold() in makers else identifiers.values[value] for value, found in spelt.items() if not found)
+    spelt = {
+        value: spellings(value, kind, makers if kind in FREE_TEXT else ())
+        for value, kind in identifiers.values.items()
+    }
+    left_out = Counter(
+        MAKER if value.casefold() in makers else identifiers.values[value]
+        for value, found in spelt.items()
+        if not found
+    )
     values: dict[bytes, Value] = {}
     for found in reversed(spelt.values()):
         values.update(found)  # of values that are spelt alike, the first gives its kind
     ours = {values[content].written for content in Searcher(values).find(own, text=True)}
     values = {content: how for content, how in values.items() if how.written not in ours}
-    left_out[OWN] = sum(bool(found) and not found.keys() & values.keys() for found in spelt.values())
+    left_out[OWN] = sum(
+        bool(found) and not found.keys() & values.keys() for found in spelt.values()
+    )
     return Searcher(values), left_out
 
 
@@ -118,15 +189,22 @@ def _search(workspace: Workspace, searcher: Searcher, own: bytes) -> Searched:
         place = name.split("/")[0]
         searched.files[place] += 1
         searched.size[place] += path.stat().st_size
-        for kind in kinds_in(View(name.encode("utf-8", "surrogateescape"), text=True), searcher, own, set()):
+        for kind in kinds_in(
+            View(name.encode("utf-8", "surrogateescape"), text=True), searcher, own, set()
+        ):
             searched.findings[f"{place}/... (in a file's or folder's name)", kind] += 1
             name = f"{place}/..."  # it is not repeated with what the file holds
         if path.stat().st_size == 0:
             continue
-        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with (
+            path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
             found: set[bytes] = set()
             for view in views(content):
-                searched.findings.update((name, kind) for kind in kinds_in(view, searcher, own, found))
+                searched.findings.update(
+                    (name, kind) for kind in kinds_in(view, searcher, own, found)
+                )
     return searched
 
 
@@ -134,7 +212,11 @@ def _files(workspace: Workspace) -> Iterator[Path]:
     """Every file of the outputs once: DVC links some of them into its cache."""
     seen = set()
     for place in workspace.outputs:
-        found = [place] if place.is_file() else (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
+        found = (
+            [place]
+            if place.is_file()
+            else (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
+        )
         for path in sorted(found):
             if path.is_file():
                 about = path.stat()
@@ -143,28 +225,41 @@ def _files(workspace: Workspace) -> Iterator[Path]:
                     yield path
 
 
-def _searched_for(params: Params, identifiers: Identifiers, searcher: Searcher, left_out: Counter) -> str:
+def _searched_for(
+    params: Params, identifiers: Identifiers, searcher: Searcher, left_out: Counter
+) -> str:
     kinds = Counter(identifiers.values.values())
-    lines = [f"searched for the identifiers of {len(params.sites)} sites, in {identifiers.files} files"
-             f"{f' ({identifiers.unread} could not be read whole)' if identifiers.unread else ''}",
-             f"  {len(identifiers.values)} values in {len(searcher.values)} spellings (UTF-8, UTF-16, Latin-1; names and dates in several orders):",
-             *(f"  {count:8} {kind}{'s' if count > 1 else ''}{f', {left_out[kind]} of them too short or too plain' if left_out[kind] else ''}"
-               for kind, count in sorted(kinds.items())),
-             f"  not searched for: the {sum(left_out[kind] for kind in kinds)} too short or too plain to tell from other text (under {SHORTEST} characters, "
-             f"under {SHORTEST_NUMBER} digits,",
-             f"  fewer than {DISTINCT} different characters, measurements), {left_out[OWN]} that stand in fewsite's own text or in the settings,",
-             f"  {left_out[MAKER]} free texts that are a maker's or a model's name",
-             f"  among raw bytes, only values of {SHORTEST_IN_BINARY} bytes with a letter, and UIDs; of long texts the first {LONGEST} characters",
-             f"  and in text for what looks like {', '.join(PATTERNS)}"]
+    lines = [
+        f"searched for the identifiers of {len(params.sites)} sites, in {identifiers.files} files"
+        f"{f' ({identifiers.unread} could not be read whole)' if identifiers.unread else ''}",
+        f"  {len(identifiers.values)} values in {len(searcher.values)} spellings (UTF-8, UTF-16, Latin-1; names and dates in several orders):",
+        *(
+            f"  {count:8} {kind}{'s' if count > 1 else ''}{f', {left_out[kind]} of them too short or too plain' if left_out[kind] else ''}"
+            for kind, count in sorted(kinds.items())
+        ),
+        f"  not searched for: the {sum(left_out[kind] for kind in kinds)} too short or too plain to tell from other text (under {SHORTEST} characters, "
+        f"under {SHORTEST_NUMBER} digits,",
+        f"  fewer than {DISTINCT} different characters, measurements), {left_out[OWN]} that stand in fewsite's own text or in the settings,",
+        f"  {left_out[MAKER]} free texts that are a maker's or a model's name",
+        f"  among raw bytes, only values of {SHORTEST_IN_BINARY} bytes with a letter, and UIDs; of long texts the first {LONGEST} characters",
+        f"  and in text for what looks like {', '.join(PATTERNS)}",
+    ]
     return "\n".join(lines)
 
 
 def _searched_in(workspace: Workspace, params: Params, searched: Searched) -> str:
-    lines = [f"searched in {sum(searched.files.values())} files, {sum(searched.size.values()) / 1e6:.1f} MB:",
-             *(f"  {count:8} files, {searched.size[place] / 1e6:8.1f} MB: {place}" for place, count in sorted(searched.files.items())),
-             "  not in incoming/, the secret and .fewsite/dvc (DVC's notes of file names), which stay on this machine"]
+    lines = [
+        f"searched in {sum(searched.files.values())} files, {sum(searched.size.values()) / 1e6:.1f} MB:",
+        *(
+            f"  {count:8} files, {searched.size[place] / 1e6:8.1f} MB: {place}"
+            for place, count in sorted(searched.files.items())
+        ),
+        "  not in incoming/, the secret and .fewsite/dvc (DVC's notes of file names), which stay on this machine",
+    ]
     others = sorted({path.name for path in workspace.studies("").glob("*")} - set(params.sites))
     if others:
-        lines.append(f"  outputs of {len(others)} sites that params.yaml does not name were searched, but not for their own identifiers: "
-                     f"{', '.join(others)}")
+        lines.append(
+            f"  outputs of {len(others)} sites that params.yaml does not name were searched, but not for their own identifiers: "
+            f"{', '.join(others)}"
+        )
     return "\n".join(lines)

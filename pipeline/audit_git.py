@@ -20,12 +20,28 @@ from pipeline.search import Searcher
 from workspace.paths import Workspace
 from workspace.progress import track
 
-IMAGES = (Kind.DICOM, Kind.NIFTI, Kind.NIFTI_PAIR, Kind.NRRD, Kind.METAIMAGE)  # a PNG or a JPEG may be a page's drawing
+IMAGES = (
+    Kind.DICOM,
+    Kind.NIFTI,
+    Kind.NIFTI_PAIR,
+    Kind.NRRD,
+    Kind.METAIMAGE,
+)  # a PNG or a JPEG may be a page's drawing
 ARRAYS = {b"\x93NUMPY": "npy", b"PAR1": "parquet"}  # what convert writes
-SIGNED = re.compile(rb"^[\w-]+-by: .*$", re.MULTILINE)  # who wrote or reviewed a commit, as its header says it too
+SIGNED = re.compile(
+    rb"^[\w-]+-by: .*$", re.MULTILINE
+)  # who wrote or reviewed a commit, as its header says it too
 SHORT = 12  # digits of an object's name that are shown, which git takes too
 # In fewsite's own repository: where the code stands, with names that its tests make up. What a workspace commits lies elsewhere.
-OF_WORKSPACE = ("params.yaml", "dvc.lock", ".dvc/", "sites/", "reviews/", "examples/", *(f"{place.strip('/')}/" for place in KEPT_OUT))
+OF_WORKSPACE = (
+    "params.yaml",
+    "dvc.lock",
+    ".dvc/",
+    "sites/",
+    "reviews/",
+    "examples/",
+    *(f"{place.strip('/')}/" for place in KEPT_OUT),
+)
 
 
 @dataclass
@@ -40,16 +56,24 @@ class SearchedGit:
     @property
     def said(self) -> str:
         counts = ", ".join(f"{count} {kind}s" for kind, count in sorted(self.objects.items()))
-        lines = [f"searched in Git's objects, those that no commit leads to with them: {counts or 'none'}, {self.size / 1e6:.1f} MB,",
-                 "  and in the names it has staged",
-                 "  for all of the above, for the files of data/, results/, .dvc/cache and so on, for those of the exports, and for whatever is",
-                 "  an array, a table or a medical image; not in who wrote a commit"]
+        lines = [
+            f"searched in Git's objects, those that no commit leads to with them: {counts or 'none'}, {self.size / 1e6:.1f} MB,",
+            "  and in the names it has staged",
+            "  for all of the above, for the files of data/, results/, .dvc/cache and so on, for those of the exports, and for whatever is",
+            "  an array, a table or a medical image; not in who wrote a commit",
+        ]
         if self.own:
             lines.append(f"  {self.own} objects are fewsite's own code and were not searched")
         return "\n".join(lines)
 
 
-def search_git(repository: Repository, workspace: Workspace, searcher: Searcher, own: bytes, exports: Iterable[Path]) -> SearchedGit:
+def search_git(
+    repository: Repository,
+    workspace: Workspace,
+    searcher: Searcher,
+    own: bytes,
+    exports: Iterable[Path],
+) -> SearchedGit:
     """Look into every object of the repository that a workspace lies in. `exports`: the files of its sites."""
     places, protected = repository.places(), _protected(repository, workspace, exports)
     prefix = workspace.root.resolve().relative_to(repository.top.resolve()).as_posix()
@@ -57,21 +81,35 @@ def search_git(repository: Repository, workspace: Workspace, searcher: Searcher,
     searched = SearchedGit()
     for item in track(repository.objects(), "searching Git's objects"):
         place = places.get(item.name)
-        if of_code and item.kind == BLOB and place and not place.startswith(OF_WORKSPACE) and item.name not in protected:
+        if (
+            of_code
+            and item.kind == BLOB
+            and place
+            and not place.startswith(OF_WORKSPACE)
+            and item.name not in protected
+        ):
             searched.own += 1
             continue
         searched.objects[item.kind] += 1
         searched.size += len(item.content)
         found: set[bytes] = set()
         shown = f"Git's {item.kind} {item.name[:SHORT]}"
-        alike = not of_code or place is not None  # what nothing leads to may be the code of another day
+        alike = (
+            not of_code or place is not None
+        )  # what nothing leads to may be the code of another day
         for view in _views(item, repository):
-            searched.findings.update((shown, kind) for kind in kinds_in(view, searcher, own, found, alike))
-        if item.kind == BLOB and (file := protected.get(item.name) or _kept_out(place, prefix) or _medical(item.content)):
+            searched.findings.update(
+                (shown, kind) for kind in kinds_in(view, searcher, own, found, alike)
+            )
+        if item.kind == BLOB and (
+            file := protected.get(item.name) or _kept_out(place, prefix) or _medical(item.content)
+        ):
             searched.findings[shown, file] += 1
     if not of_code:
         names = View(repository.staged(), text=True)
-        searched.findings.update(("Git's index", kind) for kind in kinds_in(names, searcher, own, set()))
+        searched.findings.update(
+            ("Git's index", kind) for kind in kinds_in(names, searcher, own, set())
+        )
     return searched
 
 
@@ -85,12 +123,18 @@ def _views(item: GitObject, repository: Repository) -> Iterator[View]:
         yield from views(item.content)
 
 
-def _protected(repository: Repository, workspace: Workspace, exports: Iterable[Path]) -> dict[str, str]:
+def _protected(
+    repository: Repository, workspace: Workspace, exports: Iterable[Path]
+) -> dict[str, str]:
     """Object -> what it is, of the workspace's files that Git must not hold and does. Only files of some object's size are read."""
     sizes, found = repository.sizes(), {}
     for place, path in (*_files(workspace), *(("the export", path) for path in exports)):
         size = path.stat().st_size if path.is_file() else 0
-        if size and size in sizes and (name := _name(path, size, repository.hash_name)) in sizes[size]:
+        if (
+            size
+            and size in sizes
+            and (name := _name(path, size, repository.hash_name)) in sizes[size]
+        ):
             found.setdefault(name, f"a file of {place}")
     return found
 
@@ -99,7 +143,11 @@ def _files(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     for line in KEPT_OUT:
         place = line.strip("/")
         for folder, _, names in os.walk(workspace.root / place):
-            yield from ((place, path) for path in map(Path(folder).joinpath, names) if path != workspace.secret_file)  # whose text is searched for
+            yield from (
+                (place, path)
+                for path in map(Path(folder).joinpath, names)
+                if path != workspace.secret_file
+            )  # whose text is searched for
 
 
 def _name(path: Path, size: int, hash_name: str) -> str:
@@ -114,7 +162,14 @@ def _name(path: Path, size: int, hash_name: str) -> str:
 def _kept_out(place: str | None, prefix: str) -> str | None:
     """The folder that a path lies in, if nothing of it belongs in Git."""
     inside = (place or "").removeprefix("" if prefix == "." else f"{prefix}/")
-    return next((f"a file of {line.strip('/')}" for line in KEPT_OUT if f"{inside}/".startswith(f"{line.strip('/')}/")), None)
+    return next(
+        (
+            f"a file of {line.strip('/')}"
+            for line in KEPT_OUT
+            if f"{inside}/".startswith(f"{line.strip('/')}/")
+        ),
+        None,
+    )
 
 
 def _medical(content: bytes) -> str | None:
@@ -125,5 +180,7 @@ def _medical(content: bytes) -> str | None:
             head = gzip.GzipFile(fileobj=io.BytesIO(content)).read(HEAD)
         except (OSError, EOFError):
             return None
-    kind = next((name for magic, name in ARRAYS.items() if head.startswith(magic)), None) or sniff(head)
+    kind = next((name for magic, name in ARRAYS.items() if head.startswith(magic)), None) or sniff(
+        head
+    )
     return f"a file of the kind {kind}" if kind in (*ARRAYS.values(), *IMAGES) else None

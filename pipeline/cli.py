@@ -8,16 +8,26 @@ import typer
 from workspace.errors import run_stage
 from workspace.paths import Workspace
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="Will this model work at my hospital, and how many labelled cases will that take?\n\n"
-                       "The stages run with `dvc repro`; these commands prepare a workspace for it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Will this model work at my hospital, and how many labelled cases will that take?\n\n"
+    "The stages run with `dvc repro`; these commands prepare a workspace for it.",
+)
 
 
 @app.command()
 def add(
     file: Annotated[Path, typer.Argument(help="the hospital's YAML, such as sites/westside.yaml")],
-    source: Annotated[bool, typer.Option("--source", help="train on it; by default it is a target, only reported on")] = False,
-    check: Annotated[bool, typer.Option("--check", help="a rehearsal: say what add would, write nothing")] = False,
+    source: Annotated[
+        bool,
+        typer.Option("--source", help="train on it; by default it is a target, only reported on"),
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="a rehearsal: say what add would, write nothing")
+    ] = False,
 ) -> None:
     """Read a hospital's headers and a sample of its pixels, and register it.
 
@@ -25,11 +35,15 @@ def add(
     """
     from pipeline.add import add_site
 
-    run_stage("fewsite add", lambda: add_site(Workspace(), file, "source" if source else "target", check))
+    run_stage(
+        "fewsite add", lambda: add_site(Workspace(), file, "source" if source else "target", check)
+    )
 
 
 @app.command()
-def check(site: Annotated[str, typer.Argument(help="a site's name, as in sites/NAME.yaml; added or not")]) -> None:
+def check(
+    site: Annotated[str, typer.Argument(help="a site's name, as in sites/NAME.yaml; added or not")],
+) -> None:
     """Decode a hospital's whole export and account for every file, before anything is converted.
 
     Prints used, rejected and no images; each reason with its cure and first examples; labels, classes and the largest k.
@@ -44,9 +58,15 @@ def check(site: Annotated[str, typer.Argument(help="a site's name, as in sites/N
 
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(help="a folder, an archive, a DICOMDIR, a list of paths or one image file")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="a folder, an archive, a DICOMDIR, a list of paths or one image file"),
+    ],
     out: Annotated[Path, typer.Option("--out", help="a new or empty folder")],
-    tilt: Annotated[Literal["reject", "resample"], typer.Option("--tilt", help="of slices stacked aslant, as convert.tilt")] = "reject",
+    tilt: Annotated[
+        Literal["reject", "resample"],
+        typer.Option("--tilt", help="of slices stacked aslant, as convert.tilt"),
+    ] = "reject",
 ) -> None:
     """Write every image and volume under a path as NIfTI, as fewsite reads it, to look at in a viewer.
 
@@ -56,7 +76,10 @@ def inspect(
     """
     from pipeline.inspect import inspect_path
 
-    run_stage("fewsite inspect", lambda: inspect_path(Workspace(), path, out, straightened=tilt == "resample"))
+    run_stage(
+        "fewsite inspect",
+        lambda: inspect_path(Workspace(), path, out, straightened=tilt == "resample"),
+    )
 
 
 @app.command()
@@ -73,7 +96,14 @@ def fit() -> None:
 
 
 @app.command()
-def print(site: Annotated[str | None, typer.Argument(help="a site's name in params.yaml; by default all of them, and the overview")] = None) -> None:
+def print(
+    site: Annotated[
+        str | None,
+        typer.Argument(
+            help="a site's name in params.yaml; by default all of them, and the overview"
+        ),
+    ] = None,
+) -> None:
     """Print pages to PDF on A4, with a Chromium, Chrome or Edge of this machine (FEWSITE_BROWSER chooses another).
 
     Writes reports/SITE.pdf and reports/overview.pdf.
@@ -114,9 +144,16 @@ def gate(site: Annotated[str, typer.Argument(help="a target's name in params.yam
 @app.command()
 def review(
     site: Annotated[str, typer.Argument(help="a site's name in params.yaml")],
-    role: Annotated[Literal["radiologist", "clinician", "physicist", "engineer"], typer.Option(help="who decides; a role and never a name")],
-    decision: Annotated[Literal["accept", "reject", "revise"], typer.Option(help="about the report as it is now")],
-    comment: Annotated[str, typer.Option(help="why; nothing of a patient, since the page shows it")],
+    role: Annotated[
+        Literal["radiologist", "clinician", "physicist", "engineer"],
+        typer.Option(help="who decides; a role and never a name"),
+    ],
+    decision: Annotated[
+        Literal["accept", "reject", "revise"], typer.Option(help="about the report as it is now")
+    ],
+    comment: Annotated[
+        str, typer.Option(help="why; nothing of a patient, since the page shows it")
+    ],
 ) -> None:
     """Record a decision about a hospital's report, in reviews/SITE.yaml; it is void once the report changes.
 
@@ -128,7 +165,11 @@ def review(
 
 
 @app.command()
-def compare(revision: Annotated[str, typer.Argument(help="a commit, branch or tag of this workspace, such as HEAD~1")]) -> None:
+def compare(
+    revision: Annotated[
+        str, typer.Argument(help="a commit, branch or tag of this workspace, such as HEAD~1")
+    ],
+) -> None:
     """Show what changed between the results of a revision and those of now: verdicts, and paired differences of AUROC.
 
     Reads the earlier results from DVC's cache; changes nothing.
@@ -152,7 +193,12 @@ def remove(site: Annotated[str, typer.Argument(help="a site's name in params.yam
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="a new or empty folder; one where only `git init` was run will do")]) -> None:
+def init(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="a new or empty folder; one where only `git init` was run will do"),
+    ],
+) -> None:
     """Make a workspace: a folder that keeps a study apart from fewsite's code.
 
     Example: fewsite init ~/studies/chest
@@ -175,8 +221,15 @@ def link() -> None:
 
 @app.command()
 def locate(
-    site: Annotated[str, typer.Argument(help="a site's name, or the path that was given to `fewsite inspect`")],
-    file: Annotated[str, typer.Argument(help="a hash from `fewsite check`, from rejects.csv, or a file's name from `fewsite inspect`")],
+    site: Annotated[
+        str, typer.Argument(help="a site's name, or the path that was given to `fewsite inspect`")
+    ],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="a hash from `fewsite check`, from rejects.csv, or a file's name from `fewsite inspect`"
+        ),
+    ],
 ) -> None:
     """Show on this screen, and nowhere else, which file a hash from check, inspect or rejects.csv stands for.
 

@@ -41,20 +41,45 @@ def bring(workspace: Workspace, revision: str, earlier: Workspace) -> Params:
     with ExitStack() as opened:
         try:
             repository = opened.enter_context(Repo(workspace.root))
-            opened.enter_context(switch(repository, revision or "an empty name"))  # nothing at all would be the files of now
+            opened.enter_context(
+                switch(repository, revision or "an empty name")
+            )  # nothing at all would be the files of now
             _copy(repository.dvcfs, workspace.params_file, workspace, earlier)
-        except (SCMError, DvcException, OSError, AttributeError, ValueError):  # the last two where it names a file, or nothing that can be a name
-            raise Refusal(Problem(revision or "an empty name", "no revision of this workspace",
-                                  "a commit, branch or tag of a Git repository with params.yaml and DVC's files in it", "name one that git log shows")) from None
+        except (
+            SCMError,
+            DvcException,
+            OSError,
+            AttributeError,
+            ValueError,
+        ):  # the last two where it names a file, or nothing that can be a name
+            raise Refusal(
+                Problem(
+                    revision or "an empty name",
+                    "no revision of this workspace",
+                    "a commit, branch or tag of a Git repository with params.yaml and DVC's files in it",
+                    "name one that git log shows",
+                )
+            ) from None
         then = _settings(earlier, revision)
-        needed = [(f"adapt@{site}", workspace.results(role, site) / name) for site, role in sorted(then.sites.items()) for name in RESULTS]
+        needed = [
+            (f"adapt@{site}", workspace.results(role, site) / name)
+            for site, role in sorted(then.sites.items())
+            for name in RESULTS
+        ]
         for stage, file in [("split", workspace.meta_split / SITES), *needed]:
             try:
                 _copy(repository.dvcfs, file, workspace, earlier)
             except (DvcException, DataIndexDirError, OSError):
                 lost.add(stage)
-    refuse_if(Problem(f"{stage} of {revision}", "no such result in dvc.lock, or none in DVC's cache", "the results of that commit",
-                      "dvc fetch --all-commits, or check that commit out and dvc repro") for stage in sorted(lost))
+    refuse_if(
+        Problem(
+            f"{stage} of {revision}",
+            "no such result in dvc.lock, or none in DVC's cache",
+            "the results of that commit",
+            "dvc fetch --all-commits, or check that commit out and dvc repro",
+        )
+        for stage in sorted(lost)
+    )
     return then
 
 
@@ -63,25 +88,45 @@ def said(found: Change) -> str:
     words = f"{found.before} -> {found.after}"
     if found.low is None or found.high is None:
         return f"{words}; {found.shared_patients:,} patients in both, too few to compare"
-    return (f"{words}; {found.score} {found.value_before:.3f} -> {found.value_after:.3f}, difference {found.value_after - found.value_before:+.3f} "
-            f"({found.low:+.3f} to {found.high:+.3f}) on the {found.shared_patients:,} patients ({found.shared_records:,} images) of both")
+    return (
+        f"{words}; {found.score} {found.value_before:.3f} -> {found.value_after:.3f}, difference {found.value_after - found.value_before:+.3f} "
+        f"({found.low:+.3f} to {found.high:+.3f}) on the {found.shared_patients:,} patients ({found.shared_records:,} images) of both"
+    )
 
 
-def _line(workspace: Workspace, params: Params, earlier: Workspace, then: Params, site: str, role: Role, revision: str) -> str:
+def _line(
+    workspace: Workspace,
+    params: Params,
+    earlier: Workspace,
+    then: Params,
+    site: str,
+    role: Role,
+    revision: str,
+) -> str:
     if then.sites.get(site) != role:
         return f"new as a {role} since {revision}"
     if not is_current(workspace, site, role):
         return f"no result now; dvc repro adapt@{site}"
-    return said(change(read_results(earlier, then, site, role), read_results(workspace, params, site, role)))
+    return said(
+        change(read_results(earlier, then, site, role), read_results(workspace, params, site, role))
+    )
 
 
 def _settings(earlier: Workspace, revision: str) -> Params:
     try:
         return load_params(earlier)
     except Refusal as refusal:
-        raise Refusal(*(Problem(f"params.yaml of {revision}{problem.where.removeprefix(str(earlier.params_file))}", problem.found, problem.need,
-                                "compare with a revision whose settings this version reads")
-                        for problem in refusal.problems)) from None
+        raise Refusal(
+            *(
+                Problem(
+                    f"params.yaml of {revision}{problem.where.removeprefix(str(earlier.params_file))}",
+                    problem.found,
+                    problem.need,
+                    "compare with a revision whose settings this version reads",
+                )
+                for problem in refusal.problems
+            )
+        ) from None
 
 
 def _copy(files: DVCFileSystem, file: Path, workspace: Workspace, earlier: Workspace) -> None:

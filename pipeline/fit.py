@@ -18,7 +18,9 @@ from workspace.progress import track
 from workspace.settings import Params, load_params, load_site
 
 CT = "CT"
-ORDER = "00" * SECRET_BYTES  # a secret for an order that is as good as random and always the same; nothing that it makes is shown
+ORDER = (
+    "00" * SECRET_BYTES
+)  # a secret for an order that is as good as random and always the same; nothing that it makes is shown
 SAMPLE = 20  # CT volumes a site whose pixels are read
 THINNED = 128  # voxels: a longer side is thinned to at most this before the body is looked for
 AIR = -500.0  # HU, between air's -1000 and fat's -100
@@ -41,17 +43,52 @@ def fit(workspace: Workspace) -> None:
     sources = sorted(name for name, role in params.sites.items() if role == "source")
     problems = []
     if not sources:
-        problems.append(Problem(f"{workspace.params_file} sites", "no source", "sites that train", "fewsite add sites/NAME.yaml --source"))
+        problems.append(
+            Problem(
+                f"{workspace.params_file} sites",
+                "no source",
+                "sites that train",
+                "fewsite add sites/NAME.yaml --source",
+            )
+        )
     if len(params.convert.size) == 2:
-        problems.append(Problem(f"{workspace.params_file} convert.size", "the size of images", "three numbers, which may be any for now",
-                                "nothing for images: they have no common spacing"))
+        problems.append(
+            Problem(
+                f"{workspace.params_file} convert.size",
+                "the size of images",
+                "three numbers, which may be any for now",
+                "nothing for images: they have no common spacing",
+            )
+        )
     refuse_if(problems)
-    params = params.model_copy(update={"sites": dict.fromkeys(sources, "source")})  # what scan does not know of, it cannot open
-    plans = dict(zip(sources, together(*(lambda name=name: _plans(workspace, name, params) for name in sources)), strict=True))
-    refuse_if([] if any(plans.values()) else [Problem("fewsite fit", "no volume with a spacing", "one at least at the source sites",
-                                                      "fewsite check NAME, which says what is there")])
+    params = params.model_copy(
+        update={"sites": dict.fromkeys(sources, "source")}
+    )  # what scan does not know of, it cannot open
+    plans = dict(
+        zip(
+            sources,
+            together(*(lambda name=name: _plans(workspace, name, params) for name in sources)),
+            strict=True,
+        )
+    )
+    refuse_if(
+        []
+        if any(plans.values())
+        else [
+            Problem(
+                "fewsite fit",
+                "no volume with a spacing",
+                "one at least at the source sites",
+                "fewsite check NAME, which says what is there",
+            )
+        ]
+    )
     volumes = [plan for found in plans.values() for plan in found]
-    print("\n".join(suggestion({name: len(found) for name, found in plans.items()}, volumes, sample(plans))))
+    print(
+        "\n".join(
+            suggestion({name: len(found) for name, found in plans.items()}, volumes, sample(plans))
+        )
+    )
 
 
 def suggestion(counts: dict[str, int], volumes: list[Planned], body: Sampled) -> list[str]:
@@ -62,31 +99,44 @@ def suggestion(counts: dict[str, int], volumes: list[Planned], body: Sampled) ->
     extent = np.median(extents, axis=0)
     size = [int(side) for side in np.clip(np.rint(extent / spacing), *SIDES)]
     sites = ", ".join(f"{name} ({count})" for name, count in counts.items())
-    lines = [f"# fewsite fit: {len(volumes)} volumes of the source sites {sites}; no target was opened",
-             "convert:",
-             f"  spacing: {spacing}  # mm: median of {len(volumes)} volumes",
-             f"  size: {size}  # median extent of {len(volumes)} volumes, {' x '.join(f'{side:.0f}' for side in extent)} mm; "
-             f"{np.prod(size) / 1e6:.1f} MB a record: for less, raise spacing and lower size by one factor"]
+    lines = [
+        f"# fewsite fit: {len(volumes)} volumes of the source sites {sites}; no target was opened",
+        "convert:",
+        f"  spacing: {spacing}  # mm: median of {len(volumes)} volumes",
+        f"  size: {size}  # median extent of {len(volumes)} volumes, {' x '.join(f'{side:.0f}' for side in extent)} mm; "
+        f"{np.prod(size) / 1e6:.1f} MB a record: for less, raise spacing and lower size by one factor",
+    ]
     if body.volumes:
         low, high = np.percentile(body.values, PERCENTILES)
-        lines += ["  intensity:",
-                  f"    {CT}: {{window: [{low:.0f}, {high:.0f}]}}  # HU: {PERCENTILES[0]} and {PERCENTILES[1]} percentiles of "
-                  f"{len(body.values)} body voxels of {body.volumes} volumes"]
+        lines += [
+            "  intensity:",
+            f"    {CT}: {{window: [{low:.0f}, {high:.0f}]}}  # HU: {PERCENTILES[0]} and {PERCENTILES[1]} percentiles of "
+            f"{len(body.values)} body voxels of {body.volumes} volumes",
+        ]
     others = Counter(str(plan.row["modality"]) for plan in volumes if plan.row["modality"] != CT)
-    return lines + [f"# {modality}: {count} volumes; percentiles and zscore are each volume's own, so there is nothing to fit"
-                    for modality, count in sorted(others.items())]
+    return lines + [
+        f"# {modality}: {count} volumes; percentiles and zscore are each volume's own, so there is nothing to fit"
+        for modality, count in sorted(others.items())
+    ]
 
 
 def sample(plans: dict[str, list[Planned]]) -> Sampled:
     """The body in the first CT volumes of each site that can be decoded."""
-    chosen = [plan for found in plans.values() for plan in [plan for plan in found if _in_hu(plan)][:SAMPLE]]
+    chosen = [
+        plan
+        for found in plans.values()
+        for plan in [plan for plan in found if _in_hu(plan)][:SAMPLE]
+    ]
     parts = []
     for plan in track(chosen, "reading CT volumes", total=len(chosen)):
         pixels = read(plan, windowed=True)
         if isinstance(pixels, Pixels):
             parts.append(body_voxels(pixels))
     parts = [part for part in parts if len(part)]
-    return Sampled(np.concatenate([part[:: -(-len(part) // BODY)] for part in parts] or [np.empty(0)]), len(parts))
+    return Sampled(
+        np.concatenate([part[:: -(-len(part) // BODY)] for part in parts] or [np.empty(0)]),
+        len(parts),
+    )
 
 
 def body_voxels(pixels: Pixels) -> np.ndarray:
@@ -104,13 +154,17 @@ def body_voxels(pixels: Pixels) -> np.ndarray:
 def _plans(workspace: Workspace, name: str, params: Params) -> list[Planned]:
     """A site's labelled volumes that say how large their voxels are. Raises Refusal."""
     site = load_site(workspace, name)
-    found = scan(workspace, name, site, params, root=export_root(workspace, name, site), secret=ORDER)
+    found = scan(
+        workspace, name, site, params, root=export_root(workspace, name, site), secret=ORDER
+    )
     return [plan for plan in found.plans if plan.spacing is not None]
 
 
 def _shape(plan: Planned) -> tuple[int, ...]:
     """Slices, rows and columns, as `spacing` has them."""
-    return plan.files[0].kept_shape if plan.affine is None else Volume(plan.files, plan.affine).shape
+    return (
+        plan.files[0].kept_shape if plan.affine is None else Volume(plan.files, plan.affine).shape
+    )
 
 
 def _in_hu(plan: Planned) -> bool:

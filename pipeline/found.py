@@ -10,26 +10,35 @@ from pipeline.search import Searcher
 
 PATTERNS = {
     "DICOM UIDs": re.compile(rb"(?<![\w.])[012](?:\.(?:0|[1-9]\d{0,38})){5,}(?![\w.])"),
-    "dates": re.compile(rb"(?<![\w-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)"
-                        rb"|(?:birth|dob|date)\w{0,8}\W{1,4}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)", re.IGNORECASE),
+    "dates": re.compile(
+        rb"(?<![\w-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?!\d)"
+        rb"|(?:birth|dob|date)\w{0,8}\W{1,4}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)",
+        re.IGNORECASE,
+    ),
     "names with a caret": re.compile(rb"[A-Za-z\x80-\xff]{2,}\^[A-Za-z\x80-\xff]{2,}"),
     "e-mail addresses": re.compile(rb"[\w.+-]{2,64}@[A-Za-z0-9-]{2,63}(?:\.[A-Za-z0-9-]{2,63})+"),
 }
 SHORTEST_UID = 16  # characters; shorter dotted numbers are versions
 
 
-def kinds_in(view: View, searcher: Searcher, own: bytes, found: set[bytes], alike: bool = True) -> Iterator[str]:
+def kinds_in(
+    view: View, searcher: Searcher, own: bytes, found: set[bytes], alike: bool = True
+) -> Iterator[str]:
     """The kind of each thing found: identifiers, and in text also what looks like one.
 
     `own`: text in which nothing is one. `found`: the values that other views of the same file showed, so that its bytes do not count
     its text again; grows. `alike`: also what no export holds and looks like an identifier.
     """
-    values = [value for value in searcher.find(view.content, view.text) if view.text or value not in found]
+    values = [
+        value for value in searcher.find(view.content, view.text) if view.text or value not in found
+    ]
     found.update(values)
     yield from (searcher.values[value].kind for value in values)
     for kind, pattern in PATTERNS.items() if view.text and alike else ():
         for match in pattern.finditer(view.content):
             said = match[0]
-            known = kind == "DICOM UIDs" and (len(said) < SHORTEST_UID or said.decode() in UID_dictionary)
+            known = kind == "DICOM UIDs" and (
+                len(said) < SHORTEST_UID or said.decode() in UID_dictionary
+            )
             if not known and said.lower() not in found and said not in own:
                 yield f"looks like {kind}"

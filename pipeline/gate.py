@@ -19,11 +19,26 @@ def gate_site(workspace: Workspace, site: str) -> None:
     role = params.sites.get(site)
     if role is None:
         targets = [name for name, kind in params.sites.items() if kind == "target"]
-        problem = Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(targets) or '(there is no target)'}", "correct the name")
+        problem = Problem(
+            "params.yaml sites",
+            f"no site '{site}'",
+            f"one of {', '.join(targets) or '(there is no target)'}",
+            "correct the name",
+        )
     elif role == "source":
-        problem = Problem(f"params.yaml sites.{site}", "a source", "a target: a source's patients trained the model", "name a target")
+        problem = Problem(
+            f"params.yaml sites.{site}",
+            "a source",
+            "a target: a source's patients trained the model",
+            "name a target",
+        )
     elif not is_current(workspace, site, role):
-        problem = Problem(str(workspace.results(role, site)), "no result of today's split", "one", f"dvc repro adapt@{site}")
+        problem = Problem(
+            str(workspace.results(role, site)),
+            "no result of today's split",
+            "one",
+            f"dvc repro adapt@{site}",
+        )
     else:
         problem = None
     refuse_if([problem] if problem else [])

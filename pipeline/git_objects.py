@@ -45,7 +45,9 @@ class Repository:
     def sizes(self) -> dict[int, set[str]]:
         """Size in bytes -> the names of the blobs of this size."""
         found: dict[int, set[str]] = defaultdict(set)
-        with self._running("cat-file", "--batch-all-objects", "--unordered", "--batch-check") as output:
+        with self._running(
+            "cat-file", "--batch-all-objects", "--unordered", "--batch-check"
+        ) as output:
             for line in output:
                 name, kind, size = line.decode().split()
                 if kind == BLOB:
@@ -54,8 +56,14 @@ class Repository:
 
     def places(self) -> dict[str, str]:
         """Object -> a path, from `top`, at which a commit, the stash, the reflog or the index holds it; one that nothing leads to has none."""
-        with self._running("rev-list", "--objects", "--all", "--reflog", "--indexed-objects") as output:
-            return dict(line.decode("utf-8", "surrogateescape").rstrip("\n").split(" ", 1) for line in output if b" " in line)
+        with self._running(
+            "rev-list", "--objects", "--all", "--reflog", "--indexed-objects"
+        ) as output:
+            return dict(
+                line.decode("utf-8", "surrogateescape").rstrip("\n").split(" ", 1)
+                for line in output
+                if b" " in line
+            )
 
     def staged(self) -> bytes:
         """The paths in the index, a line each: the next commit will hold them."""
@@ -74,7 +82,9 @@ class Repository:
         return _Output(["git", "-C", str(self.folder), *command])
 
     def _said(self, *command: str) -> str:
-        return subprocess.run(["git", "-C", str(self.folder), *command], capture_output=True, check=True, text=True).stdout
+        return subprocess.run(
+            ["git", "-C", str(self.folder), *command], capture_output=True, check=True, text=True
+        ).stdout
 
 
 class _Output:
@@ -96,12 +106,23 @@ def repository_of(folder: Path) -> Repository | None:
     """The repository that a folder lies in; None where there is none. Raises Refusal where git is missing or does not open it."""
     folder = folder.resolve()
     try:
-        asked = subprocess.run(["git", "-C", str(folder), "rev-parse", "--show-toplevel"], capture_output=True, text=True)
+        asked = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "--show-toplevel"],
+            capture_output=True,
+            text=True,
+        )
         if asked.returncode == 0:
             return Repository(folder, Path(asked.stdout.removesuffix("\n")))
         found = "a Git repository that git does not open"
     except FileNotFoundError:
         found = "a Git repository, and no git"
     if any((place / ".git").exists() for place in (folder, *folder.parents)):
-        raise Refusal(Problem("the workspace", found, "git, to look into what it keeps", "install git; git status says what else is wrong"))
+        raise Refusal(
+            Problem(
+                "the workspace",
+                found,
+                "git, to look into what it keeps",
+                "install git; git status says what else is wrong",
+            )
+        )
     return None

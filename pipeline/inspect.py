@@ -30,20 +30,35 @@ def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool
         raise Refusal(Problem("PATH", "no file", "images", "correct the path"))
     plans, rejects = plan_all(files, keys, straightened)
     with whole_folder(out.resolve()) as folder:
-        (folder / ".gitignore").write_text("*\n")  # patients' pixels, also where this is killed: `git add` leaves them out
+        (folder / ".gitignore").write_text(
+            "*\n"
+        )  # patients' pixels, also where this is killed: `git add` leaves them out
         written, new = _write(plans, keys, folder)
         used = {file.name for plan, _ in written for image in plan.files for file in image.files}
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")
     images = sum(reject.image for reject in rejects)
-    print(f"PATH: {len(files)} files = {len(used)} used + {images} rejected + {len(rejects) - images} no images")
-    print("\n".join([*losses(rejects, frames, keys, 0), *_shown([told for _, told in written]), "  why a file was rejected: rejects.csv in DIR",
-                     "  the path that a file's name or a hash of rejects.csv stands for: fewsite locate PATH HASH" if here else
-                     "  no hash leads back to a file: the secret is gone; run in a workspace, and fewsite locate PATH HASH shows the path"]))
+    print(
+        f"PATH: {len(files)} files = {len(used)} used + {images} rejected + {len(rejects) - images} no images"
+    )
+    print(
+        "\n".join(
+            [
+                *losses(rejects, frames, keys, 0),
+                *_shown([told for _, told in written]),
+                "  why a file was rejected: rejects.csv in DIR",
+                "  the path that a file's name or a hash of rejects.csv stands for: fewsite locate PATH HASH"
+                if here
+                else "  no hash leads back to a file: the secret is gone; run in a workspace, and fewsite locate PATH HASH shows the path",
+            ]
+        )
+    )
 
 
-def _write(plans: list[Planned], keys: Keys, folder: Path) -> tuple[list[tuple[Planned, dict[str, object]]], list[Reject]]:
+def _write(
+    plans: list[Planned], keys: Keys, folder: Path
+) -> tuple[list[tuple[Planned, dict[str, object]]], list[Reject]]:
     """What each plan that was written says of itself, and the rejects of the others."""
     written, rejects = [], []
     for plan in track(plans, "writing NIfTI", total=len(plans)):
@@ -59,18 +74,38 @@ def _shown(written: list[dict[str, object]]) -> list[str]:
     """How many were written, and how many of them raise each flag."""
     volumes = sum(told["shape"][2] > 1 for told in written)
     flags = Counter(flag for told in written for flag in told["flags"])
-    return [f"  {volumes} volumes and {len(written) - volumes} images written to DIR, each with its JSON",
-            *(["   number flag: what it means"] if flags else []),
-            *(f"  {flags[flag]:7} {flag}: {means}" for flag, means in FLAGS.items() if flags[flag])]
+    return [
+        f"  {volumes} volumes and {len(written) - volumes} images written to DIR, each with its JSON",
+        *(["   number flag: what it means"] if flags else []),
+        *(f"  {flags[flag]:7} {flag}: {means}" for flag, means in FLAGS.items() if flags[flag]),
+    ]
 
 
 def _problems(path: Path, out: Path) -> list[Problem]:
     problems = []
     if not path.exists():
-        problems.append(Problem("PATH", "nothing there", "a folder, an archive, a DICOMDIR, a list of paths or an image file", "correct the path"))
+        problems.append(
+            Problem(
+                "PATH",
+                "nothing there",
+                "a folder, an archive, a DICOMDIR, a list of paths or an image file",
+                "correct the path",
+            )
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        problems.append(Problem("--out", "a place that is not empty", "a new or empty folder", "choose another name"))
+        problems.append(
+            Problem(
+                "--out", "a place that is not empty", "a new or empty folder", "choose another name"
+            )
+        )
     folder = path.parent if is_dicomdir(path.name) else path
     if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-        problems.append(Problem("--out", "a folder inside PATH", "one outside: an export is left as it is", "choose another place"))
+        problems.append(
+            Problem(
+                "--out",
+                "a folder inside PATH",
+                "one outside: an export is left as it is",
+                "choose another place",
+            )
+        )
     return problems

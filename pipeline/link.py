@@ -7,7 +7,15 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from data_prep.exports.incoming import FOLDERS, ROOT, WATCHED, Links, is_folder_of_links, links_there, wanted_links
+from data_prep.exports.incoming import (
+    FOLDERS,
+    ROOT,
+    WATCHED,
+    Links,
+    is_folder_of_links,
+    links_there,
+    wanted_links,
+)
 from pipeline.out_of_git import keep_out_of_git
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.outputs import whole_folder, write_whole
@@ -23,11 +31,28 @@ def link_site(workspace: Workspace, site: str, root: Path) -> bool:
     place = workspace.incoming(site)
     wanted = wanted_links(root)
     if not place.is_symlink() and place.resolve() == root.resolve():  # the export itself lies there
-        refuse_if([] if "" in wanted else [Problem(str(place), "an export with folders behind links", "one outside of incoming/, with links in its place",
-                                                   "move it away and correct root")])
+        refuse_if(
+            []
+            if "" in wanted
+            else [
+                Problem(
+                    str(place),
+                    "an export with folders behind links",
+                    "one outside of incoming/, with links in its place",
+                    "move it away and correct root",
+                )
+            ]
+        )
         return False
     if place.exists() and not place.is_symlink() and not is_folder_of_links(place):
-        raise Refusal(Problem(str(place), "a folder that is no link", "a free place for the link", "move the folder away"))
+        raise Refusal(
+            Problem(
+                str(place),
+                "a folder that is no link",
+                "a free place for the link",
+                "move the folder away",
+            )
+        )
     _write_stage(workspace, site, wanted)
     if links_there(workspace, site) == wanted:
         return False
@@ -90,8 +115,12 @@ def _write_stage(workspace: Workspace, site: str, links: Links) -> None:
     if len(folders) > 1:
         place = workspace.incoming(site).relative_to(workspace.root).as_posix()
         watched = [name for name in folders if name != ROOT or links[ROOT].is_dir()]
-        stages[site] = {"cmd": f"python -m data_prep.watch {site}", "wdir": "..", "deps": [f"{place}/{name}" for name in watched],
-                        "outs": [f"{place}/{WATCHED}"]}
+        stages[site] = {
+            "cmd": f"python -m data_prep.watch {site}",
+            "wdir": "..",
+            "deps": [f"{place}/{name}" for name in watched],
+            "outs": [f"{place}/{WATCHED}"],
+        }
     if not stages:
         file.unlink(missing_ok=True)
         file.with_suffix(".lock").unlink(missing_ok=True)

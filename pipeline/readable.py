@@ -20,7 +20,9 @@ from ruamel.yaml import YAML
 Bytes = Any  # bytes, or the map of a file into memory: slices give bytes
 DEPTH = 3  # containers within containers
 BASE64 = re.compile(r"data:[^;,\"']{0,100};base64,([A-Za-z0-9+/=\s]+)")
-SVG_ID = re.compile(r'<g id="[A-Za-z0-9.]+_\d+">')  # matplotlib's own numbering of the parts of a figure
+SVG_ID = re.compile(
+    r'<g id="[A-Za-z0-9.]+_\d+">'
+)  # matplotlib's own numbering of the parts of a figure
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,9 @@ def views(content: Bytes, depth: int = 0) -> Iterator[View]:
                     yield from views(archive.read(info), depth + 1)
         elif start.startswith(b"\x1f\x8b") and depth < DEPTH:
             yield from views(gzip.decompress(content), depth + 1)
-        elif start[8:9] == b"{" and (length := int.from_bytes(start[:8], "little")) < len(content):  # safetensors
+        elif start[8:9] == b"{" and (length := int.from_bytes(start[:8], "little")) < len(
+            content
+        ):  # safetensors
             yield from _joined(_strings(json.loads(bytes(content[8 : 8 + length]))))
         elif start.lstrip()[:1] in (b"{", b"["):
             yield from _joined(_strings(json.loads(bytes(content))))
@@ -97,18 +101,31 @@ def _cells(table: pa.Table) -> Iterator[str]:
     """The different texts in each column."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         yield name
-        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
-            yield from {value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in column.to_pylist()}
+        if not (
+            pa.types.is_integer(column.type)
+            or pa.types.is_floating(column.type)
+            or pa.types.is_boolean(column.type)
+        ):
+            yield from {
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+                for value in column.to_pylist()
+            }
 
 
 def _array(content: Bytes) -> Iterator[View]:
     """A .npy file's header, and its text if it holds text."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, fortran, dtype = read(stream)
     yield View(bytes(content[: stream.tell()]), text=True)
     if dtype.kind in "US":
         stream.seek(0)
         values = np.load(stream, allow_pickle=False).ravel()
-        yield from _joined(str(value) if dtype.kind == "U" else bytes(value).decode("latin-1") for value in values)
+        yield from _joined(
+            str(value) if dtype.kind == "U" else bytes(value).decode("latin-1") for value in values
+        )

@@ -18,14 +18,25 @@ def remove_site(workspace: Workspace, site: str) -> None:
     """
     params = load_params(workspace)
     if site not in params.sites:
-        raise Refusal(Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(params.sites) or '(there is none)'}", "correct the name"))
+        raise Refusal(
+            Problem(
+                "params.yaml sites",
+                f"no site '{site}'",
+                f"one of {', '.join(params.sites) or '(there is none)'}",
+                "correct the name",
+            )
+        )
     with edited(workspace) as content:
         del content["sites"][site]
         if site in params.phantom.hospitals:
             del content["phantom"]["hospitals"][site]
     unlink_site(workspace, site)
     forget_stage(workspace, site)
-    for folder in (workspace.report(site), *(workspace.results(role, site) for role in get_args(Role)), workspace.decoded(site)):
+    for folder in (
+        workspace.report(site),
+        *(workspace.results(role, site) for role in get_args(Role)),
+        workspace.decoded(site),
+    ):
         shutil.rmtree(folder, ignore_errors=True)
     workspace.pdf(site).unlink(missing_ok=True)
     say(f"removed {site}, its page and its results; run: dvc repro")
@@ -35,8 +46,15 @@ def remove_site(workspace: Workspace, site: str) -> None:
 
 
 def _say_what_stays(workspace: Workspace, site: str) -> None:
-    stays = [workspace.incoming(site), workspace.studies(site), *(workspace.tasks(role, site) for role in get_args(Role)), workspace.review(site)]
+    stays = [
+        workspace.incoming(site),
+        workspace.studies(site),
+        *(workspace.tasks(role, site) for role in get_args(Role)),
+        workspace.review(site),
+    ]
     there = " ".join(path.relative_to(workspace.root).as_posix() for path in stays if path.exists())
     if there:
         say(f"what stays, pixels with it: {there}; to delete it: rm -r {there}")
-    say("DVC's cache keeps all that was made of it, its page too; to delete that, and what only earlier commits name: dvc repro, then dvc gc --workspace")
+    say(
+        "DVC's cache keeps all that was made of it, its page too; to delete that, and what only earlier commits name: dvc repro, then dvc gc --workspace"
+    )

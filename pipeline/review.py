@@ -15,25 +15,53 @@ from workspace.settings import load_params
 HEAD = "# Decisions about this hospital's report, written by `fewsite review`. One is void once the report's hash changes.\n"
 
 
-def review_site(workspace: Workspace, site: str, role: ReviewerRole, decision: Decision, comment: str) -> None:
+def review_site(
+    workspace: Workspace, site: str, role: ReviewerRole, decision: Decision, comment: str
+) -> None:
     """Write the decision into reviews/SITE.yaml in place of an earlier one of this role. Raises Refusal where there is no report to decide on."""
     params, report = load_params(workspace), workspace.report(site) / REPORT
     text = " ".join(comment.split())
     problems = []
     if site not in params.sites:
-        problems.append(Problem("params.yaml sites", f"no site '{site}'", f"one of {', '.join(params.sites) or '(there is none)'}",
-                                "correct the name"))
+        problems.append(
+            Problem(
+                "params.yaml sites",
+                f"no site '{site}'",
+                f"one of {', '.join(params.sites) or '(there is none)'}",
+                "correct the name",
+            )
+        )
     elif not report.is_file():
-        problems.append(Problem(str(report), "no such file", "a report to decide on", f"dvc repro report@{site}"))
+        problems.append(
+            Problem(
+                str(report), "no such file", "a report to decide on", f"dvc repro report@{site}"
+            )
+        )
     if not 1 <= len(text) <= MOST_TEXT or not text.isprintable():
-        problems.append(Problem("--comment", f"{len(text)} characters" if text.isprintable() else "characters that do not print",
-                                f"1 to {MOST_TEXT:,} printable characters, and nothing of a patient", "write why"))
+        problems.append(
+            Problem(
+                "--comment",
+                f"{len(text)} characters" if text.isprintable() else "characters that do not print",
+                f"1 to {MOST_TEXT:,} printable characters, and nothing of a patient",
+                "write why",
+            )
+        )
     refuse_if(problems)
     whole(report, read_json, f"report@{site}")
     made = Review(role=role, decision=decision, comment=text, report=digest(report.read_bytes()))
     others = [review for review in read_reviews(workspace, site) if review.role != role]
     yaml, stream = YAML(), io.StringIO()
     yaml.width = 130
-    yaml.dump({"reviews": [review.model_dump() for review in sorted([*others, made], key=lambda review: review.role)]}, stream)
+    yaml.dump(
+        {
+            "reviews": [
+                review.model_dump()
+                for review in sorted([*others, made], key=lambda review: review.role)
+            ]
+        },
+        stream,
+    )
     write_whole(workspace.review(site), HEAD + stream.getvalue())
-    print(f"{role}: {decision}, about report {made.report[:12]}; to show it on the page: dvc repro report@{site}")
+    print(
+        f"{role}: {decision}, about report {made.report[:12]}; to show it on the page: dvc repro report@{site}"
+    )

@@ -44,7 +44,9 @@ class Searcher:
         self._by_start: dict[bytes, list[bytes]] = defaultdict(list)
         for content in sorted(self.values, key=len, reverse=True):
             self._by_start[content[:START]].append(content)
-        self._starts = np.array(sorted(int.from_bytes(start, "little") for start in self._by_start), np.uint64)
+        self._starts = np.array(
+            sorted(int.from_bytes(start, "little") for start in self._by_start), np.uint64
+        )
         self._hashed = np.zeros(1 << 24, bool)
         self._hashed[_hash(self._starts)] = True
 
@@ -65,15 +67,25 @@ class Searcher:
     def _candidates(self, piece: bytes, first: int, count: int) -> Iterable[int]:
         """Places in piece[first : first + count] where START bytes begin a value."""
         padded = piece + bytes(8)
-        words = np.ndarray(len(piece), "<u8", padded, strides=(1,))[first : first + count] & START_MASK
+        words = (
+            np.ndarray(len(piece), "<u8", padded, strides=(1,))[first : first + count] & START_MASK
+        )
         likely = np.flatnonzero(self._hashed[_hash(words)])
         at = np.minimum(np.searchsorted(self._starts, words[likely]), max(len(self._starts) - 1, 0))
-        return (likely[self._starts[at] == words[likely]] + first).tolist() if len(self._starts) else []
+        return (
+            (likely[self._starts[at] == words[likely]] + first).tolist()
+            if len(self._starts)
+            else []
+        )
 
     def _at(self, piece: bytes, place: int, text: bool) -> bytes | None:
         for content in self._by_start[piece[place : place + START]]:
             value = self.values[content]
-            if piece.startswith(content, place) and (text or value.binary) and (not value.alone or _stands_alone(piece, place, content, value)):
+            if (
+                piece.startswith(content, place)
+                and (text or value.binary)
+                and (not value.alone or _stands_alone(piece, place, content, value))
+            ):
                 return content
         return None
 
@@ -106,11 +118,21 @@ def _written(value: str, kind: str) -> Iterator[str]:
     if kind == PERSON:
         for name in value.split("="):  # PS3.5 6.2.1: alphabetic, ideographic and phonetic
             parts = [part for part in name.split("^") if part]
-            yield from (sep.join(order) for order in (parts[:2], parts[1::-1]) for sep in (" ", ", ", "_", "^"))
+            yield from (
+                sep.join(order)
+                for order in (parts[:2], parts[1::-1])
+                for sep in (" ", ", ", "_", "^")
+            )
             yield from parts
     elif kind == DATE and re.fullmatch(r"\d{8}", value):
         year, month, day = value[:4], value[4:6], value[6:]
-        yield from (f"{year}-{month}-{day}", f"{year}/{month}/{day}", f"{day}.{month}.{year}", f"{month}/{day}/{year}", f"{day}/{month}/{year}")
+        yield from (
+            f"{year}-{month}-{day}",
+            f"{year}/{month}/{day}",
+            f"{day}.{month}.{year}",
+            f"{month}/{day}/{year}",
+            f"{day}/{month}/{year}",
+        )
 
 
 def _telling(written: str, kind: str, number: bool, uid: bool) -> bool:
@@ -125,11 +147,16 @@ def _telling(written: str, kind: str, number: bool, uid: bool) -> bool:
 
 
 def _stands_alone(piece: bytes, place: int, content: bytes, value: Value) -> bool:
-    before, after = piece[max(place - 2, 0) : place], piece[place + len(content) : place + len(content) + 2]
+    before, after = (
+        piece[max(place - 2, 0) : place],
+        piece[place + len(content) : place + len(content) + 2],
+    )
     if _joins(before[-1:]) or _joins(after[:1]):
         return False
     if value.number:  # a part of a decimal number is none
-        return not (before[-1:] in (b".", b"-") and before[:1].isdigit()) and not (after[:1] == b"." and after[1:].isdigit())
+        return not (before[-1:] in (b".", b"-") and before[:1].isdigit()) and not (
+            after[:1] == b"." and after[1:].isdigit()
+        )
     return True
 
 
@@ -138,4 +165,6 @@ def _joins(beside: bytes) -> bool:
 
 
 def _hash(words: np.ndarray) -> np.ndarray:
-    return (words * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)  # Knuth's multiplicative hashing, 24 bits
+    return (words * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(
+        40
+    )  # Knuth's multiplicative hashing, 24 bits

@@ -40,7 +40,9 @@ def make_workspace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Wo
     """Build a workspace of synthetic hospitals: make_workspace({"westside": hospital(patients=(60, 40))}, shots=5)."""
     from tests.made_hospitals import build
 
-    return lambda hospitals, **report: build(tmp_path_factory.mktemp("workspace"), hospitals, **report)
+    return lambda hospitals, **report: build(
+        tmp_path_factory.mktemp("workspace"), hospitals, **report
+    )
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +58,12 @@ def words_of() -> Callable[[Any], str]:
     from eval.page.render import render
 
     def words(section: Any) -> str:
-        page = re.sub(r"<svg.*?</svg>", " ", render(section.template, shown=section.shown), flags=re.S)
-        return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)).replace("\N{NO-BREAK SPACE}", " "))
+        page = re.sub(
+            r"<svg.*?</svg>", " ", render(section.template, shown=section.shown), flags=re.S
+        )
+        return re.sub(
+            r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page)).replace("\N{NO-BREAK SPACE}", " ")
+        )
 
     return words
 

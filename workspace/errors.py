@@ -64,7 +64,9 @@ def run_stage(name: str, main: Callable[[], None], broken: int = BROKEN) -> None
     try:
         main()
     except Refusal as refusal:
-        for problem in refusal.problems if torchrun("LOCAL_RANK", 0) == 0 else ():  # else each process of a machine would say it
+        for problem in (
+            refusal.problems if torchrun("LOCAL_RANK", 0) == 0 else ()
+        ):  # else each process of a machine would say it
             print(problem, file=sys.stderr)
         sys.exit(REFUSED)
     except KeyboardInterrupt:
@@ -79,7 +81,12 @@ def run_stage(name: str, main: Callable[[], None], broken: int = BROKEN) -> None
 def run_module(module: str, main: Callable[..., None], *names: str) -> None:
     """Run a stage's `main` with the values of the command line, one for each of `names`."""
     given = sys.argv[1:]
-    wrong = Problem(module, f"{len(given)} arguments", " ".join(names) or "none", " ".join(["python -m", module, *names]))
+    wrong = Problem(
+        module,
+        f"{len(given)} arguments",
+        " ".join(names) or "none",
+        " ".join(["python -m", module, *names]),
+    )
 
     def call() -> None:
         refuse_if([wrong] if len(given) != len(names) else [])
@@ -93,16 +100,40 @@ def refuse_moved_inputs() -> None:
     """Raise Refusal where what DVC will record of the stage that runs is not what it began with."""
     settings, files = moved()
     stay = "that stay until its outputs are there, since DVC records those of its end"
-    refuse_if([*(Problem(name, "another value than when the stage began", f"settings {stay}", "dvc repro") for name in settings),
-               *(Problem(name, "files that came, went or changed while the stage ran", f"inputs {stay}",
-                         "wait until they are complete, then dvc repro") for name in files)])
+    refuse_if(
+        [
+            *(
+                Problem(
+                    name, "another value than when the stage began", f"settings {stay}", "dvc repro"
+                )
+                for name in settings
+            ),
+            *(
+                Problem(
+                    name,
+                    "files that came, went or changed while the stage ran",
+                    f"inputs {stay}",
+                    "wait until they are complete, then dvc repro",
+                )
+                for name in files
+            ),
+        ]
+    )
 
 
 def _unexpected(name: str, error: Exception) -> Problem:
     if isinstance(error, OSError):
         reason = os.strerror(error.errno) if error.errno else type(error).__name__
-        return Problem(name, f"the system's answer '{reason}'", "readable inputs and room to write",
-                       "mend permissions or disk space and run again; nothing half-written was left")
+        return Problem(
+            name,
+            f"the system's answer '{reason}'",
+            "readable inputs and room to write",
+            "mend permissions or disk space and run again; nothing half-written was left",
+        )
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return Problem(name, f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}", "no such error",
-                   "run again with FEWSITE_TRACEBACK=1 (may print patients' values) and report it")
+    return Problem(
+        name,
+        f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}",
+        "no such error",
+        "run again with FEWSITE_TRACEBACK=1 (may print patients' values) and report it",
+    )

@@ -67,8 +67,22 @@ class Workspace:
     @property
     def outputs(self) -> list[Path]:
         """All that stages and DVC write and keep, reviewers' comments, resume state and logs with it; not the secret, nor DVC's notes of file names."""
-        private = [path for path in sorted(self.private.glob("*")) if path.name not in (self.secret_file.name, "dvc")]
-        places = ("data", "runs", "results", "reports", "reviews", "dvc_plots", "dvc.lock", "sites/dvc.lock", ".dvc")
+        private = [
+            path
+            for path in sorted(self.private.glob("*"))
+            if path.name not in (self.secret_file.name, "dvc")
+        ]
+        places = (
+            "data",
+            "runs",
+            "results",
+            "reports",
+            "reviews",
+            "dvc_plots",
+            "dvc.lock",
+            "sites/dvc.lock",
+            ".dvc",
+        )
         return [*(self.root / name for name in places), *private, *sorted(self.root.glob("*.log"))]
 
     # what never leaves the machine: the secret, resume state and half-made outputs; kept out of Git and of DVC

@@ -27,14 +27,20 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
         from rich.console import Console
         from rich.progress import track as rich_track
 
-        yield from rich_track(items, description=what, total=total, console=Console(stderr=True), transient=True)
+        yield from rich_track(
+            items, description=what, total=total, console=Console(stderr=True), transient=True
+        )
         return
     said = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
         if time.monotonic() - said >= PLAIN_LINE_EVERY:
             said = time.monotonic()
-            print(f"{what}: {done} of {total}" if total else f"{what}: {done}", file=sys.stderr, flush=True)
+            print(
+                f"{what}: {done} of {total}" if total else f"{what}: {done}",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def say(line: str) -> None:

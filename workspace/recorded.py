@@ -38,9 +38,14 @@ def begin(module: str, given: list[str]) -> None:
         definition = stage.get("do", stage)
         words = str(definition.get("cmd")).split()  # python -m MODULE ${key} ${item}
         if words[2:3] == [module] and len(words) == len(given) + 3:
-            names = dict(zip(words[3:], given, strict=True)) | {CODE: (_read("params.yaml") or {}).get("code", ".")}
+            names = dict(zip(words[3:], given, strict=True)) | {
+                CODE: (_read("params.yaml") or {}).get("code", ".")
+            }
             params = [_filled(name, names) for name in definition.get("params", [])]
-            deps = {_filled(name, names | {CODE: CODE}): Path(_filled(name, names)) for name in definition.get("deps", [])}
+            deps = {
+                _filled(name, names | {CODE: CODE}): Path(_filled(name, names))
+                for name in definition.get("deps", [])
+            }
             _begun = Recorded(params, deps, _settings(params), _files(deps))
 
 
@@ -49,8 +54,10 @@ def moved() -> tuple[list[str], list[str]]:
     if _begun is None:
         return [], []
     settings, files = _settings(_begun.params), _files(_begun.deps)
-    return ([name for name, value in settings.items() if value != _begun.settings[name]],
-            [name for name, found in files.items() if found != _begun.files[name]])
+    return (
+        [name for name, value in settings.items() if value != _begun.settings[name]],
+        [name for name, found in files.items() if found != _begun.files[name]],
+    )
 
 
 def listing(root: Path) -> str:
@@ -103,12 +110,23 @@ def files_at(root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
 
 def _files(deps: dict[str, Path]) -> dict[str, str]:
     """Code by content, since a checkout of the same code gives it another time; data by its listing."""
-    return {name: _content(path) if name.startswith(CODE) else listing(path) for name, path in deps.items()}
+    return {
+        name: _content(path) if name.startswith(CODE) else listing(path)
+        for name, path in deps.items()
+    }
 
 
 def _content(root: Path) -> str:
-    paths = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return hashlib.sha256(b"".join(f"{path}\n".encode() + path.read_bytes() for path in paths)).hexdigest()
+    paths = (
+        [root]
+        if root.is_file()
+        else sorted(
+            path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        )
+    )
+    return hashlib.sha256(
+        b"".join(f"{path}\n".encode() + path.read_bytes() for path in paths)
+    ).hexdigest()
 
 
 def _settings(params: list[str | dict[str, None]]) -> dict[str, Any]:

@@ -11,23 +11,42 @@ def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> lis
     """What is wrong where a registered site reads the same export and would give its patients other keys."""
     siblings = _siblings(workspace, name, site, params)
     mine, patient = site.patient_namespace or name, site.labels.patient or "PatientID"
-    problems = [Problem(f"sites/{name}.yaml patient_namespace", f"'{mine}', where sites/{other}.yaml reads the same export with '{theirs}'",
-                        "one name in both: with two keys, a patient could train in one task and be tested in the other",
-                        "write the same patient_namespace in both")
-                for other, sibling in siblings.items() if (theirs := sibling.patient_namespace or other) != mine]
+    problems = [
+        Problem(
+            f"sites/{name}.yaml patient_namespace",
+            f"'{mine}', where sites/{other}.yaml reads the same export with '{theirs}'",
+            "one name in both: with two keys, a patient could train in one task and be tested in the other",
+            "write the same patient_namespace in both",
+        )
+        for other, sibling in siblings.items()
+        if (theirs := sibling.patient_namespace or other) != mine
+    ]
     return problems + [
-        Problem(f"sites/{name}.yaml labels.patient", f"'{patient}', where sites/{other}.yaml tells the same export's patients by '{theirs}'",
-                "one name in both: with two keys, a patient could train in one task and be tested in the other",
-                "write the same patient in both, and name a column of it alike in both tables")
-        for other, sibling in siblings.items() if (theirs := sibling.labels.patient or "PatientID") != patient]
+        Problem(
+            f"sites/{name}.yaml labels.patient",
+            f"'{patient}', where sites/{other}.yaml tells the same export's patients by '{theirs}'",
+            "one name in both: with two keys, a patient could train in one task and be tested in the other",
+            "write the same patient in both, and name a column of it alike in both tables",
+        )
+        for other, sibling in siblings.items()
+        if (theirs := sibling.labels.patient or "PatientID") != patient
+    ]
 
 
-def two_roles(workspace: Workspace, name: str, site: Site, params: Params, role: Role) -> list[Problem]:
+def two_roles(
+    workspace: Workspace, name: str, site: Site, params: Params, role: Role
+) -> list[Problem]:
     """What is wrong where a registered site reads the same export and has another role than `role`."""
-    return [Problem(f"params.yaml sites.{other}", f"'{params.sites[other]}', where {name} reads the same export as a {role}",
-                    "one role for all tasks of a hospital: who trained in one cannot be tested in another",
-                    "give both the same role, or let each read a list of its own patients' files")
-            for other in _siblings(workspace, name, site, params) if params.sites[other] != role]
+    return [
+        Problem(
+            f"params.yaml sites.{other}",
+            f"'{params.sites[other]}', where {name} reads the same export as a {role}",
+            "one role for all tasks of a hospital: who trained in one cannot be tested in another",
+            "give both the same role, or let each read a list of its own patients' files",
+        )
+        for other in _siblings(workspace, name, site, params)
+        if params.sites[other] != role
+    ]
 
 
 def _siblings(workspace: Workspace, name: str, site: Site, params: Params) -> dict[str, Site]:
@@ -40,7 +59,12 @@ def _siblings(workspace: Workspace, name: str, site: Site, params: Params) -> di
         except Refusal:  # its own stages will say so
             continue
         there = _place(other, sibling) if sibling else None
-        if sibling and place and there and (place.is_relative_to(there) or there.is_relative_to(place)):
+        if (
+            sibling
+            and place
+            and there
+            and (place.is_relative_to(there) or there.is_relative_to(place))
+        ):
             found[other] = sibling
     return found
 

@@ -30,8 +30,17 @@ class Episodes:
 
     def split(self, tasks: int) -> list["Episodes"]:
         """The same in parts of at most `tasks` tasks."""
-        parts = zip(*(getattr(self, name).split(tasks) for name in ("support", "support_labels", "query", "query_labels")), strict=True)
-        return [Episodes(*part, self.way, self.step, self.first + at * tasks) for at, part in enumerate(parts)]
+        parts = zip(
+            *(
+                getattr(self, name).split(tasks)
+                for name in ("support", "support_labels", "query", "query_labels")
+            ),
+            strict=True,
+        )
+        return [
+            Episodes(*part, self.way, self.step, self.first + at * tasks)
+            for at, part in enumerate(parts)
+        ]
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,13 @@ class EpisodeRows:
         rows = np.concatenate([self.support.reshape(tasks, -1), self.query], 1)
         pixels = images.gather(rows.reshape(-1)).unflatten(0, rows.shape)
         labels = torch.arange(way, device=device).repeat_interleave(shot).expand(tasks, -1)
-        return Episodes(pixels[:, : way * shot], labels, pixels[:, way * shot :], torch.from_numpy(self.query_labels).to(device), way)
+        return Episodes(
+            pixels[:, : way * shot],
+            labels,
+            pixels[:, way * shot :],
+            torch.from_numpy(self.query_labels).to(device),
+            way,
+        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,9 @@ class Patients(Sequence[np.ndarray]):
     def __getitem__(self, at: int) -> np.ndarray:
         return self.rows[self.starts[:-1][at] : self.starts[1:][at]]
 
-    def one_image_each(self, rng: np.random.Generator, chosen: Int[np.ndarray, "patient"]) -> Int[np.ndarray, "patient"]:
+    def one_image_each(
+        self, rng: np.random.Generator, chosen: Int[np.ndarray, "patient"]
+    ) -> Int[np.ndarray, "patient"]:
         """A row of each chosen patient, any of his."""
         return self.rows[rng.integers(self.starts[chosen], self.starts[chosen + 1])]
 
@@ -94,14 +111,20 @@ def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
     pools = []
     taken: dict[str, list[pd.Series]] = defaultdict(list)  # by task
     for name, site in meta.sites.items():
-        table = site.records[["group", "label"]].assign(at=np.arange(len(site.records)) + images.first_row[name])
+        table = site.records[["group", "label"]].assign(
+            at=np.arange(len(site.records)) + images.first_row[name]
+        )
         table = table[site.records["split"] == split]
         for others in taken[site.task]:
             table = table[~table["group"].isin(others)]
         taken[site.task].append(table["group"].drop_duplicates())
-        table = table.assign(group=table["group"].factorize(sort=True)[0]).sort_values("group", kind="stable")
+        table = table.assign(group=table["group"].factorize(sort=True)[0]).sort_values(
+            "group", kind="stable"
+        )
         table = table[table["label"] == table.groupby("group")["label"].transform("first")]
-        patients = {label: _by_group(table[table["label"] == label]) for label in sorted(site.classes)}
+        patients = {
+            label: _by_group(table[table["label"] == label]) for label in sorted(site.classes)
+        }
         pools.append(SitePool(name, site.task, patients))
     return pools
 
@@ -117,7 +140,10 @@ def drop_small_classes(pools: list[SitePool], shot: int) -> tuple[list[SitePool]
     kept, dropped = [], []
     for pool in pools:
         small = [label for label, patients in pool.patients.items() if len(patients) <= shot]
-        dropped += [f"{pool.site}: class {label} has {len(pool.patients[label])} patients, {shot + 1} are needed" for label in small]
+        dropped += [
+            f"{pool.site}: class {label} has {len(pool.patients[label])} patients, {shot + 1} are needed"
+            for label in small
+        ]
         patients = {label: rows for label, rows in pool.patients.items() if label not in small}
         if len(patients) >= 2:
             kept.append(SitePool(pool.site, pool.task, patients))
@@ -126,15 +152,30 @@ def drop_small_classes(pools: list[SitePool], shot: int) -> tuple[list[SitePool]
 
 def refuse_small_classes(pools: list[SitePool], shot: int) -> None:
     """Raise Refusal naming each class and site with too few patients for `shot` in support and one in query."""
-    problems = [Problem(f"site {pool.site}, class {label}", f"{len(patients)} training patients", f"{shot + 1} for {shot} shots",
-                        "lower shot under learners in params.yaml, or put the class under ignore at this site")
-                for pool in pools for label, patients in pool.patients.items() if len(patients) <= shot]
+    problems = [
+        Problem(
+            f"site {pool.site}, class {label}",
+            f"{len(patients)} training patients",
+            f"{shot + 1} for {shot} shots",
+            "lower shot under learners in params.yaml, or put the class under ignore at this site",
+        )
+        for pool in pools
+        for label, patients in pool.patients.items()
+        if len(patients) <= shot
+    ]
     if problems:
         raise Refusal(*problems)
 
 
-def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chosen: Episodic, *, tasks: int,
-                  cross_site: float = 0.0) -> EpisodeRows:
+def draw_episodes(
+    pools: list[SitePool],
+    seed: tuple[int, ...],
+    index: int,
+    chosen: Episodic,
+    *,
+    tasks: int,
+    cross_site: float = 0.0,
+) -> EpisodeRows:
     """Draw one batch of `tasks` episodes of the same way and shot.
 
     The first is of a site chosen evenly; way and shot are drawn evenly from their ranges, as far as that site goes (one with fewer classes
@@ -147,7 +188,11 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chos
     first = pools[rng.integers(len(pools))]
     most = min(chosen.way, len(first.patients))
     ways = int(rng.integers(min(chosen.min_way, most), most + 1))
-    shot = chosen.shot if chosen.min_shot is None else int(rng.integers(chosen.min_shot, chosen.shot + 1))
+    shot = (
+        chosen.shot
+        if chosen.min_shot is None
+        else int(rng.integers(chosen.min_shot, chosen.shot + 1))
+    )
     support = np.empty((tasks, ways, shot), np.int64)
     query = np.empty((tasks, ways * chosen.query), np.int64)
     labels = np.tile(np.repeat(np.arange(ways), chosen.query), (tasks, 1))
@@ -165,7 +210,9 @@ def draw_episodes(pools: list[SitePool], seed: tuple[int, ...], index: int, chos
             support[task, at] = patients.one_image_each(rng, drawn[:shot])
             left.append((others, drawn[:shot] if other is pool else drawn[:0]))
             asked = drawn[shot:] if other is pool else _some(rng, len(others), chosen.query)
-            query[task, at * chosen.query : (at + 1) * chosen.query] = others.one_image_each(rng, np.resize(asked, chosen.query))
+            query[task, at * chosen.query : (at + 1) * chosen.query] = others.one_image_each(
+                rng, np.resize(asked, chosen.query)
+            )
         if chosen.natural_queries:
             labels[task], query[task] = _natural_queries(rng, left, query.shape[1])
     return EpisodeRows(support, query, labels, tuple(names))
@@ -176,7 +223,9 @@ def _some(rng: np.random.Generator, patients: int, wanted: int) -> Int[np.ndarra
     return rng.choice(patients, min(patients, wanted), replace=False)
 
 
-def _natural_queries(rng: np.random.Generator, left: list[tuple[Patients, np.ndarray]], wanted: int) -> tuple[np.ndarray, np.ndarray]:
+def _natural_queries(
+    rng: np.random.Generator, left: list[tuple[Patients, np.ndarray]], wanted: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels and rows of `wanted` of all classes' patients together who are not in the support: a class comes up as often as it is."""
     ends = np.cumsum([len(patients) for patients, _ in left])
     starts = ends - [len(patients) for patients, _ in left]
@@ -190,8 +239,15 @@ def _natural_queries(rng: np.random.Generator, left: list[tuple[Patients, np.nda
     return labels, rows
 
 
-def _partner(rng: np.random.Generator, pools: list[SitePool], pool: SitePool, ways: int) -> SitePool:
+def _partner(
+    rng: np.random.Generator, pools: list[SitePool], pool: SitePool, ways: int
+) -> SitePool:
     """Another site of the same task that shares `ways` classes; the site itself where there is none."""
-    fit = [other for other in pools if other.task == pool.task and other.site != pool.site
-           and len(pool.patients.keys() & other.patients.keys()) >= ways]
+    fit = [
+        other
+        for other in pools
+        if other.task == pool.task
+        and other.site != pool.site
+        and len(pool.patients.keys() & other.patients.keys()) >= ways
+    ]
     return fit[rng.integers(len(fit))] if fit else pool

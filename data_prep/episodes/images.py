@@ -51,14 +51,20 @@ class MappedImages:
     def gather(self, rows: Int[np.ndarray, "batch"]) -> Float[Tensor, "batch channel *space"]:
         """The images at `rows`, in [0, 1]. Raises Refusal where a picture is not the one that was split."""
         shape = self.files[0].shape[1:]
-        batch = torch.empty((len(rows), *shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        batch = torch.empty(
+            (len(rows), *shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda"
+        )
         starts = np.array(list(self.first_row.values()))
         sites = np.searchsorted(starts, rows, side="right") - 1
         for site in np.unique(sites):
             at = np.flatnonzero(sites == site)
             records = rows[at] - starts[site]
             batch.numpy()[at] = self.files[site][self.rows[site][records]]
-            refuse_if([_changed(list(self.first_row)[site])] if [pixel_hash(batch[i].numpy()) for i in at] != list(self.hashes[site][records]) else [])
+            refuse_if(
+                [_changed(list(self.first_row)[site])]
+                if [pixel_hash(batch[i].numpy()) for i in at] != list(self.hashes[site][records])
+                else []
+            )
         return as_float(batch.to(self.device, non_blocking=True))
 
 
@@ -67,7 +73,9 @@ def as_float(stored: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     return stored.float().div_(torch.iinfo(stored.dtype).max)
 
 
-def open_images(workspace: Workspace, meta: MetaSplit, device: torch.device, most: float, shape: tuple[int, ...]) -> Images | MappedImages:
+def open_images(
+    workspace: Workspace, meta: MetaSplit, device: torch.device, most: float, shape: tuple[int, ...]
+) -> Images | MappedImages:
     """The pixels of every record of the meta split, in its order: on the device if they are `most` GiB or less, else mapped.
 
     Each is held to the pixel hash that the split promised: DVC ties training to the meta split, not to the pixels. Raises Refusal
@@ -78,7 +86,14 @@ def open_images(workspace: Workspace, meta: MetaSplit, device: torch.device, mos
         pixels, own = read_pixels(workspace.studies(name)), site.records["row"].to_numpy()
         if pixels.shape[1:] != shape:
             had, need = ("x".join(map(str, sides)) for sides in (pixels.shape[1:], shape))
-            changed.append(Problem(f"site {name}", f"pixels of {had} (channels, then sides)", f"{need}, as convert says", "correct convert.size, or dvc repro"))
+            changed.append(
+                Problem(
+                    f"site {name}",
+                    f"pixels of {had} (channels, then sides)",
+                    f"{need}, as convert says",
+                    "correct convert.size, or dvc repro",
+                )
+            )
         elif len(own) and own.max() >= len(pixels):
             changed.append(_changed(name))
         files.append(pixels)
@@ -90,9 +105,18 @@ def open_images(workspace: Workspace, meta: MetaSplit, device: torch.device, mos
     if sum(len(own) * file[:1].nbytes for own, file in zip(rows, files, strict=True)) > most * GIB:
         return MappedImages(files, rows, hashes, first_row, device)
     taken = [np.ascontiguousarray(file[own]) for file, own in zip(files, rows, strict=True)]
-    refuse_if(_changed(name) for name, own, due in zip(first_row, taken, hashes, strict=True) if [pixel_hash(row) for row in own] != list(due))
+    refuse_if(
+        _changed(name)
+        for name, own, due in zip(first_row, taken, hashes, strict=True)
+        if [pixel_hash(row) for row in own] != list(due)
+    )
     return Images(torch.from_numpy(np.concatenate(taken)).to(device), first_row)
 
 
 def _changed(site: str) -> Problem:
-    return Problem(f"site {site}", "pixels other than those that were split", "data/studies as `split` saw it", "dvc repro split")
+    return Problem(
+        f"site {site}",
+        "pixels other than those that were split",
+        "data/studies as `split` saw it",
+        "dvc repro split",
+    )

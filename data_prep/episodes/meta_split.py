@@ -11,7 +11,16 @@ from workspace.outputs import to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
 
 SITES, RECORDS = "split.json", "records.parquet"
-COLUMNS = ("record", "row", "patient", "group", "label", "split", "pixel_hash", "perceptual_hash")  # row: in the site's pixels.npy
+COLUMNS = (
+    "record",
+    "row",
+    "patient",
+    "group",
+    "label",
+    "split",
+    "pixel_hash",
+    "perceptual_hash",
+)  # row: in the site's pixels.npy
 INDEX = ("row", "group", "label", "split", "pixel_hash")  # what drawing and fetching needs
 
 
@@ -22,7 +31,9 @@ class SourceSite:
     task: str
     classes: tuple[str, ...]
     records: pd.DataFrame
-    left_out: dict[str, int] = field(default_factory=dict)  # records that are tied to a query set, or training ones to a validation set
+    left_out: dict[str, int] = field(
+        default_factory=dict
+    )  # records that are tied to a query set, or training ones to a validation set
 
 
 @dataclass(frozen=True)
@@ -44,11 +55,20 @@ class MetaSplit:
 def write_meta_split(meta: MetaSplit, workspace: Workspace) -> None:
     """Write data/meta_split: split.json says which sites there are, records.parquet holds their records, one site after the other."""
     ordered = dict(sorted(meta.sites.items()))  # as split.json has them, whose keys are sorted
-    sites = {name: {"task": site.task, "classes": list(site.classes), "left_out": site.left_out, "records": len(site.records)}
-             for name, site in ordered.items()}
+    sites = {
+        name: {
+            "task": site.task,
+            "classes": list(site.classes),
+            "left_out": site.left_out,
+            "records": len(site.records),
+        }
+        for name, site in ordered.items()
+    }
     with whole_folder(workspace.meta_split) as folder:
         (folder / SITES).write_text(to_json({"secret": meta.secret, "sites": sites}))
-        write_parquet(pd.concat([site.records[list(COLUMNS)] for site in ordered.values()]), folder / RECORDS)
+        write_parquet(
+            pd.concat([site.records[list(COLUMNS)] for site in ordered.values()]), folder / RECORDS
+        )
 
 
 def read_meta_split(workspace: Workspace, columns: Sequence[str] = COLUMNS) -> MetaSplit:
@@ -56,5 +76,15 @@ def read_meta_split(workspace: Workspace, columns: Sequence[str] = COLUMNS) -> M
     content = json.loads((workspace.meta_split / SITES).read_text())
     records = pd.read_parquet(workspace.meta_split / RECORDS, columns=list(columns))
     ends = np.cumsum([site["records"] for site in content["sites"].values()])
-    return MetaSplit({name: SourceSite(site["task"], tuple(site["classes"]), records[end - site["records"] : end].reset_index(drop=True), site["left_out"])
-                      for end, (name, site) in zip(ends, content["sites"].items(), strict=True)}, content["secret"])
+    return MetaSplit(
+        {
+            name: SourceSite(
+                site["task"],
+                tuple(site["classes"]),
+                records[end - site["records"] : end].reset_index(drop=True),
+                site["left_out"],
+            )
+            for end, (name, site) in zip(ends, content["sites"].items(), strict=True)
+        },
+        content["secret"],
+    )

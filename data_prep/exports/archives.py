@@ -70,7 +70,12 @@ def _members(archive: Found, prefix: str) -> list[Found]:
         raise Rejected("empty_file")
     copies = Counter(member.name for member in members)
     # Two entries of one name: which is meant cannot be told.
-    return [replace(member, problem=member.problem or "damaged_archive") if copies[member.name] > 1 else member for member in members]
+    return [
+        replace(member, problem=member.problem or "damaged_archive")
+        if copies[member.name] > 1
+        else member
+        for member in members
+    ]
 
 
 def _zip_members(path: Path, prefix: str) -> Iterator[Found]:
@@ -78,11 +83,16 @@ def _zip_members(path: Path, prefix: str) -> Iterator[Found]:
         infos = [info for info in open_zip(path).infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         raise Rejected("damaged_archive") from None
-    if sum(info.file_size for info in infos) > _limit(path.stat().st_size) or len(infos) > MAX_FILES:
+    if (
+        sum(info.file_size for info in infos) > _limit(path.stat().st_size)
+        or len(infos) > MAX_FILES
+    ):
         raise Rejected("archive_bomb")
     for info in infos:
         problem = None
-        if _leads_out(info.filename) or stat.S_ISLNK(info.external_attr >> 16):  # its upper half: the mode, where Unix wrote it
+        if _leads_out(info.filename) or stat.S_ISLNK(
+            info.external_attr >> 16
+        ):  # its upper half: the mode, where Unix wrote it
             problem = "unsafe_member"
         elif info.flag_bits & 0x1:  # PKWARE APPNOTE 4.4.4: bit 0, the file is encrypted
             problem = "encrypted_member"
@@ -104,10 +114,18 @@ def _tar_members(path: Path, prefix: str) -> Iterator[Found]:
                 if not info.isdir():
                     problem = "unsafe_member" if _leads_out(info.name) or not info.isreg() else None
                     problem = problem or ("sparse_member" if info.issparse() else None)
-                    yield Found(prefix + str(PurePosixPath(info.name)), path, info.size, info.offset_data, problem)
+                    yield Found(
+                        prefix + str(PurePosixPath(info.name)),
+                        path,
+                        info.size,
+                        info.offset_data,
+                        problem,
+                    )
             # tarfile stops without a word at a damaged header, or at an end in mid-archive.
             file.seek(archive.offset)
-            if file.read(BLOCK) != bytes(BLOCK) or any(chunk.strip(b"\0") for chunk in iter(lambda: file.read(CHUNK), b"")):
+            if file.read(BLOCK) != bytes(BLOCK) or any(
+                chunk.strip(b"\0") for chunk in iter(lambda: file.read(CHUNK), b"")
+            ):
                 raise Rejected("damaged_archive")
     except (tarfile.TarError, ValueError, RecursionError):
         raise Rejected("damaged_archive") from None
@@ -153,9 +171,14 @@ def _write(copy: BinaryIO, chunk: bytes) -> None:
     try:
         copy.write(chunk)
     except OSError as error:
-        raise Refusal(Problem("the folder for temporary files", f"the system's answer '{os.strerror(error.errno)}'",
-                              "room for every compressed or inner archive, unpacked",
-                              "set TMPDIR to a private folder on a larger disk, or unpack the export")) from None
+        raise Refusal(
+            Problem(
+                "the folder for temporary files",
+                f"the system's answer '{os.strerror(error.errno)}'",
+                "room for every compressed or inner archive, unpacked",
+                "set TMPDIR to a private folder on a larger disk, or unpack the export",
+            )
+        ) from None
 
 
 @cache

@@ -20,8 +20,12 @@ from workspace.settings import LOCAL
 SAME_MM = 0.01  # of positions that are written with other digits
 
 
-def drop_copies(images: list[ImageFile], labelled: Collection[str] = (), workers: int = 0,
-                scheduler: str = LOCAL) -> tuple[list[ImageFile], list[Reject]]:
+def drop_copies(
+    images: list[ImageFile],
+    labelled: Collection[str] = (),
+    workers: int = 0,
+    scheduler: str = LOCAL,
+) -> tuple[list[ImageFile], list[Reject]]:
     """One file for each SOP Instance UID, and rejects for the others; none of images that differ and have one UID.
 
     Of copies one with a label goes before others (`labelled`: names), then the largest that is whole, then the first by name. Only
@@ -31,10 +35,15 @@ def drop_copies(images: list[ImageFile], labelled: Collection[str] = (), workers
     for image in images:
         if sop := image.identifiers.get("SOPInstanceUID"):
             groups[sop].append(image)
-    shared = [sorted(group, key=lambda image: (image.found.name not in labelled, -image.found.size))
-              for group in groups.values() if len(group) > 1]
+    shared = [
+        sorted(group, key=lambda image: (image.found.name not in labelled, -image.found.size))
+        for group in groups.values()
+        if len(group) > 1
+    ]
     rejects: list[Reject] = []
-    for group, kept in zip(shared, in_order(_choose_all, shared, workers, scheduler=scheduler), strict=True):
+    for group, kept in zip(
+        shared, in_order(_choose_all, shared, workers, scheduler=scheduler), strict=True
+    ):
         if kept is None:
             rejects += reject_all(group, "one_uid_several_images")
         else:
@@ -73,13 +82,19 @@ def _shown(image: ImageFile) -> list[Pixels]:
 
 def _equal(one: Sequence[Pixels], other: Sequence[Pixels]) -> bool:
     """Whether both show the same, in the same sense: black and white are not exchanged."""
-    return len(one) == len(other) and all(mine.inverted == its.inverted and np.array_equal(mine.values, its.values)
-                                          for mine, its in zip(one, other, strict=True))
+    return len(one) == len(other) and all(
+        mine.inverted == its.inverted and np.array_equal(mine.values, its.values)
+        for mine, its in zip(one, other, strict=True)
+    )
 
 
 def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
     """Whether two files on disk are copies byte for byte, which takes no decoding."""
-    if one.found.member is not None or other.found.member is not None or one.found.size != other.found.size:
+    if (
+        one.found.member is not None
+        or other.found.member is not None
+        or one.found.size != other.found.size
+    ):
         return False
     try:
         return cmp(one.found.path, other.found.path, shallow=False)
@@ -92,8 +107,11 @@ def _same_meaning(one: ImageFile, other: ImageFile) -> bool:
     for first, second in zip(one.slices, other.slices, strict=False):
         if first.facts.units != second.facts.units:
             return False
-        for mine, its in ((first.place.position, second.place.position), (first.place.orientation, second.place.orientation),
-                          (first.facts.spacing, second.facts.spacing)):
+        for mine, its in (
+            (first.place.position, second.place.position),
+            (first.place.orientation, second.place.orientation),
+            (first.facts.spacing, second.facts.spacing),
+        ):
             if mine and its and not np.allclose(mine, its, rtol=0, atol=SAME_MM):
                 return False
     return True

@@ -48,11 +48,18 @@ def named_files(stream: BinaryIO) -> list[Named]:
             directory = pydicom.dcmread(stream, specific_tags=["DirectoryRecordSequence"])
             stored = directory.get_item("DirectoryRecordSequence")
             # pydicom takes a sequence that ends early for a short one.
-            whole = not isinstance(stored, RawDataElement) or len(stored.value or b"") == stored.length
+            whole = (
+                not isinstance(stored, RawDataElement) or len(stored.value or b"") == stored.length
+            )
             records = list(directory.DirectoryRecordSequence)
-            named = [_named(record, series) for record, series in zip(records, _series_of(records), strict=True)
-                     if record.get("ReferencedFileID") and record.get("RecordInUseFlag") != 0]  # 0: no longer in use
-        except Exception:  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
+            named = [
+                _named(record, series)
+                for record, series in zip(records, _series_of(records), strict=True)
+                if record.get("ReferencedFileID") and record.get("RecordInUseFlag") != 0
+            ]  # 0: no longer in use
+        except (
+            Exception
+        ):  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
             raise Rejected("damaged_directory") from None
     if not whole:
         raise Rejected("damaged_directory")
@@ -63,7 +70,9 @@ def instance_of(stream: BinaryIO) -> str:
     """The SOP Instance UID of a DICOM file; empty where it has none or is none."""
     with quiet():
         try:
-            data = pydicom.dcmread(stream, specific_tags=["SOPInstanceUID"], stop_before_pixels=True, force=True)
+            data = pydicom.dcmread(
+                stream, specific_tags=["SOPInstanceUID"], stop_before_pixels=True, force=True
+            )
             return str(data.get("SOPInstanceUID", ""))
         except Exception:  # as above; what the file is, its own reading will say
             return ""
@@ -71,9 +80,13 @@ def instance_of(stream: BinaryIO) -> str:
 
 def _named(record: Dataset, series: str) -> Named:
     parts, sop_class = record.ReferencedFileID, str(record.get("ReferencedSOPClassUIDInFile", ""))
-    image = record.get("DirectoryRecordType") == "IMAGE" and object_of(sop_class) is not Object.NO_IMAGE
+    image = (
+        record.get("DirectoryRecordType") == "IMAGE" and object_of(sop_class) is not Object.NO_IMAGE
+    )
     instance = str(record.get("ReferencedSOPInstanceUIDInFile", ""))
-    return Named(parts if isinstance(parts, str) else "/".join(parts), image, series, instance, sop_class)
+    return Named(
+        parts if isinstance(parts, str) else "/".join(parts), image, series, instance, sop_class
+    )
 
 
 def _series_of(records: Sequence[Dataset]) -> list[str]:
@@ -88,6 +101,10 @@ def _series_of(records: Sequence[Dataset]) -> list[str]:
                 at = places.get(records[at].get("OffsetOfTheNextDirectoryRecord"))
     series, last = [], ""
     for at, record in enumerate(records):
-        last = str(record.get("SeriesInstanceUID", "")) if record.get("DirectoryRecordType") == "SERIES" else last
+        last = (
+            str(record.get("SeriesInstanceUID", ""))
+            if record.get("DirectoryRecordType") == "SERIES"
+            else last
+        )
         series.append(linked.get(at, last))
     return series

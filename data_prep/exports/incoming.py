@@ -26,7 +26,11 @@ def incoming_link(workspace: Workspace, site: str) -> Path:
 
 def is_folder_of_links(folder: Path) -> bool:
     """Whether `wanted_links` were laid there, so that it may be laid anew."""
-    return not folder.is_symlink() and (folder / ROOT).is_symlink() and {path.name for path in folder.iterdir()} <= {ROOT, FOLDERS, FILES, WATCHED}
+    return (
+        not folder.is_symlink()
+        and (folder / ROOT).is_symlink()
+        and {path.name for path in folder.iterdir()} <= {ROOT, FOLDERS, FILES, WATCHED}
+    )
 
 
 def wanted_links(root: Path) -> Links:
@@ -34,9 +38,15 @@ def wanted_links(root: Path) -> Links:
     places = beyond(root)
     if not places:
         return {"": root}
-    folders, files = [path for path in places if path.is_dir()], [path for path in places if not path.is_dir()]
-    return {ROOT: root, **{f"{FOLDERS}/{at:06}": path for at, path in enumerate(folders)},
-            **{f"{FILES}/{at:06}": path for at, path in enumerate(files)}}
+    folders, files = (
+        [path for path in places if path.is_dir()],
+        [path for path in places if not path.is_dir()],
+    )
+    return {
+        ROOT: root,
+        **{f"{FOLDERS}/{at:06}": path for at, path in enumerate(folders)},
+        **{f"{FILES}/{at:06}": path for at, path in enumerate(files)},
+    }
 
 
 def links_there(workspace: Workspace, site: str) -> Links:
@@ -46,17 +56,36 @@ def links_there(workspace: Workspace, site: str) -> Links:
         return {"": Path(os.readlink(folder))}
     if not is_folder_of_links(folder):
         return {}
-    found = [folder / ROOT, *(path for part in (FOLDERS, FILES) if (folder / part).is_dir() for path in sorted((folder / part).iterdir()))]
+    found = [
+        folder / ROOT,
+        *(
+            path
+            for part in (FOLDERS, FILES)
+            if (folder / part).is_dir()
+            for path in sorted((folder / part).iterdir())
+        ),
+    ]
     return {path.relative_to(folder).as_posix(): Path(os.readlink(path)) for path in found}
 
 
 def unwatched(workspace: Workspace, name: str, site: Site) -> list[Problem]:
     """What is wrong where convert would read what DVC does not see. Raises Refusal."""
-    wanted, there = wanted_links(locate_root(f"sites/{name}.yaml", site)), links_there(workspace, name)
-    if _beside_the_root(wanted) == _beside_the_root(there):  # where the link to the root leads, scan asks
+    wanted, there = (
+        wanted_links(locate_root(f"sites/{name}.yaml", site)),
+        links_there(workspace, name),
+    )
+    if _beside_the_root(wanted) == _beside_the_root(
+        there
+    ):  # where the link to the root leads, scan asks
         return []
-    return [Problem(f"incoming/{name}", "other folders behind links, or another list, than it was linked for",
-                    "a link for each, since DVC sees nothing else of them", "fewsite link, then dvc repro")]
+    return [
+        Problem(
+            f"incoming/{name}",
+            "other folders behind links, or another list, than it was linked for",
+            "a link for each, since DVC sees nothing else of them",
+            "fewsite link, then dvc repro",
+        )
+    ]
 
 
 def _beside_the_root(links: Links) -> Links:

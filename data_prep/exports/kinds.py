@@ -7,17 +7,83 @@ from enum import StrEnum
 
 HEAD = 540  # bytes: a NIfTI-2 header, the longest start that is looked at
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
-IMAGE_ENDINGS = (*DICOM_ENDINGS, ".nii", ".nii.gz", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".nrrd", ".nhdr",
-                 ".mha", ".mhd", ".mgh", ".mgz", ".mgh.gz", ".bmp", ".jp2", ".j2k", ".jpf", ".jpx", ".jph",
-                 ".gif", ".webp", ".heic", ".avif", ".psd", ".mnc", ".svs", ".ndpi", ".mp4", ".avi", ".mov", ".mpg", ".mpeg")
-VOXEL_ENDINGS = (".img", ".img.gz", ".raw", ".zraw", ".brik", ".brik.gz")  # of files that hold voxels and no header
-TEXT_ENDINGS = (".txt", ".csv", ".tsv", ".log", ".json", ".xml", ".htm", ".html", ".pdf", ".rtf", ".md", ".yaml", ".yml", ".ini", ".cfg",
-                ".doc", ".docx", ".xls", ".xlsx", ".md5", ".sha1", ".sha256", ".bval", ".bvec")
+IMAGE_ENDINGS = (
+    *DICOM_ENDINGS,
+    ".nii",
+    ".nii.gz",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".tif",
+    ".tiff",
+    ".nrrd",
+    ".nhdr",
+    ".mha",
+    ".mhd",
+    ".mgh",
+    ".mgz",
+    ".mgh.gz",
+    ".bmp",
+    ".jp2",
+    ".j2k",
+    ".jpf",
+    ".jpx",
+    ".jph",
+    ".gif",
+    ".webp",
+    ".heic",
+    ".avif",
+    ".psd",
+    ".mnc",
+    ".svs",
+    ".ndpi",
+    ".mp4",
+    ".avi",
+    ".mov",
+    ".mpg",
+    ".mpeg",
+)
+VOXEL_ENDINGS = (
+    ".img",
+    ".img.gz",
+    ".raw",
+    ".zraw",
+    ".brik",
+    ".brik.gz",
+)  # of files that hold voxels and no header
+TEXT_ENDINGS = (
+    ".txt",
+    ".csv",
+    ".tsv",
+    ".log",
+    ".json",
+    ".xml",
+    ".htm",
+    ".html",
+    ".pdf",
+    ".rtf",
+    ".md",
+    ".yaml",
+    ".yml",
+    ".ini",
+    ".cfg",
+    ".doc",
+    ".docx",
+    ".xls",
+    ".xlsx",
+    ".md5",
+    ".sha1",
+    ".sha256",
+    ".bval",
+    ".bvec",
+)
 BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of the header behind the first 14
 MGH_HEADER = 284  # bytes; voxels follow
 MGH_TYPES = range(11)
 NRRD_MAGIC = b"NRRD000"  # and the version
-METAIMAGE = re.compile(rb"\A(?=\s*[A-Za-z]+[ \t]*=)[^\0]*?^NDims[ \t]*=[ \t]*\d", re.MULTILINE)  # it has no magic, only fields
+METAIMAGE = re.compile(
+    rb"\A(?=\s*[A-Za-z]+[ \t]*=)[^\0]*?^NDims[ \t]*=[ \t]*\d", re.MULTILINE
+)  # it has no magic, only fields
 
 
 class Kind(StrEnum):
@@ -53,9 +119,15 @@ def sniff(head: bytes) -> Kind:
         return Kind.PNG
     if head.startswith(b"\xff\xd8\xff") and head[3:4] != b"\xf7":  # that one is JPEG-LS
         return Kind.JPEG
-    if head.startswith(b"\xff\x4f\xff\x51") or (head.startswith(b"\0\0\0\x0cjP  \r\n\x87\n") and head[20:24] != b"mjp2"):
+    if head.startswith(b"\xff\x4f\xff\x51") or (
+        head.startswith(b"\0\0\0\x0cjP  \r\n\x87\n") and head[20:24] != b"mjp2"
+    ):
         return Kind.JPEG2000  # T.800 A.4.1 and I.5.1; mjp2: a film, T.802
-    if head.startswith(b"BM") and len(head) >= 18 and struct.unpack("<I", head[14:18])[0] in BMP_HEADERS:
+    if (
+        head.startswith(b"BM")
+        and len(head) >= 18
+        and struct.unpack("<I", head[14:18])[0] in BMP_HEADERS
+    ):
         return Kind.BMP
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):  # TIFF 6.0 and BigTIFF
         return Kind.TIFF
@@ -91,7 +163,9 @@ def named_like_another_format(name: str) -> bool:
 
 def named_like_text(name: str) -> bool:
     """Whether a name is no slice's: a text's, or one that is hidden."""
-    return name.lower().endswith(TEXT_ENDINGS) or (name.rpartition("/")[2].startswith(".") and not named_like_an_image(name))
+    return name.lower().endswith(TEXT_ENDINGS) or (
+        name.rpartition("/")[2].startswith(".") and not named_like_an_image(name)
+    )
 
 
 def named_like_voxels(name: str) -> bool:
@@ -106,7 +180,11 @@ def _nifti(head: bytes) -> Kind | None:
         return Kind.NIFTI
     if magic[:3] in (b"ni1", b"ni2"):
         return Kind.NIFTI_PAIR
-    dimensions = {struct.unpack(order + "h", head[40:42])[0] for order in "<>"} if 348 in sizes and len(head) >= 348 else set()
+    dimensions = (
+        {struct.unpack(order + "h", head[40:42])[0] for order in "<>"}
+        if 348 in sizes and len(head) >= 348
+        else set()
+    )
     return Kind.ANALYZE if dimensions & set(range(1, 8)) else None
 
 
@@ -120,7 +198,9 @@ def _starts_like_mgh(head: bytes) -> bool:
 
 def _starts_like_a_tar(head: bytes) -> bool:
     """By the first header's checksum: the oldest tars have no magic."""
-    if not re.match(rb" *[0-7]+[ \0]", head[148:156]):  # tarfile takes no digits for 0, which signed bytes of an image may add up to
+    if not re.match(
+        rb" *[0-7]+[ \0]", head[148:156]
+    ):  # tarfile takes no digits for 0, which signed bytes of an image may add up to
         return False
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], tarfile.ENCODING, "surrogateescape")
@@ -133,5 +213,8 @@ def _starts_like_an_element(head: bytes) -> bool:
     """Whether the first tag is of group 0002 or 0008, as a data set without preamble begins (in either byte order)."""
     if len(head) < 8:
         return False
-    return any(struct.unpack(order + "H", head[:2])[0] in (0x0002, 0x0008) and struct.unpack(order + "H", head[2:4])[0] <= 0x0018
-               for order in "<>")
+    return any(
+        struct.unpack(order + "H", head[:2])[0] in (0x0002, 0x0008)
+        and struct.unpack(order + "H", head[2:4])[0] <= 0x0018
+        for order in "<>"
+    )

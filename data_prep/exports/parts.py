@@ -14,7 +14,10 @@ NOT_ITS_OWN = "a data file that is another header's, or an image itself"
 
 def without_packing(name: str) -> str:
     """`name` without the ending of a packed file."""
-    return next((name[: -len(ending)] for ending in PACKED if name.lower().endswith(ending)), name) or name
+    return (
+        next((name[: -len(ending)] for ending in PACKED if name.lower().endswith(ending)), name)
+        or name
+    )
 
 
 class Beside:
@@ -44,7 +47,11 @@ def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[I
     if not any(item.parts for item in examined):
         return examined
     beside = Beside(files)
-    images = {found.name for found, item in zip(files, examined, strict=True) if isinstance(item, ImageFile)}
+    images = {
+        found.name
+        for found, item in zip(files, examined, strict=True)
+        if isinstance(item, ImageFile)
+    }
     taken: set[str] = set()
     left: dict[str, Reject] = {}  # the data files of headers that lack one
     joined: list[tuple[str, list[ImageFile | Reject]]] = []
@@ -53,14 +60,37 @@ def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[I
             joined.append((found.name, [item]))
             continue
         data = [beside.find(name) for name in item.parts]
-        own = [file for file in data if file is not None and file.name not in images | taken | {found.name}]
+        own = [
+            file
+            for file in data
+            if file is not None and file.name not in images | taken | {found.name}
+        ]
         whole = len(own) == len({file.name for file in own}) == len(data)
         if isinstance(item, ImageFile) and not whole:
             problem = "a data file that is missing" if None in data else NOT_ITS_OWN
             joined.append((found.name, [Reject(found.name, item.kind, "bad_data_file", problem)]))
-            left.update((file.name, Reject(file.name, item.kind, "bad_data_file", problem)) for file in own)
+            left.update(
+                (file.name, Reject(file.name, item.kind, "bad_data_file", problem)) for file in own
+            )
             continue
         taken.update(file.name for file in own)
-        joined.append((found.name, [replace(item, data=tuple(own))] if isinstance(item, ImageFile) else
-                       [item, *(replace(item, name=name) for name in dict.fromkeys(file.name for file in own))]))
-    return [item for name, items in joined if name not in taken for item in ([left[name]] if name in left else items)]
+        joined.append(
+            (
+                found.name,
+                [replace(item, data=tuple(own))]
+                if isinstance(item, ImageFile)
+                else [
+                    item,
+                    *(
+                        replace(item, name=name)
+                        for name in dict.fromkeys(file.name for file in own)
+                    ),
+                ],
+            )
+        )
+    return [
+        item
+        for name, items in joined
+        if name not in taken
+        for item in ([left[name]] if name in left else items)
+    ]

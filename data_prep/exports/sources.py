@@ -19,7 +19,9 @@ from data_prep.exports.dicomdir import Named
 from data_prep.exports.kinds import HEAD, Kind, sniff
 from data_prep.rejects import Rejected
 
-MAX_FILE_BYTES = 4 * 2**30  # a 1024 x 1024 x 1024 volume of float32; a file is read whole into memory
+MAX_FILE_BYTES = (
+    4 * 2**30
+)  # a 1024 x 1024 x 1024 volume of float32; a file is read whole into memory
 CHUNK = 2**20  # bytes that are asked for at once
 OPEN_ARCHIVES = 8  # kept open in each process
 COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
@@ -76,7 +78,10 @@ def streamed(found: Found, unlimited: bool = False) -> Iterator[BinaryIO]:
                 with undo(raw) as stream:
                     yield stream if unlimited else _Stepwise(_Limited(stream))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise Rejected("damaged_member" if isinstance(found.member, str) else "not_decodable", type(error).__name__) from None
+        raise Rejected(
+            "damaged_member" if isinstance(found.member, str) else "not_decodable",
+            type(error).__name__,
+        ) from None
     except (EOFError, zlib.error):
         raise Rejected("truncated", "compressed data that ends early or is damaged") from None
     except tarfile.TarError:

@@ -22,10 +22,15 @@ class Kind:
 
 
 NOWHERE = Kind("links that lead nowhere", "remove them, or mount what they lead to")
-NOT_UTF_8 = Kind("names that are not in UTF-8", "rename them (convmv does), or leave the export in its zip or tar")
+NOT_UTF_8 = Kind(
+    "names that are not in UTF-8",
+    "rename them (convmv does), or leave the export in its zip or tar",
+)
 DVCIGNORE = Kind("files .dvcignore, which DVC takes for its own", "remove them")
-OF_DVC = Kind("folders that are DVC repositories of their own, which DVC leaves out without a word",
-              "remove the folder .dvc in them, or copy the files elsewhere")
+OF_DVC = Kind(
+    "folders that are DVC repositories of their own, which DVC leaves out without a word",
+    "remove the folder .dvc in them, or copy the files elsewhere",
+)
 NO_FILE = Kind("entries that are neither files nor folders", "remove them")
 CLOSED = Kind("files or folders that may not be read", "mend permissions")
 
@@ -41,8 +46,15 @@ def hashing_problems(name: str, root: Path, keys: Keys | None) -> list[Problem]:
     by_kind: dict[Kind, list[str]] = defaultdict(list)
     for file, kind in unhashable(root):
         by_kind[kind].append(file)
-    return [Problem(f"incoming/{name}", f"{len(files)} {kind.found} ({_shown(name, files, keys)})", "an export that DVC can hash", kind.do)
-            for kind, files in by_kind.items()]
+    return [
+        Problem(
+            f"incoming/{name}",
+            f"{len(files)} {kind.found} ({_shown(name, files, keys)})",
+            "an export that DVC can hash",
+            kind.do,
+        )
+        for kind, files in by_kind.items()
+    ]
 
 
 def _shown(name: str, files: list[str], keys: Keys | None) -> str:

@@ -15,7 +15,11 @@ from data_prep.exports.sources import Found, kind_of, opened, read_all
 from data_prep.rejects import Rejected
 from workspace.errors import Problem, Refusal, refuse_if
 
-VERSIONS = (".git", ".hg", ".dvc")  # a version control's own, of which DVC sees nothing; in a DataLad data set links lead from outside to its pictures
+VERSIONS = (
+    ".git",
+    ".hg",
+    ".dvc",
+)  # a version control's own, of which DVC sees nothing; in a DataLad data set links lead from outside to its pictures
 Place = tuple[Path, str]  # where a file or folder is, and its name under the root
 
 
@@ -40,7 +44,10 @@ def walk(root: Path) -> list[Found]:
 def beyond(root: Path) -> list[Path]:
     """What `walk` reads and one link to `root` does not show to DVC, which enters no linked folder: those, and what a list names. Raises Refusal."""
     if root.is_dir():
-        listed, above = [], root  # not resolved: DVC follows a link on the way, so that it sees when that is changed
+        listed, above = (
+            [],
+            root,
+        )  # not resolved: DVC follows a link on the way, so that it sees when that is changed
     else:
         listed, above = listed_places(root), root.resolve().parent
     entered: list[str] = []
@@ -61,7 +68,14 @@ def _check_bounds(files: int, unpacked: int) -> None:
     if files > MAX_FILES:
         raise Refusal(Problem("the export", f"more than {MAX_FILES} files", "no more", split))
     if unpacked > MAX_UNPACKED_BYTES:
-        raise Refusal(Problem("the export", f"archives that unpack to more than {MAX_UNPACKED_BYTES} bytes", "no more", split))
+        raise Refusal(
+            Problem(
+                "the export",
+                f"archives that unpack to more than {MAX_UNPACKED_BYTES} bytes",
+                "no more",
+                split,
+            )
+        )
 
 
 def _files(root: Path) -> Iterator[Found]:
@@ -95,16 +109,35 @@ def _listed(found: Found) -> list[Place]:
         with opened(found) as stream:
             content = read_all(stream).removeprefix(codecs.BOM_UTF8)
     except Rejected as rejected:
-        raise Refusal(Problem("the export", rejected.reason.replace("_", " "), "a file that can be read", "correct root")) from None
+        raise Refusal(
+            Problem(
+                "the export",
+                rejected.reason.replace("_", " "),
+                "a file that can be read",
+                "correct root",
+            )
+        ) from None
     if b"\0" in content or not content.strip():
-        raise Refusal(Problem("the export", "a file that is no archive and no list", "a folder, a zip, a tar or a text file with one path a line",
-                              "correct root"))
+        raise Refusal(
+            Problem(
+                "the export",
+                "a file that is no archive and no list",
+                "a folder, a zip, a tar or a text file with one path a line",
+                "correct root",
+            )
+        )
     lines = [str(PurePosixPath(os.fsdecode(line))) for line in content.splitlines() if line.strip()]
     places = [(found.path.parent / line, line) for line in dict.fromkeys(lines)]
     missing = sum(not os.path.exists(path) for path, _ in places)
     if missing:
-        raise Refusal(Problem("the list", f"{missing} of {len(places)} paths with nothing there", "one path a line, from the list's own folder",
-                              "mount what is missing or correct the list"))
+        raise Refusal(
+            Problem(
+                "the list",
+                f"{missing} of {len(places)} paths with nothing there",
+                "one path a line, from the list's own folder",
+                "mount what is missing or correct the list",
+            )
+        )
     return places
 
 
@@ -136,7 +169,9 @@ def _places(starts: list[Place], entered: list[str] | None = None) -> Iterator[P
             place = Path(entry.path), f"{name}/{entry.name}" if name else entry.name
             if entry.name in VERSIONS:
                 continue
-            if entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path)):
+            if entry.is_dir(follow_symlinks=False) or (
+                entry.is_symlink() and os.path.isdir(entry.path)
+            ):
                 if place[1].count("/") >= MAX_DEPTH:
                     deep += 1
                 else:
@@ -145,9 +180,26 @@ def _places(starts: list[Place], entered: list[str] | None = None) -> Iterator[P
                 linked.append(place)
             else:
                 yield place
-    refuse_if([Problem("the export", f"{count} folders {which}", need, do) for count, which, need, do in (
-        (closed, "that may not be read", "read permission on every folder", "mend permissions"),
-        (deep, f"more than {MAX_DEPTH} deep", f"at most {MAX_DEPTH} folders in a path", "move them up")) if count])
+    refuse_if(
+        [
+            Problem("the export", f"{count} folders {which}", need, do)
+            for count, which, need, do in (
+                (
+                    closed,
+                    "that may not be read",
+                    "read permission on every folder",
+                    "mend permissions",
+                ),
+                (
+                    deep,
+                    f"more than {MAX_DEPTH} deep",
+                    f"at most {MAX_DEPTH} folders in a path",
+                    "move them up",
+                ),
+            )
+            if count
+        ]
+    )
     yield from _linked_files(linked, visited)
 
 
@@ -172,7 +224,11 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _with_missing(files: list[Found]) -> Iterator[Found]:
     """`files`, and what their DICOMDIRs name and they lack. Names are compared as a disc keeps them, then SOP Instance UIDs."""
-    there = {as_on_a_disc(found.name) for found in files} if any(is_dicomdir(found.name) for found in files) else set()
+    there = (
+        {as_on_a_disc(found.name) for found in files}
+        if any(is_dicomdir(found.name) for found in files)
+        else set()
+    )
     asked: set[str] = set()
     lacking: list[Found] = []
     for found in files:
@@ -190,9 +246,20 @@ def _with_missing(files: list[Found]) -> Iterator[Found]:
             name = f"{found.folder}/{one.path}".lstrip("/")
             plain = as_on_a_disc(name)
             if plain not in there and plain not in asked:
-                lacking.append(Found(name, found.path, 0, problem="missing_file" if one.image else "missing_no_image", named=one))
+                lacking.append(
+                    Found(
+                        name,
+                        found.path,
+                        0,
+                        problem="missing_file" if one.image else "missing_no_image",
+                        named=one,
+                    )
+                )
             asked.add(plain)
-    renamed = _renamed({found.named.instance for found in lacking} - {""}, (found for found in files if as_on_a_disc(found.name) not in asked))
+    renamed = _renamed(
+        {found.named.instance for found in lacking} - {""},
+        (found for found in files if as_on_a_disc(found.name) not in asked),
+    )
     yield from (found for found in lacking if found.named.instance not in renamed)
 
 

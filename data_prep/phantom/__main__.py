@@ -1,6 +1,5 @@
 """Stage `phantom`: write one synthetic hospital to incoming/SITE. Usage: python -m data_prep.phantom SITE"""
 
-
 from data_prep.phantom.hospital import write_hospital
 from data_prep.phantom.vendors import vendor_named
 from workspace.errors import Problem, Refusal, run_module
@@ -16,8 +15,14 @@ def main(site: str) -> None:
     phantom = load_params(workspace).phantom
     if site not in phantom.hospitals:
         known = ", ".join(phantom.hospitals) or "the hospitals under phantom.hospitals"
-        raise Refusal(Problem("phantom", f"no hospital {site!r} in params.yaml", f"one of {known}",
-                              "name one of them or add it under phantom.hospitals"))
+        raise Refusal(
+            Problem(
+                "phantom",
+                f"no hospital {site!r} in params.yaml",
+                f"one of {known}",
+                "name one of them or add it under phantom.hospitals",
+            )
+        )
     hospital = phantom.hospitals[site]
     vendor = vendor_named(hospital.vendor, f"params.yaml phantom.hospitals.{site}.vendor")
     with whole_folder(workspace.incoming(site)) as folder:

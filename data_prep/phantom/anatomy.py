@@ -84,5 +84,13 @@ def _vessels(rng: np.random.Generator, size: float) -> tuple[Vessel, ...]:
                 if generation < 3:
                     for turn in (-1, 1):
                         bend = turn * rng.uniform(0.15, 0.55)
-                        stack.append((end_x, end_y, heading + bend, radius * rng.uniform(0.62, 0.78), generation + 1))
+                        stack.append(
+                            (
+                                end_x,
+                                end_y,
+                                heading + bend,
+                                radius * rng.uniform(0.62, 0.78),
+                                generation + 1,
+                            )
+                        )
     return tuple(pieces)

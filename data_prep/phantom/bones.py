@@ -22,7 +22,9 @@ def ribs(thorax: Thorax, grid: Grid) -> np.ndarray:
         start = thorax.lung_top + 0.4 + rib * RIB_STEP
         edge = wall * (0.52 + 0.48 * np.sqrt(min((rib + 1) / 6, 1)))
         out = np.clip(away / edge, 0, 1)
-        grazing = 1 / np.sqrt(np.clip(1 - out**2, 0.16, 1))  # the ray runs along the rib where the chest wall turns
+        grazing = 1 / np.sqrt(
+            np.clip(1 - out**2, 0.16, 1)
+        )  # the ray runs along the rib where the chest wall turns
         back = start - 1.1 * np.sin(np.pi * np.clip(out, 0, 0.5)) + thorax.rib_slope * edge * out**2
         back += 2.2 * np.clip(out - 0.75, 0, 1)
         turn = start - 1.1 + thorax.rib_slope * edge + 0.55
@@ -30,7 +32,12 @@ def ribs(thorax: Thorax, grid: Grid) -> np.ndarray:
         inside = step(edge - away, 0.12)
         bone += _rib_chord(grid.y - back, 1.0) * grazing * inside * step(away - 1.6, 0.2)
         if rib < 7:
-            bone += 0.75 * _rib_chord((grid.y - front) / np.hypot(1, 0.5), 1.1) * inside * step(away - 0.42 * edge, 0.3)
+            bone += (
+                0.75
+                * _rib_chord((grid.y - front) / np.hypot(1, 0.5), 1.1)
+                * inside
+                * step(away - 0.42 * edge, 0.3)
+            )
     return bone
 
 

@@ -18,10 +18,18 @@ SPONGY_BONE, RIB_BONE = 220.0, 420.0  # HU
 EDGE = 0.15  # cm over which one tissue turns into the next: partial volume
 NODULES = ("none", "ground_glass", "solid", "calcified")
 RADIUS = {"ground_glass": (1.1, 1.9), "solid": (0.7, 1.4), "calcified": (0.7, 1.3)}  # cm
-DENSITY = {"ground_glass": (-620.0, -380.0), "solid": (0.0, 60.0), "calcified": (250.0, 700.0)}  # HU
+DENSITY = {
+    "ground_glass": (-620.0, -380.0),
+    "solid": (0.0, 60.0),
+    "calcified": (250.0, 700.0),
+}  # HU
 MASK_WIDTH = 1.0  # pixels, standard deviation of the kernel's unsharp mask
 RIB_STEP = 2.4  # cm
-AIM = (1.5, 1.5, 0.8)  # cm, standard deviation of the field of view's middle around the suspected place
+AIM = (
+    1.5,
+    1.5,
+    0.8,
+)  # cm, standard deviation of the field of view's middle around the suspected place
 LOWEST = -1024.0  # HU that a scanner stores
 
 
@@ -76,9 +84,11 @@ class Scan:
 
     def axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """z, y and x of the voxels in cm, shaped to broadcast to (slices, rows, columns)."""
-        return (self._axis(self.scanner.slices, self.scanner.spacing, self.z)[:, None, None],
-                self._axis(self.scanner.rows, self.scanner.pitch, self.y)[None, :, None],
-                self._axis(self.scanner.columns, self.scanner.pitch, self.x)[None, None, :])
+        return (
+            self._axis(self.scanner.slices, self.scanner.spacing, self.z)[:, None, None],
+            self._axis(self.scanner.rows, self.scanner.pitch, self.y)[None, :, None],
+            self._axis(self.scanner.columns, self.scanner.pitch, self.x)[None, None, :],
+        )
 
     def origin(self) -> np.ndarray:
         """The first voxel's x, y and z in mm."""
@@ -98,7 +108,9 @@ def draw_chest(rng: np.random.Generator, age: int, sex: str, finding: str) -> Ch
         half_width=15.0 * size + 0.6 * build,
         half_depth=10.4 * size + 0.6 * build,
         fat=max(0.5, 1.2 + 0.6 * build),
-        lung_density=LUNG + rng.normal(0, 18) - 0.4 * max(age - 50, 0),  # lungs grow emptier with age
+        lung_density=LUNG
+        + rng.normal(0, 18)
+        - 0.4 * max(age - 50, 0),  # lungs grow emptier with age
         lung_width=lung_width,
         lung_depth=lung_depth,
         heart=rng.normal(5.0, 0.3) * size,
@@ -125,13 +137,22 @@ def series(rng: np.random.Generator, chest: Chest, scan: Scan) -> np.ndarray:
 def tissue(chest: Chest, scan: Scan) -> np.ndarray:
     """HU of the chest without its nodule, (slices, rows, columns)."""
     z, y, x = scan.axes()
-    inside = _superellipse(x / chest.half_width, y / chest.half_depth, 2.5)  # 1 at the skin, less inside
+    inside = _superellipse(
+        x / chest.half_width, y / chest.half_depth, 2.5
+    )  # 1 at the skin, less inside
     depth = (1 - inside) * chest.half_depth  # cm under the skin, roughly
-    volume = AIR + (FAT - AIR) * _step(depth) + (MUSCLE - FAT) * _step(depth - chest.fat) + np.zeros_like(z)
+    volume = (
+        AIR
+        + (FAT - AIR) * _step(depth)
+        + (MUSCLE - FAT) * _step(depth - chest.fat)
+        + np.zeros_like(z)
+    )
     rib = _step(0.55 - np.abs(depth - chest.fat - 1.1)) * _step(_rib_wave(chest, x, y, z), 0.15)
     volume = _blend(volume, RIB_BONE * chest.bone, rib)
     lung = lungs(chest, scan)
-    density = chest.lung_density + scan.breath + 45 * (y / chest.half_depth)  # blood sinks to the back of a lying patient
+    density = (
+        chest.lung_density + scan.breath + 45 * (y / chest.half_depth)
+    )  # blood sinks to the back of a lying patient
     volume = volume + lung * (density - volume)
     volume = _blend(volume, SPONGY_BONE * chest.bone, _spine(x, y - 0.62 * chest.half_depth, z))
     volume = _blend(volume, AIR, _step(0.85 - np.hypot(x, y + 0.5)) * _step(z - 1.0, 0.3))
@@ -147,7 +168,9 @@ def lungs(chest: Chest, scan: Scan) -> np.ndarray:
     for side in (-1, 1):
         height = np.sqrt(np.clip(1 - ((z + 2.0) / 13.5) ** 2, 0.05, 1))
         across, along = side * x - 2.2 - chest.lung_width, y - 0.3
-        radius = _superellipse(across / (chest.lung_width * height), along / (chest.lung_depth * height), 2.3)
+        radius = _superellipse(
+            across / (chest.lung_width * height), along / (chest.lung_depth * height), 2.3
+        )
         both = np.maximum(both, _step((1 - radius) * chest.lung_width))
     heart = np.sqrt((x - 1.6) ** 2 + ((y + 2.6) / 0.8) ** 2 + (z + 3.5) ** 2) / chest.heart
     aorta = np.hypot(x - 2.3, y - 4.2)
@@ -169,7 +192,10 @@ def nodule_share(nodule: Nodule, scan: Scan) -> np.ndarray:
     z, y, x = scan.axes()
     dz, dy, dx = z - nodule.centre[2], y - nodule.centre[1], x - nodule.centre[0]
     distance = np.sqrt(dx**2 + dy**2 + dz**2)
-    bulge = sum(np.cos(3 * (b[0] * dx + b[1] * dy + b[2] * dz) / nodule.radius) for b in nodule.bulges) / 3
+    bulge = (
+        sum(np.cos(3 * (b[0] * dx + b[1] * dy + b[2] * dz) / nodule.radius) for b in nodule.bulges)
+        / 3
+    )
     share = _step(nodule.radius * (1 + 0.15 * bulge) - distance)
     return np.where(distance < 1.15 * nodule.radius + 8 * EDGE, share, 0.0)
 
@@ -177,7 +203,9 @@ def nodule_share(nodule: Nodule, scan: Scan) -> np.ndarray:
 def reconstruct(rng: np.random.Generator, scan: Scan, volume: np.ndarray) -> np.ndarray:
     """Slice thickness and kernel, and noise that the kernel correlates. Its variance goes as 1 / dose."""
     scanner = scan.scanner
-    box = scanner.thickness / scanner.spacing / np.sqrt(12)  # standard deviation of a box as wide as the slice is thick
+    box = (
+        scanner.thickness / scanner.spacing / np.sqrt(12)
+    )  # standard deviation of a box as wide as the slice is thick
     thick = gaussian_filter1d(volume, box, axis=0, mode="nearest")
     grain = _kernel(scanner, rng.standard_normal(volume.shape))
     noise = grain * (scanner.noise / np.sqrt(scan.dose) / noise_gain(scanner))
@@ -240,8 +268,17 @@ def _vessels(rng: np.random.Generator, size: float) -> tuple[Tube, ...]:
     tubes = []
     for side in (-1, 1):
         for _ in range(8):
-            heading = np.array([side * rng.uniform(0.4, 1.0), rng.normal(0, 0.7), rng.normal(0, 0.8)])
-            stack = [(np.array([side * 3.0 * size, 0.8, -0.5]), heading / np.linalg.norm(heading), 0.5 * size, 0)]
+            heading = np.array(
+                [side * rng.uniform(0.4, 1.0), rng.normal(0, 0.7), rng.normal(0, 0.8)]
+            )
+            stack = [
+                (
+                    np.array([side * 3.0 * size, 0.8, -0.5]),
+                    heading / np.linalg.norm(heading),
+                    0.5 * size,
+                    0,
+                )
+            ]
             while stack:
                 start, heading, radius, generation = stack.pop()
                 end = start + heading * rng.uniform(1.6, 2.6) * size
@@ -249,7 +286,14 @@ def _vessels(rng: np.random.Generator, size: float) -> tuple[Tube, ...]:
                 if generation < 3:
                     for _ in range(2):
                         turned = heading + rng.normal(0, 0.4, 3)
-                        stack.append((end, turned / np.linalg.norm(turned), radius * rng.uniform(0.6, 0.8), generation + 1))
+                        stack.append(
+                            (
+                                end,
+                                turned / np.linalg.norm(turned),
+                                radius * rng.uniform(0.6, 0.8),
+                                generation + 1,
+                            )
+                        )
     return tuple(tubes)
 
 
@@ -258,7 +302,10 @@ def _draw_tube(volume: np.ndarray, scan: Scan, tube: Tube) -> None:
     axes = scan.axes()
     margin = tube.radius + 4 * EDGE
     low, high = np.minimum(tube.start, tube.end) - margin, np.maximum(tube.start, tube.end) + margin
-    box = tuple(slice(*np.searchsorted(axis.ravel(), (low[2 - i], high[2 - i]))) for i, axis in enumerate(axes))
+    box = tuple(
+        slice(*np.searchsorted(axis.ravel(), (low[2 - i], high[2 - i])))
+        for i, axis in enumerate(axes)
+    )
     z, y, x = axes[0][box[0]], axes[1][:, box[1]], axes[2][:, :, box[2]]
     dx, dy, dz = tube.end - tube.start
     x, y, z = x - tube.start[0], y - tube.start[1], z - tube.start[2]

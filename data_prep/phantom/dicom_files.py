@@ -26,11 +26,17 @@ from data_prep.phantom.vendors import Scanner, Vendor
 PRIVATE_GROUP, PRIVATE_CREATOR = 0x0009, "FEWSITE PHANTOM"
 
 
-def radiograph_file(site: str, vendor: Vendor, patient: Patient, image: int, pixels: np.ndarray) -> ExportedFile:
+def radiograph_file(
+    site: str, vendor: Vendor, patient: Patient, image: int, pixels: np.ndarray
+) -> ExportedFile:
     """A CR or DX file of one radiograph (PS3.3 A.2 and A.26)."""
     unit = vendor.radiography
     header = _common(site, vendor, patient, image, unit.model)
-    header.SOPClassUID = DigitalXRayImageStorageForPresentation if unit.modality == "DX" else ComputedRadiographyImageStorage
+    header.SOPClassUID = (
+        DigitalXRayImageStorageForPresentation
+        if unit.modality == "DX"
+        else ComputedRadiographyImageStorage
+    )
     header.ImageType = ["DERIVED", "PRIMARY"]
     header.Modality = unit.modality
     header.BodyPartExamined = "CHEST"
@@ -64,8 +70,17 @@ def series_files(
         header.BodyPartExamined = "CHEST"
         header.FrameOfReferenceUID = frame_of_reference
         _place(header, scanner, origin, index)
-        files.append(_file(site, vendor, patient, image, index + 1, header,
-                           _Stored(pixels, "MONOCHROME2", scanner.bits_stored, 1.0, scanner.intercept)))
+        files.append(
+            _file(
+                site,
+                vendor,
+                patient,
+                image,
+                index + 1,
+                header,
+                _Stored(pixels, "MONOCHROME2", scanner.bits_stored, 1.0, scanner.intercept),
+            )
+        )
     return files
 
 
@@ -103,7 +118,9 @@ def _common(site: str, vendor: Vendor, patient: Patient, image: int, model: str)
     header.StudyID = str(image)
     header.SeriesNumber = 1
     header.BurnedInAnnotation = "NO"
-    header.private_block(PRIVATE_GROUP, PRIVATE_CREATOR, create=True).add_new(0x01, "LO", f"ZZPHI {patient.name}")
+    header.private_block(PRIVATE_GROUP, PRIVATE_CREATOR, create=True).add_new(
+        0x01, "LO", f"ZZPHI {patient.name}"
+    )
     return header
 
 
@@ -122,7 +139,13 @@ def _place(header: Dataset, scanner: Scanner, origin: np.ndarray, index: int) ->
 
 
 def _file(
-    site: str, vendor: Vendor, patient: Patient, image: int, instance: int, header: Dataset, stored: _Stored
+    site: str,
+    vendor: Vendor,
+    patient: Patient,
+    image: int,
+    instance: int,
+    header: Dataset,
+    stored: _Stored,
 ) -> ExportedFile:
     header.SOPInstanceUID = _uid(site, patient.number, image, instance)
     header.InstanceNumber = instance
@@ -130,14 +153,21 @@ def _file(
     header.RescaleIntercept = stored.intercept
     header.file_meta = FileMetaDataset()
     compressed = vendor.transfer_syntax == RLELossless
-    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if compressed else vendor.transfer_syntax
-    header.set_pixel_data(stored.pixels, stored.photometric, stored.bits_stored, generate_instance_uid=False)
+    header.file_meta.TransferSyntaxUID = (
+        ExplicitVRLittleEndian if compressed else vendor.transfer_syntax
+    )
+    header.set_pixel_data(
+        stored.pixels, stored.photometric, stored.bits_stored, generate_instance_uid=False
+    )
     if compressed:
         header.compress(RLELossless, generate_instance_uid=False)
     buffer = io.BytesIO()
     header.save_as(buffer, enforce_file_format=True)
     path = _path(vendor, patient, image, instance, header)
-    keys = {keyword: str(header[keyword].value) for keyword in ("PatientID", "SeriesInstanceUID", "SOPInstanceUID")}
+    keys = {
+        keyword: str(header[keyword].value)
+        for keyword in ("PatientID", "SeriesInstanceUID", "SOPInstanceUID")
+    }
     return ExportedFile(path, buffer.getvalue(), keys)
 
 
@@ -146,7 +176,11 @@ def _path(vendor: Vendor, patient: Patient, image: int, instance: int, header: D
         return f"{patient.identifier}/ST{image:04d}/IM{instance:05d}"
     if vendor.layout == "uids":
         return f"{header.SOPInstanceUID}.dcm"
-    return f"{patient.identifier}_{image}.dcm" if header.Modality != "CT" else f"{patient.identifier}_{image}/{instance:04d}.dcm"
+    return (
+        f"{patient.identifier}_{image}.dcm"
+        if header.Modality != "CT"
+        else f"{patient.identifier}_{image}/{instance:04d}.dcm"
+    )
 
 
 def _uid(*parts: str | int) -> str:

@@ -15,13 +15,19 @@ from data_prep.phantom.nifti_files import nifti_file
 from data_prep.phantom.vendors import Vendor
 from workspace.progress import track
 
-Draw = Callable[[str, Vendor, int, Patient, int], list[ExportedFile]]  # site, vendor, seed, patient, image -> the image's files
+Draw = Callable[
+    [str, Vendor, int, Patient, int], list[ExportedFile]
+]  # site, vendor, seed, patient, image -> the image's files
 
 ARRIVED = 0.6  # share of the interrupted file
-README = "Export for research, ZZPHI. Labels are in labels.csv. Ask the archive for missing studies.\n"
+README = (
+    "Export for research, ZZPHI. Labels are in labels.csv. Ask the archive for missing studies.\n"
+)
 
 
-def write_hospital(folder: Path, site: str, vendor: Vendor, seed: int, patients: int, dimensions: int) -> None:
+def write_hospital(
+    folder: Path, site: str, vendor: Vendor, seed: int, patients: int, dimensions: int
+) -> None:
     """Write a hospital's export into an empty folder. `dimensions`: 2 for radiographs, 3 for CT."""
     if dimensions == 2:
         draw, match = draw_radiograph, vendor.match
@@ -31,14 +37,24 @@ def write_hospital(folder: Path, site: str, vendor: Vendor, seed: int, patients:
         people = draw_cohort(seed, patients, chest_ct.NODULES, cohort.IMAGES_SHARE_3D)
     rows = {}
     for patient in track(people, f"phantom {site}"):
-        for file in export(draw, site, vendor, seed, patient, first=patient is people[0], last=patient is people[-1]):
+        for file in export(
+            draw,
+            site,
+            vendor,
+            seed,
+            patient,
+            first=patient is people[0],
+            last=patient is people[-1],
+        ):
             path = folder / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
             key = file.path if match == "file" else file.keys[match]
             person = _person(patient) if vendor.files == "nifti" else {}
             rows[key] = {match: key, "finding": vendor.words[patient.finding], **person}
-    table = pd.DataFrame([rows[key] for key in sorted(rows)])  # hashes or random numbers: their order tells no finding
+    table = pd.DataFrame(
+        [rows[key] for key in sorted(rows)]
+    )  # hashes or random numbers: their order tells no finding
     table.to_csv(folder / "labels.csv", index=False, lineterminator="\n")
     (folder / "README.txt").write_text(README, encoding="utf-8", newline="\n")
 
@@ -58,7 +74,9 @@ def export(
         yield ExportedFile(file.path, file.content[: int(ARRIVED * len(file.content))], file.keys)
 
 
-def draw_radiograph(site: str, vendor: Vendor, seed: int, patient: Patient, image: int) -> list[ExportedFile]:
+def draw_radiograph(
+    site: str, vendor: Vendor, seed: int, patient: Patient, image: int
+) -> list[ExportedFile]:
     """The file of one radiograph. Anatomy and finding depend on (seed, patient), the exposure and its noise also on the image."""
     rng = np.random.default_rng([seed, patient.number])
     anatomy = draw_thorax(rng, patient.age, patient.sex)
@@ -72,9 +90,13 @@ def draw_radiograph(site: str, vendor: Vendor, seed: int, patient: Patient, imag
     return [radiograph_file(site, vendor, patient, image, pixels)]
 
 
-def draw_series(site: str, vendor: Vendor, seed: int, patient: Patient, image: int) -> list[ExportedFile]:
+def draw_series(
+    site: str, vendor: Vendor, seed: int, patient: Patient, image: int
+) -> list[ExportedFile]:
     """The files of one CT series, seeded as radiographs are."""
-    chest = chest_ct.draw_chest(np.random.default_rng([seed, patient.number]), patient.age, patient.sex, patient.finding)
+    chest = chest_ct.draw_chest(
+        np.random.default_rng([seed, patient.number]), patient.age, patient.sex, patient.finding
+    )
     rng = np.random.default_rng([seed, patient.number, image])
     scan = chest_ct.draw_scan(rng, vendor.scanner, chest)
     volume = chest_ct.series(rng, chest, scan)

@@ -32,21 +32,31 @@ class Grid:
     @cached_property
     def x(self) -> np.ndarray:
         """cm, (rows, columns)."""
-        return self.x_middle + self._across * math.cos(self.angle) - self._down * math.sin(self.angle)
+        return (
+            self.x_middle + self._across * math.cos(self.angle) - self._down * math.sin(self.angle)
+        )
 
     @cached_property
     def y(self) -> np.ndarray:
         """cm, (rows, columns)."""
-        return self.y_middle + self._across * math.sin(self.angle) + self._down * math.cos(self.angle)
+        return (
+            self.y_middle + self._across * math.sin(self.angle) + self._down * math.cos(self.angle)
+        )
 
     def around(self, x: float, y: float, radius: float) -> tuple[slice, slice]:
         """The rows and columns that hold every ray within `radius` cm of a point."""
         dx, dy = x - self.x_middle, y - self.y_middle
-        column = (dx * math.cos(self.angle) + dy * math.sin(self.angle)) / self.pitch + (self.columns - 1) / 2
-        row = (-dx * math.sin(self.angle) + dy * math.cos(self.angle)) / self.pitch + (self.rows - 1) / 2
+        column = (dx * math.cos(self.angle) + dy * math.sin(self.angle)) / self.pitch + (
+            self.columns - 1
+        ) / 2
+        row = (-dx * math.sin(self.angle) + dy * math.cos(self.angle)) / self.pitch + (
+            self.rows - 1
+        ) / 2
         reach = radius / self.pitch + 1
-        return (slice(max(int(row - reach), 0), max(int(row + reach) + 2, 0)),
-                slice(max(int(column - reach), 0), max(int(column + reach) + 2, 0)))
+        return (
+            slice(max(int(row - reach), 0), max(int(row + reach) + 2, 0)),
+            slice(max(int(column - reach), 0), max(int(column + reach) + 2, 0)),
+        )
 
     @property
     def _across(self) -> np.ndarray:
@@ -67,7 +77,9 @@ def step(value: np.ndarray, width: float) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(value / width, -30, 30)))
 
 
-def ellipsoid(grid: Grid, x: float, y: float, half_x: float, half_y: float, half_depth: float) -> np.ndarray:
+def ellipsoid(
+    grid: Grid, x: float, y: float, half_x: float, half_y: float, half_depth: float
+) -> np.ndarray:
     """The chord of an ellipsoid whose middle lies at (x, y)."""
     return 2 * half_depth * half_sphere(((grid.x - x) / half_x) ** 2 + ((grid.y - y) / half_y) ** 2)
 

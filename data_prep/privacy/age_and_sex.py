@@ -13,30 +13,76 @@ AGE_CAP = 90.0  # years; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), groups a
 AGE_LIMIT = 130.0  # years; above it a value is an error
 DAYS, WEEKS, MONTHS = 365.25, 52.18, 12.0  # in a year
 # Units of DICOM (PS3.5 6.2, value representation AS), and words of European and East Asian languages.
-WORDS = {unit: count for count, units in {
-    1.0: "y yr yrs year years yo jahr jahre jahren j an ans année années año años anno anni jaar år a "
-         "ano anos lat let vuotta лет год года 歳 岁 歲 세",
-    MONTHS: "m mo mos mon mth mths month months monat monate monaten mois mes meses mese mesi maand maanden månad månader",
-    WEEKS: "w wo wk wks week weeks woche wochen semaine semaines semana semanas settimana settimane weken vecka veckor",
-    DAYS: "d day days tag tage tagen jour jours día días giorno giorni dag dagen dagar",
-}.items() for unit in units.split()}
+WORDS = {
+    unit: count
+    for count, units in {
+        1.0: "y yr yrs year years yo jahr jahre jahren j an ans année années año años anno anni jaar år a "
+        "ano anos lat let vuotta лет год года 歳 岁 歲 세",
+        MONTHS: "m mo mos mon mth mths month months monat monate monaten mois mes meses mese mesi maand maanden månad månader",
+        WEEKS: "w wo wk wks week weeks woche wochen semaine semaines semana semanas settimana settimane weken vecka veckor",
+        DAYS: "d day days tag tage tagen jour jours día días giorno giorni dag dagen dagar",
+    }.items()
+    for unit in units.split()
+}
 NUMBER = r"\d{1,3}(?:[.,]\d+)?"
 AGE_PART = re.compile(rf"({NUMBER}) ?([^\W\d_]+)\.?,? ?")
-YEARS = "|".join(sorted((word for word, count in WORDS.items() if count == 1.0), key=len, reverse=True))
-FROM_THE_CAP = re.compile(rf"(?:(?:>|over) ?(?P<above>\d+)|(?:>=|≥) ?(?P<least>\d+)|"
-                          rf"(?P<more>\d+) ?(?:\+|(?:and|or) (?:over|older|above)))(?: ?(?:{YEARS}))?")
+YEARS = "|".join(
+    sorted((word for word, count in WORDS.items() if count == 1.0), key=len, reverse=True)
+)
+FROM_THE_CAP = re.compile(
+    rf"(?:(?:>|over) ?(?P<above>\d+)|(?:>=|≥) ?(?P<least>\d+)|"
+    rf"(?P<more>\d+) ?(?:\+|(?:and|or) (?:over|older|above)))(?: ?(?:{YEARS}))?"
+)
 OLD = (" old", "-old", " alt", " of age", " de edad", " de idade")  # behind years
-AND = re.compile(r"(?<=[^\W\d_]) (?:and|und|et|y|e|en|och) (?=\d)")  # between a unit and the next number
-UNKNOWN = frozenset(["", "-", "--", "?", ".", "na", "n/a", "n.a", "nan", "none", "null", "nil", "unknown", "unk", "not known", "missing",
-                     "not available", "not applicable", "not reported", "not recorded", "not stated", "<na>", "#n/a",
-                     "unbekannt", "k.a", "k. a", "keine angabe", "inconnu", "desconocido", "sconosciuto", "onbekend"])
-SEXES = {word: sex for sex, words in {
-    "F": "f female fem w weiblich weibl frau mädchen woman girl femme féminin feminin féminine feminine fille mujer femenino "
-         "femenina hembra donna femmina femminile vrouw vrouwelijk kvinna 女 女性 ♀",
-    "M": "m male masc maennlich männlich männl mann junge man boy homme masculin masculine garçon hombre masculino varón uomo maschio "
-         "maschile mannelijk 男 男性 ♂",
-    "O": "o other d divers diverse intersex andere autre",
-}.items() for word in words.split()}
+AND = re.compile(
+    r"(?<=[^\W\d_]) (?:and|und|et|y|e|en|och) (?=\d)"
+)  # between a unit and the next number
+UNKNOWN = frozenset(
+    [
+        "",
+        "-",
+        "--",
+        "?",
+        ".",
+        "na",
+        "n/a",
+        "n.a",
+        "nan",
+        "none",
+        "null",
+        "nil",
+        "unknown",
+        "unk",
+        "not known",
+        "missing",
+        "not available",
+        "not applicable",
+        "not reported",
+        "not recorded",
+        "not stated",
+        "<na>",
+        "#n/a",
+        "unbekannt",
+        "k.a",
+        "k. a",
+        "keine angabe",
+        "inconnu",
+        "desconocido",
+        "sconosciuto",
+        "onbekend",
+    ]
+)
+SEXES = {
+    word: sex
+    for sex, words in {
+        "F": "f female fem w weiblich weibl frau mädchen woman girl femme féminin feminin féminine feminine fille mujer femenino "
+        "femenina hembra donna femmina femminile vrouw vrouwelijk kvinna 女 女性 ♀",
+        "M": "m male masc maennlich männlich männl mann junge man boy homme masculin masculine garçon hombre masculino varón uomo maschio "
+        "maschile mannelijk 男 男性 ♂",
+        "O": "o other d divers diverse intersex andere autre",
+    }.items()
+    for word in words.split()
+}
 ISO_5218 = {"1": "M", "2": "F", "0": None, "9": None}  # not known, not applicable
 # Where a column says man or woman by one of these, M may be mujer: H hombre or homme, V varón or vrouw.
 OTHER_LETTERS = ("h", "v")
@@ -100,7 +146,11 @@ class SexColumn:
     @classmethod
     def of(cls, cells: Iterable[str]) -> "SexColumn":
         written = {_code(cell) for cell in cells}
-        return cls("2" in written, not written.isdisjoint(OTHER_LETTERS), {"h", "f"} <= written and "m" not in written)
+        return cls(
+            "2" in written,
+            not written.isdisjoint(OTHER_LETTERS),
+            {"h", "f"} <= written and "m" not in written,
+        )
 
     def read(self, cell: str) -> str | None:
         """F, M or O; None: not known. Raises NotUnderstood."""
@@ -149,7 +199,10 @@ def _between(birth_date: str, study_date: str) -> float | None:
 
     Raises NotUnderstood.
     """
-    birth_date, study_date = (re.sub(r"^(\d{4})[.-](\d\d)[.-](\d\d)$", r"\1\2\3", date) for date in (birth_date, study_date))
+    birth_date, study_date = (
+        re.sub(r"^(\d{4})[.-](\d\d)[.-](\d\d)$", r"\1\2\3", date)
+        for date in (birth_date, study_date)
+    )
     if not birth_date or not study_year(study_date):
         return None
     if not re.fullmatch(r"\d{4,8}", birth_date):

@@ -19,7 +19,9 @@ from workspace.settings import Site
 AT_RISK = frozenset({"ES", "IVUS", "RF", "SC", "US", "XA"})
 
 
-def as_set(examined: list[ImageFile | Reject], site: Site) -> tuple[list[ImageFile | Reject], list[int]]:
+def as_set(
+    examined: list[ImageFile | Reject], site: Site
+) -> tuple[list[ImageFile | Reject], list[int]]:
     """What the site's settings make of each file, and the numbers of the crop rules that apply to none (from 1)."""
     images = [item if isinstance(item, Reject) else _with_modality(item, site) for item in examined]
     rules = [None if isinstance(item, Reject) else rule_of(item, site) for item in images]
@@ -31,7 +33,9 @@ def as_set(examined: list[ImageFile | Reject], site: Site) -> tuple[list[ImageFi
 
 def may_show_text(image: ImageFile) -> bool:
     """Whether no rule crops it, and its sender says what it may show, or its modality is at risk and nobody says that it is clean."""
-    return image.keep is None and (image.exposed or (image.facts.modality in AT_RISK and not image.clean))
+    return image.keep is None and (
+        image.exposed or (image.facts.modality in AT_RISK and not image.clean)
+    )
 
 
 def count(plans: Iterable[Planned]) -> dict[str, Any]:
@@ -39,10 +43,18 @@ def count(plans: Iterable[Planned]) -> dict[str, Any]:
     plans = list(plans)
     cropped = [any(image.keep for image in plan.files) for plan in plans]
     risky = [any(map(may_show_text, plan.files)) for plan in plans]
-    said_clean = sum(plan.files[0].facts.modality in AT_RISK and not cut and not risk
-                     for plan, cut, risk in zip(plans, cropped, risky, strict=True))
-    at_risk = Counter(plan.files[0].facts.modality for plan, risk in zip(plans, risky, strict=True) if risk)
-    return {"at_risk": dict(sorted(at_risk.items())), "cropped": sum(cropped), "said_clean": said_clean}
+    said_clean = sum(
+        plan.files[0].facts.modality in AT_RISK and not cut and not risk
+        for plan, cut, risk in zip(plans, cropped, risky, strict=True)
+    )
+    at_risk = Counter(
+        plan.files[0].facts.modality for plan, risk in zip(plans, risky, strict=True) if risk
+    )
+    return {
+        "at_risk": dict(sorted(at_risk.items())),
+        "cropped": sum(cropped),
+        "said_clean": said_clean,
+    }
 
 
 def warnings(summary: dict[str, Any]) -> list[str]:
@@ -50,10 +62,17 @@ def warnings(summary: dict[str, Any]) -> list[str]:
     name, found = summary["site"], summary["burned_in"]
     lines = []
     if found["at_risk"]:
-        modalities = ", ".join(f"{modality} {number}" for modality, number in found["at_risk"].items())
-        lines.append(f"{name}: {sum(found['at_risk'].values())} records may show a patient's data in their pixels ({modalities}); look at "
-                     f"some, then set crop, or at_risk: refuse, in sites/{name}.yaml (docs/add-a-hospital.md)")
-    lines += [f"{name}: rule {number} of crop in sites/{name}.yaml applies to no image; correct or remove it" for number in found["idle_rules"]]
+        modalities = ", ".join(
+            f"{modality} {number}" for modality, number in found["at_risk"].items()
+        )
+        lines.append(
+            f"{name}: {sum(found['at_risk'].values())} records may show a patient's data in their pixels ({modalities}); look at "
+            f"some, then set crop, or at_risk: refuse, in sites/{name}.yaml (docs/add-a-hospital.md)"
+        )
+    lines += [
+        f"{name}: rule {number} of crop in sites/{name}.yaml applies to no image; correct or remove it"
+        for number in found["idle_rules"]
+    ]
     return lines
 
 

@@ -24,11 +24,72 @@ START_ANEW = f"restore it from its backup; where there is none, remove {SECRET_F
 OTHERS = 0o077  # mode bits of everyone but the owner
 HEX_DIGITS = 20  # 80 bits: no two of a billion keys meet by chance
 YEARS = range(1970, 2101)  # of a study; outside it a date is an error
-EQUIPMENT = re.compile(r"[A-Za-z0-9 ._+\-/()]{1,40}")  # names of makers and models; no mark-up, no quotes, no control characters
+EQUIPMENT = re.compile(
+    r"[A-Za-z0-9 ._+\-/()]{1,40}"
+)  # names of makers and models; no mark-up, no quotes, no control characters
 SHORTEST_TOKEN = 3  # characters; shorter pieces of a name match by chance
 
 # PS3.16 CID 29, acquisition modalities, and OT
-MODALITIES = frozenset(["AR", "BI", "BMD", "CFM", "CR", "CT", "CTPROTOCOL", "DG", "DMS", "DX", "ECG", "EEG", "EMG", "EOG", "EPS", "ES", "FA", "FS", "GM", "HD", "IO", "IVOCT", "IVUS", "KER", "LEN", "LS", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS", "OT", "PA", "POS", "PT", "PX", "RESP", "RF", "RG", "RTIMAGE", "SC", "SM", "SMR", "ST", "TG", "US", "VA", "XA", "XC"])
+MODALITIES = frozenset(
+    [
+        "AR",
+        "BI",
+        "BMD",
+        "CFM",
+        "CR",
+        "CT",
+        "CTPROTOCOL",
+        "DG",
+        "DMS",
+        "DX",
+        "ECG",
+        "EEG",
+        "EMG",
+        "EOG",
+        "EPS",
+        "ES",
+        "FA",
+        "FS",
+        "GM",
+        "HD",
+        "IO",
+        "IVOCT",
+        "IVUS",
+        "KER",
+        "LEN",
+        "LS",
+        "MG",
+        "MR",
+        "NM",
+        "OAM",
+        "OCT",
+        "OP",
+        "OPM",
+        "OPT",
+        "OPTBSV",
+        "OPTENF",
+        "OPV",
+        "OSS",
+        "OT",
+        "PA",
+        "POS",
+        "PT",
+        "PX",
+        "RESP",
+        "RF",
+        "RG",
+        "RTIMAGE",
+        "SC",
+        "SM",
+        "SMR",
+        "ST",
+        "TG",
+        "US",
+        "VA",
+        "XA",
+        "XC",
+    ]
+)
 UNKNOWN_MODALITY = "OT"
 
 
@@ -69,7 +130,9 @@ class Keys:
 
     def _hash(self, *parts: str) -> str:
         message = "\0".join(parts).encode("utf-8", "surrogateescape")
-        return hmac.new(bytes.fromhex(self.secret), message, hashlib.sha256).hexdigest()[:HEX_DIGITS]
+        return hmac.new(bytes.fromhex(self.secret), message, hashlib.sha256).hexdigest()[
+            :HEX_DIGITS
+        ]
 
 
 def read_secret(workspace: Workspace, keep: bool = True) -> str:
@@ -78,22 +141,55 @@ def read_secret(workspace: Workspace, keep: bool = True) -> str:
     None is made where results hold keys under a lost one, since every patient would silently get another key. Several stages may
     start at once: the first to link its file wins.
     """
-    results = _fingerprints(workspace)  # before the secret is looked for, which another stage may be making
+    results = _fingerprints(
+        workspace
+    )  # before the secret is looked for, which another stage may be making
     path = workspace.secret_file
     if not path.exists():
-        refuse_if([Problem(SECRET_FILE, "none, though data/ holds keys made under one", SAME_SECRET, START_ANEW)] if results else [])
+        refuse_if(
+            [
+                Problem(
+                    SECRET_FILE,
+                    "none, though data/ holds keys made under one",
+                    SAME_SECRET,
+                    START_ANEW,
+                )
+            ]
+            if results
+            else []
+        )
         if not keep:
             return new_secret()
         _make_secret(workspace)
     secret = path.read_text(errors="replace").strip()
     problems = []
     if (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
-        problems.append(Problem(SECRET_FILE, f"a file that others may use (mode {mode:o})", "one that is yours alone (mode 600)",
-                                f"chmod 600 {SECRET_FILE}; if someone has read it, patients' numbers can be tried out against the keys"))
+        problems.append(
+            Problem(
+                SECRET_FILE,
+                f"a file that others may use (mode {mode:o})",
+                "one that is yours alone (mode 600)",
+                f"chmod 600 {SECRET_FILE}; if someone has read it, patients' numbers can be tried out against the keys",
+            )
+        )
     if not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", secret):
-        problems.append(Problem(SECRET_FILE, "text that is no secret", f"{2 * SECRET_BYTES} hexadecimal digits", START_ANEW))
+        problems.append(
+            Problem(
+                SECRET_FILE,
+                "text that is no secret",
+                f"{2 * SECRET_BYTES} hexadecimal digits",
+                START_ANEW,
+            )
+        )
     elif results - {Keys(secret, "", "").fingerprint}:
-        problems.append(Problem(SECRET_FILE, "another secret than the one that keys in data/ were made under", SAME_SECRET, START_ANEW))
+        problems.append(
+            Problem(
+                SECRET_FILE,
+                "another secret than the one that keys in data/ were made under",
+                SAME_SECRET,
+                START_ANEW,
+            )
+        )
     refuse_if(problems)
     return secret
 
@@ -116,10 +212,18 @@ def _make_secret(workspace: Workspace) -> None:
 def _fingerprints(workspace: Workspace) -> set[str]:
     """Of the secrets under which the results of all sites were made."""
     found = set()
-    for path in (*workspace.studies("").glob("*/summary.json"), *workspace.tasks("", "").glob("*/*/task.json")):
+    for path in (
+        *workspace.studies("").glob("*/summary.json"),
+        *workspace.tasks("", "").glob("*/*/task.json"),
+    ):
         try:
             found.add(json.loads(path.read_text())["secret"])
-        except (OSError, ValueError, LookupError, TypeError):  # one that another stage is replacing, or that holds no keys
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+        ):  # one that another stage is replacing, or that holds no keys
             continue
     return found
 
@@ -133,12 +237,19 @@ def equipment(value: str, identifying: Iterable[str]) -> str | None:
     value = value.strip()
     if not EQUIPMENT.fullmatch(value):
         return None
-    return None if any(token in value.casefold() for token in _tokens(tuple(identifying))) else value
+    return (
+        None if any(token in value.casefold() for token in _tokens(tuple(identifying))) else value
+    )
 
 
 @lru_cache(maxsize=1)  # the files of a study, which come one after the other, say the same
 def _tokens(identifying: tuple[str, ...]) -> set[str]:
-    return {token for text in identifying for token in re.split(r"[\W_]+", text.casefold()) if len(token) >= SHORTEST_TOKEN}
+    return {
+        token
+        for text in identifying
+        for token in re.split(r"[\W_]+", text.casefold())
+        if len(token) >= SHORTEST_TOKEN
+    }
 
 
 def modality(value: str) -> str:

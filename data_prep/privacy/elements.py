@@ -10,8 +10,30 @@ from workspace.settings import Labels
 BY_TAG = re.compile(r"\(([0-9A-Fa-f]{4}), ?([0-9A-Fa-f]{4})\)")
 FIRST_GROUP = 0x0008  # those before belong to messages, files and directories, not to images
 # PS3.5 6.2: text and whole numbers. Equal fractions may be written differently, so they tell nothing apart.
-PLAIN_VRS = ("AE", "AS", "CS", "DA", "DT", "IS", "LO", "LT", "PN", "SH", "SL", "SS", "ST", "SV", "TM", "UC", "UI", "UL", "UR", "US",
-             "UT", "UV")
+PLAIN_VRS = (
+    "AE",
+    "AS",
+    "CS",
+    "DA",
+    "DT",
+    "IS",
+    "LO",
+    "LT",
+    "PN",
+    "SH",
+    "SL",
+    "SS",
+    "ST",
+    "SV",
+    "TM",
+    "UC",
+    "UI",
+    "UL",
+    "UR",
+    "US",
+    "UT",
+    "UV",
+)
 
 
 def keyword_of(name: str) -> str:

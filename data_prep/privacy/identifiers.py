@@ -29,23 +29,52 @@ from workspace.progress import track
 from workspace.settings import Site
 
 PERSON, NUMBER, UID, DATE = "person's name", "patient or visit number", "UID", "date"
-TEXT, NESTED, PRIVATE, META = "text element", "nested element", "private element", "file meta element"
-PREAMBLE, NAME, CELL, PICTURE = "preamble or header text", "file or folder name", "labels table identifier", "picture's text"
+TEXT, NESTED, PRIVATE, META = (
+    "text element",
+    "nested element",
+    "private element",
+    "file meta element",
+)
+PREAMBLE, NAME, CELL, PICTURE = (
+    "preamble or header text",
+    "file or folder name",
+    "labels table identifier",
+    "picture's text",
+)
 
-NUMBERS = ("PatientID", "OtherPatientIDs", "IssuerOfPatientID", "AccessionNumber", "AdmissionID", "StudyID", "ServiceEpisodeID",
-           "DeviceSerialNumber", "MedicalRecordLocator", "RequestedProcedureID", "ScheduledProcedureStepID", "PlateID", "DetectorID")
+NUMBERS = (
+    "PatientID",
+    "OtherPatientIDs",
+    "IssuerOfPatientID",
+    "AccessionNumber",
+    "AdmissionID",
+    "StudyID",
+    "ServiceEpisodeID",
+    "DeviceSerialNumber",
+    "MedicalRecordLocator",
+    "RequestedProcedureID",
+    "ScheduledProcedureStepID",
+    "PlateID",
+    "DetectorID",
+)
 MAKERS = ("Manufacturer", "ManufacturerModelName")  # typed fields that fewsite writes
 # PS3.5 6.2: text of free content. CS, coded, is no free text outside of private elements, and numbers and times alone identify nobody.
 TEXT_VRS = ("AE", "LO", "LT", "SH", "ST", "UC", "UR", "UT")
 BYTES_VRS = ("OB", "OW", "UN")
 MOST_BYTES = 4096  # of a private element of bytes; longer ones are tables and images
-MOST_TEXT = 2**20  # bytes: of a header of text, of what follows an MGH file's voxels, of one box of JPEG 2000
+MOST_TEXT = (
+    2**20
+)  # bytes: of a header of text, of what follows an MGH file's voxels, of one box of JPEG 2000
 MGH_BYTES = {0: 1, 1: 4, 3: 4, 4: 2, 10: 2}  # of a voxel, by type
 JP2 = b"\0\0\0\x0cjP  "
 PREAMBLE_BYTES = 128  # PS3.10 7.1
-END_OF_HEADER = re.compile(rb"\r?\n\r?\n|ElementDataFile")  # NRRD's blank line, MetaImage's last field
+END_OF_HEADER = re.compile(
+    rb"\r?\n\r?\n|ElementDataFile"
+)  # NRRD's blank line, MetaImage's last field
 PRINTABLE = re.compile(rb"[\x20-\x7e]{6,}")  # shorter runs of printable bytes are chance
-FIELD = re.compile(r"[#\s]*[\w ./-]*?\w\s*(?::=|[:=])(?=.)")  # a name before its value, as headers of text write them
+FIELD = re.compile(
+    r"[#\s]*[\w ./-]*?\w\s*(?::=|[:=])(?=.)"
+)  # a name before its value, as headers of text write them
 BETWEEN = re.compile(r"[;\"<>\0]")  # several values
 
 
@@ -77,11 +106,17 @@ def collect(root: Path, name: str, site: Site, workers: int) -> Identifiers:
     gathered = Identifiers()
     if site.labels.match == BY_ARRAY:  # an .npz names nobody
         return gathered
-    for cell in identifying_cells(table_content(root, name, site), f"{name} {site.labels.file}", site):
+    for cell in identifying_cells(
+        table_content(root, name, site), f"{name} {site.labels.file}", site
+    ):
         gathered.add(CELL, cell)
         _add_path(gathered, cell.replace("\\", "/"))
     files = walk(root)
-    for found in track(in_order(partial(_of_files, asked=asked_of(site.labels)), files, workers), f"{name}: reading identifiers", total=len(files)):
+    for found in track(
+        in_order(partial(_of_files, asked=asked_of(site.labels)), files, workers),
+        f"{name}: reading identifiers",
+        total=len(files),
+    ):
         gathered.update(found)
     return gathered
 
@@ -140,7 +175,9 @@ def _add_dicom(gathered: Identifiers, stream: BinaryIO, bare: bool, asked: tuple
 
 def _elements(data: Dataset) -> Iterator[DataElement]:
     """The elements that can be read: one that is malformed does not hide the others."""
-    for tag in sorted(data.keys()):  # a data set iterates over its elements, and fails at the first that is malformed
+    for tag in sorted(
+        data.keys()
+    ):  # a data set iterates over its elements, and fails at the first that is malformed
         try:
             yield data[tag]
         except Exception:  # converting a malformed value may raise anything
@@ -156,11 +193,23 @@ def _add_element(gathered: Identifiers, element: DataElement, kind: str) -> None
     if element.VR == "SQ":
         for item in element.value:
             for inner in _elements(item):
-                _add_element(gathered, inner, PRIVATE if kind == PRIVATE else NUMBER if inner.keyword in NUMBERS else NESTED)
+                _add_element(
+                    gathered,
+                    inner,
+                    PRIVATE if kind == PRIVATE else NUMBER if inner.keyword in NUMBERS else NESTED,
+                )
     elif element.VR in BYTES_VRS:
-        if (kind in (PRIVATE, META) or element.VR == "UN") and element.value and len(element.value) <= MOST_BYTES:
+        if (
+            (kind in (PRIVATE, META) or element.VR == "UN")
+            and element.value
+            and len(element.value) <= MOST_BYTES
+        ):
             _add_printable(gathered, kind, bytes(element.value))
-    elif element.VR in TEXT_VRS or element.VR in ("PN", "UI", "DA", "DT") or (element.VR == "CS" and kind == PRIVATE):
+    elif (
+        element.VR in TEXT_VRS
+        or element.VR in ("PN", "UI", "DA", "DT")
+        or (element.VR == "CS" and kind == PRIVATE)
+    ):
         for text in _texts(element):
             match element.VR:
                 case "PN":
@@ -216,7 +265,11 @@ def _nifti_header(stream: BinaryIO) -> bytes:
     head = stream.read(HEAD)
     order = "<" if struct.unpack("<i", head[:4])[0] in (348, 540) else ">"
     version_1 = struct.unpack(order + "i", head[:4])[0] == 348
-    size, voxels = (348, int(struct.unpack(order + "f", head[108:112])[0])) if version_1 else (540, struct.unpack(order + "q", head[168:176])[0])
+    size, voxels = (
+        (348, int(struct.unpack(order + "f", head[108:112])[0]))
+        if version_1
+        else (540, struct.unpack(order + "q", head[168:176])[0])
+    )
     stream.seek(0)
     return stream.read(max(size, min(voxels, MOST_BYTES)))
 
@@ -240,7 +293,9 @@ def _jpeg_2000_boxes(stream: BinaryIO) -> bytes:
         texts += [content[place + 8 : min(end, place + MOST_TEXT)]] if kind != b"jp2c" else []
         place = max(end, place + 8)
     for comment in re.finditer(rb"\xff\x64(..)", content, re.DOTALL):
-        texts.append(content[comment.end() : comment.end() + struct.unpack(">H", comment[1])[0] - 2])
+        texts.append(
+            content[comment.end() : comment.end() + struct.unpack(">H", comment[1])[0] - 2]
+        )
     return b"\0".join(texts)
 
 

@@ -33,7 +33,9 @@ def _one(value: str, kind: str) -> str:
     if kind in WHOLE_NUMBERS:
         return _whole(value)
     if kind == PERSON or PARTS_A_NAME in value:
-        groups = ("^".join(map(_unpadded, group.split("^"))).rstrip("^") for group in value.split("="))
+        groups = (
+            "^".join(map(_unpadded, group.split("^"))).rstrip("^") for group in value.split("=")
+        )
         return "=".join(groups).rstrip("=")
     return value
 

@@ -10,7 +10,9 @@ from data_prep.exports.sources import Found
 from data_prep.rejects import Rejected
 
 MAX_FILES = 10_000  # of one header
-NUMBERED = re.compile(r"([^%]*)%(0?)(\d?)[diu]([^%]*?)\s+(-?\d+)\s+(-?\d+)(?:\s+(-?\d+))?(?:\s+\d+)?")  # printf's pattern, then first, last, step
+NUMBERED = re.compile(
+    r"([^%]*)%(0?)(\d?)[diu]([^%]*?)\s+(-?\d+)\s+(-?\d+)(?:\s+(-?\d+))?(?:\s+\d+)?"
+)  # printf's pattern, then first, last, step
 
 
 def data_files(written: str, listed: list[str], found: Found) -> tuple[str, ...]:
@@ -26,7 +28,9 @@ def data_files(written: str, listed: list[str], found: Found) -> tuple[str, ...]
     return tuple(_under(name, found) for name in names)
 
 
-def _numbered(start: str, zeros: str, width: str, end: str, first: str, last: str, step: str | None) -> list[str]:
+def _numbered(
+    start: str, zeros: str, width: str, end: str, first: str, last: str, step: str | None
+) -> list[str]:
     by = int(step or 1)
     numbers = range(int(first), int(last) + (1 if by > 0 else -1), by) if by else ()
     if len(numbers) > MAX_FILES:

@@ -13,10 +13,25 @@ import numpy as np
 from data_prep.rejects import Rejected
 
 RAW, GZIP, BZIP2, TEXT, HEX = "raw", "gzip", "bzip2", "text", "hex"
-ENCODINGS = {"raw": RAW, "gzip": GZIP, "gz": GZIP, "bzip2": BZIP2, "bz2": BZIP2, "text": TEXT, "txt": TEXT, "ascii": TEXT, "hex": HEX}
+ENCODINGS = {
+    "raw": RAW,
+    "gzip": GZIP,
+    "gz": GZIP,
+    "bzip2": BZIP2,
+    "bz2": BZIP2,
+    "text": TEXT,
+    "txt": TEXT,
+    "ascii": TEXT,
+    "hex": HEX,
+}
 GZIP_OR_ZLIB = 47  # zlib's window bits for "either, by its header"
-STARTS = (b"\x1f\x8b", b"BZh")  # of a further gzip or bzip2 stream; a writer may leave other bytes at the end
-TO_THE_END = -1  # NRRD's byte skip and MetaImage's HeaderSize: the voxels are the last bytes of the data file
+STARTS = (
+    b"\x1f\x8b",
+    b"BZh",
+)  # of a further gzip or bzip2 stream; a writer may leave other bytes at the end
+TO_THE_END = (
+    -1
+)  # NRRD's byte skip and MetaImage's HeaderSize: the voxels are the last bytes of the data file
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,9 @@ def _unpacked(content: bytes, name: str, size: int) -> bytes:
         except (zlib.error, OSError):
             raise Rejected("truncated", "compressed data that ends early or is damaged") from None
         if len(unpacked) > size:
-            raise Rejected("not_decodable", "compressed data that holds more than its header promises")
+            raise Rejected(
+                "not_decodable", "compressed data that holds more than its header promises"
+            )
         if not unpacker.eof:
             raise Rejected("truncated", "compressed data that ends early")
         content = unpacker.unused_data
@@ -90,7 +107,9 @@ def _numbers(content: bytes, element: np.dtype, count: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            values = np.fromstring(content.replace(b",", b" "), kind, sep=" ")[:count]  # told a count, it makes up what is missing
+            values = np.fromstring(content.replace(b",", b" "), kind, sep=" ")[
+                :count
+            ]  # told a count, it makes up what is missing
         except (DeprecationWarning, ValueError):
             raise Rejected("not_decodable", "text that is no number") from None
     if len(values) < count:

@@ -39,7 +39,9 @@ class Facts:
     sex: str | None = None
     study_year: int | None = None
     spacing: tuple[float, ...] | None = None  # mm, one a spatial axis
-    units: str | None = None  # of grey values, by data_prep/readers/dicom/units.py; None where the format says nothing
+    units: str | None = (
+        None  # of grey values, by data_prep/readers/dicom/units.py; None where the format says nothing
+    )
     unread: tuple[str, ...] = ()  # of age and sex: what stands in the header and is not understood
 
 
@@ -52,11 +54,17 @@ class Place:
     localizer: bool = False
     stated: int | None = None  # slices that the header says there are
     stack: str = ""  # PS3.3 C.7.6.16.2.2.4
-    meaning: tuple[object, ...] = ()  # what the values show (image type, echo time, ...): the same all through a volume
-    moments: tuple[object, ...] = ()  # what may tell one time point from the next, in the order in which it is trusted
+    meaning: tuple[
+        object, ...
+    ] = ()  # what the values show (image type, echo time, ...): the same all through a volume
+    moments: tuple[
+        object, ...
+    ] = ()  # what may tell one time point from the next, in the order in which it is trusted
     number: int | None = None  # Instance Number
     times: int | None = None  # time points that the header says there are
-    between: tuple[float, ...] | None = None  # mm from slice to slice that the header says there are
+    between: tuple[float, ...] | None = (
+        None  # mm from slice to slice that the header says there are
+    )
     units: str | None = None  # of its values, as in Facts
 
 
@@ -74,19 +82,31 @@ class ImageFile:
     facts: Facts
     identifiers: dict[str, str] = field(default_factory=dict)  # DICOM keyword -> value
     place: Place | None = None
-    frames: tuple[tuple[Place, tuple[float, ...] | None], ...] = ()  # place and spacing of each slice of a multi-frame file
+    frames: tuple[
+        tuple[Place, tuple[float, ...] | None], ...
+    ] = ()  # place and spacing of each slice of a multi-frame file
     volumes: int = 1  # that lie one behind the other in the file: the time points of a 4D NIfTI
-    frame: int | None = None  # which of a multi-frame file's slices, or a 4D file's volumes, this is
+    frame: int | None = (
+        None  # which of a multi-frame file's slices, or a 4D file's volumes, this is
+    )
     parts: tuple[str, ...] = ()
     data: tuple[Found, ...] = ()
-    clean: bool = False  # its sender says that it shows no patient's data: Burned In Annotation is NO
+    clean: bool = (
+        False  # its sender says that it shows no patient's data: Burned In Annotation is NO
+    )
     exposed: bool = False  # its sender says that a patient may be known by it, or nobody says that a whole slide shows no label
     regions: Rectangle | None = None  # what the ultrasound regions of its header span
     keep: Rectangle | None = None
-    reversed_rows: bool = False  # of a sequence that turns some volumes upside down and does not say which
-    affine: np.ndarray | None = field(default=None, compare=False)  # voxel (column, row, slice) -> mm, RAS, where the file says it
+    reversed_rows: bool = (
+        False  # of a sequence that turns some volumes upside down and does not say which
+    )
+    affine: np.ndarray | None = field(
+        default=None, compare=False
+    )  # voxel (column, row, slice) -> mm, RAS, where the file says it
     doubts: tuple[str, ...] = ()  # where its header says one thing in two ways: names of flags
-    native: Native | StoredFrame | None = None  # where its pixels lie, if they can be read without parsing the file again
+    native: Native | StoredFrame | None = (
+        None  # where its pixels lie, if they can be read without parsing the file again
+    )
     stored: tuple[StoredFrame, ...] = ()  # the same of each slice of a multi-frame file
 
     @property
@@ -111,9 +131,19 @@ class ImageFile:
             return [replace(self, volumes=1, frame=frame) for frame in range(self.volumes)]
         if not self.frames:
             return [self]
-        return [replace(self, shape=self.shape[1:], facts=shared(replace(self.facts, spacing=spacing, units=place.units)), place=place, frames=(),
-                        stored=(), frame=frame, native=self.stored[frame] if self.stored else None)
-                for frame, (place, spacing) in enumerate(self.frames)]
+        return [
+            replace(
+                self,
+                shape=self.shape[1:],
+                facts=shared(replace(self.facts, spacing=spacing, units=place.units)),
+                place=place,
+                frames=(),
+                stored=(),
+                frame=frame,
+                native=self.stored[frame] if self.stored else None,
+            )
+            for frame, (place, spacing) in enumerate(self.frames)
+        ]
 
 
 @dataclass(frozen=True)

@@ -16,34 +16,93 @@ import numpy as np
 from data_prep.exports.kinds import NRRD_MAGIC
 from data_prep.exports.sources import MAX_FILE_BYTES, Found, opened, read_all
 from data_prep.readers.data_files import data_files
-from data_prep.readers.encoded import BZIP2, ENCODINGS, GZIP, RAW, TEXT, TO_THE_END, Encoding, decode
+from data_prep.readers.encoded import (
+    BZIP2,
+    ENCODINGS,
+    GZIP,
+    RAW,
+    TEXT,
+    TO_THE_END,
+    Encoding,
+    decode,
+)
 from data_prep.readers.image_file import Facts, ImageFile, Pixels
 from data_prep.readers.plane import upright, upright_pair, usable
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Rejected
-from data_prep.volumes.orientation import LPS_TO_RAS, check_affine, common_shape, common_spacing, to_common
+from data_prep.volumes.orientation import (
+    LPS_TO_RAS,
+    check_affine,
+    common_shape,
+    common_spacing,
+    to_common,
+)
 
 NRRD, META = "nrrd", "metaimage"
 MAX_HEADER = 2**20  # bytes; segmentations list every segment in theirs
-MM = {"": 1.0, "?": 1.0, "???": 1.0, "mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001}  # in one unit of the header
-GEOMETRY = re.compile(r"space: [a-z-]+|[A-Za-z ]+[:=][-+.\deE(),\s]+")  # a line that holds nothing but numbers
+MM = {
+    "": 1.0,
+    "?": 1.0,
+    "???": 1.0,
+    "mm": 1.0,
+    "millimeter": 1.0,
+    "cm": 10.0,
+    "m": 1000.0,
+    "um": 0.001,
+}  # in one unit of the header
+GEOMETRY = re.compile(
+    r"space: [a-z-]+|[A-Za-z ]+[:=][-+.\deE(),\s]+"
+)  # a line that holds nothing but numbers
 VECTOR = re.compile(r"none|\([^()]*\)")  # one axis of NRRD's space directions
 COLOURS = 3
 DATA_FILE = ("data file", "ElementDataFile")
 
-NRRD_TYPES = {name: code for code, names in {  # http://teem.sourceforge.net/nrrd/format.html#type
-    "i1": ("signed char", "int8", "int8_t"), "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
-    "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
-    "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
-    "i4": ("int", "signed int", "int32", "int32_t"), "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
-    "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"),
-    "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
-    "f4": ("float",), "f8": ("double",)}.items() for name in names}
-NRRD_SPACES = ("left-posterior-superior", "lps", "right-anterior-superior", "ras", "left-anterior-superior", "las")
+NRRD_TYPES = {
+    name: code
+    for code, names in {  # http://teem.sourceforge.net/nrrd/format.html#type
+        "i1": ("signed char", "int8", "int8_t"),
+        "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+        "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+        "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+        "i4": ("int", "signed int", "int32", "int32_t"),
+        "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+        "i8": (
+            "longlong",
+            "long long",
+            "long long int",
+            "signed long long",
+            "signed long long int",
+            "int64",
+            "int64_t",
+        ),
+        "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+        "f4": ("float",),
+        "f8": ("double",),
+    }.items()
+    for name in names
+}
+NRRD_SPACES = (
+    "left-posterior-superior",
+    "lps",
+    "right-anterior-superior",
+    "ras",
+    "left-anterior-superior",
+    "las",
+)
 SPATIAL_KINDS = ("domain", "space", "???", "none")
 # https://itk.org/Wiki/MetaIO/Documentation; MET_LONG has 4 bytes or 8, so it is left out
-META_TYPES = {"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
-              "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8"}
+META_TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}
 META_MATRIX = ("TransformMatrix", "Orientation", "Rotation")
 META_GEOMETRY = (*META_MATRIX, "Offset", "Position", "Origin", "ElementSpacing")
 
@@ -91,11 +150,22 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         if len(header.shape) == 3:
             affine = _affine(header)
             facts = Facts(header.kind.upper(), photometric, spacing=common_spacing(affine))
-            return ImageFile(found, header.kind, common_shape(header.shape, affine), facts, parts=parts, affine=affine)
+            return ImageFile(
+                found,
+                header.kind,
+                common_shape(header.shape, affine),
+                facts,
+                parts=parts,
+                affine=affine,
+            )
         affine, spacing = _plane_affine(header), _plane_spacing(header)
         view = LPS_TO_RAS if affine is None else affine
-        facts = Facts(header.kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view))
-        return ImageFile(found, header.kind, upright_pair(header.shape, view), facts, parts=parts, affine=affine)
+        facts = Facts(
+            header.kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view)
+        )
+        return ImageFile(
+            found, header.kind, upright_pair(header.shape, view), facts, parts=parts, affine=affine
+        )
     except Rejected as rejected:
         raise Rejected(rejected.reason, rejected.found, parts=parts) from None
 
@@ -108,7 +178,11 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
         raise Rejected("too_large")
     if header.apart != bool(image.data):
         raise Rejected("file_changed")
-    values = _voxels(header, image.data) if image.data else decode(rest + read_all(stream), header.encoding, header.element, header.count)
+    values = (
+        _voxels(header, image.data)
+        if image.data
+        else decode(rest + read_all(stream), header.encoding, header.element, header.count)
+    )
     if header.colours > 1:
         photograph = np.moveaxis(values.reshape(header.colours, *header.shape, order="F"), 0, -1)
         return Pixels(_upright(photograph, header))
@@ -116,7 +190,11 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
         values = values.reshape(header.shape, order="F").astype(np.float32)
     if not np.isfinite(values).all():
         raise Rejected("not_finite")
-    return Pixels(np.ascontiguousarray(to_common(values, _affine(header))) if values.ndim == 3 else _upright(values, header))
+    return Pixels(
+        np.ascontiguousarray(to_common(values, _affine(header)))
+        if values.ndim == 3
+        else _upright(values, header)
+    )
 
 
 def _upright(plane: np.ndarray, header: _Header) -> np.ndarray:
@@ -144,15 +222,27 @@ def _fields(stream: BinaryIO) -> tuple[dict[str, str], bytes, list[str]]:
     """
     start = stream.read(MAX_HEADER)
     nrrd = start.startswith(NRRD_MAGIC)
-    end = re.search(rb"\r?\n\r?\n" if nrrd else rb"(^|\n)ElementDataFile(?![^\n]*=\s*LIST)[^\n]*\n?", start)
+    end = re.search(
+        rb"\r?\n\r?\n" if nrrd else rb"(^|\n)ElementDataFile(?![^\n]*=\s*LIST)[^\n]*\n?", start
+    )
     text, rest = (start[: end.end()], start[end.end() :]) if end else (start, b"")
     fields = {"magic": NRRD} if nrrd else {}
     lines = text.decode("utf-8", "replace").splitlines()
     for number, line in enumerate(lines, 1):
         name, separator, value = line.partition(":" if nrrd else "=")
-        if line.startswith("#") or not separator or (nrrd and value.startswith("=")):  # NRRD's key:=value pairs mean nothing to it
+        if (
+            line.startswith("#") or not separator or (nrrd and value.startswith("="))
+        ):  # NRRD's key:=value pairs mean nothing to it
             continue
-        name = name.strip().lower().replace("datafile", "data file").replace("skip", " skip").replace("  ", " ") if nrrd else name.strip()
+        name = (
+            name.strip()
+            .lower()
+            .replace("datafile", "data file")
+            .replace("skip", " skip")
+            .replace("  ", " ")
+            if nrrd
+            else name.strip()
+        )
         if name in fields:
             raise Rejected("not_decodable", "a header that says a thing twice")
         fields[name] = value.strip()
@@ -173,20 +263,38 @@ def _header(fields: dict[str, str]) -> _Header:
         header = _nrrd(fields) if "magic" in fields else _meta(fields)
     except (KeyError, ValueError, IndexError) as error:
         raise Rejected("not_decodable", f"{type(error).__name__} in its header") from None
-    if len(header.sizes) < 2 or min(*header.sizes, header.colours) < 1 or header.encoding.skip < TO_THE_END or header.encoding.lines < 0:
+    if (
+        len(header.sizes) < 2
+        or min(*header.sizes, header.colours) < 1
+        or header.encoding.skip < TO_THE_END
+        or header.encoding.lines < 0
+    ):
         raise Rejected("not_decodable", "dimensions that cannot be")
-    if header.colours > 1 and (header.colours != COLOURS or header.element != np.uint8 or len(header.shape) == 3):
-        raise Rejected("several_values", "several values in each voxel of a volume, or colours of other than three times 8 bits")
+    if header.colours > 1 and (
+        header.colours != COLOURS or header.element != np.uint8 or len(header.shape) == 3
+    ):
+        raise Rejected(
+            "several_values",
+            "several values in each voxel of a volume, or colours of other than three times 8 bits",
+        )
     return header
 
 
 def _nrrd(fields: dict[str, str]) -> _Header:
     sizes = _whole(fields["sizes"])
-    directions = VECTOR.findall(fields["space directions"].lower()) if "space directions" in fields else [""] * len(sizes)
+    directions = (
+        VECTOR.findall(fields["space directions"].lower())
+        if "space directions" in fields
+        else [""] * len(sizes)
+    )
     kinds = fields["kinds"].lower().split() if "kinds" in fields else ["domain"] * len(sizes)
     if not len(sizes) == int(fields["dimension"]) == len(directions) == len(kinds):
         raise ValueError
-    spatial = [axis for axis in range(len(sizes)) if directions[axis] != "none" and kinds[axis] in SPATIAL_KINDS]
+    spatial = [
+        axis
+        for axis in range(len(sizes))
+        if directions[axis] != "none" and kinds[axis] in SPATIAL_KINDS
+    ]
     colours = sizes[0] if 0 not in spatial else 1
     if any(sizes[axis] > 1 for axis in range(1, len(sizes)) if axis not in spatial[:3]):
         raise Rejected("time_series")
@@ -196,8 +304,12 @@ def _nrrd(fields: dict[str, str]) -> _Header:
     space = fields.get("space", "").lower()
     geometry = []
     if "space directions" in fields:
-        geometry = [f"space: {space}" if space in NRRD_SPACES else f"space dimension: {directions[spatial[0]].count(',') + 1}",
-                    "space directions: " + " ".join(directions[axis] for axis in spatial[:3])]
+        geometry = [
+            f"space: {space}"
+            if space in NRRD_SPACES
+            else f"space dimension: {directions[spatial[0]].count(',') + 1}",
+            "space directions: " + " ".join(directions[axis] for axis in spatial[:3]),
+        ]
         geometry += [f"space origin: {fields['space origin']}"] if "space origin" in fields else []
     elif "spacings" in fields:
         spacings = fields["spacings"].split()
@@ -206,11 +318,21 @@ def _nrrd(fields: dict[str, str]) -> _Header:
     if apart and encoding in (GZIP, BZIP2) and not lines:
         encoding = RAW  # a packed file is unpacked where it is opened
     code = NRRD_TYPES.get(" ".join(fields["type"].lower().split()))
-    return _Header(NRRD, tuple(sizes[axis] for axis in spatial[:3]), colours,
-                   element=_element(code, code not in ("i1", "u1") and encoding != TEXT and fields["endian"].lower() == "big"),
-                   encoding=Encoding(encoding, lines, int(fields.get("byte skip", 0))), apart=apart,
-                   oriented=space in NRRD_SPACES and "space directions" in fields, spaced=bool(geometry),
-                   unit=_unit(fields.get("space units" if "space directions" in fields else "units", "")), geometry=tuple(geometry))
+    return _Header(
+        NRRD,
+        tuple(sizes[axis] for axis in spatial[:3]),
+        colours,
+        element=_element(
+            code,
+            code not in ("i1", "u1") and encoding != TEXT and fields["endian"].lower() == "big",
+        ),
+        encoding=Encoding(encoding, lines, int(fields.get("byte skip", 0))),
+        apart=apart,
+        oriented=space in NRRD_SPACES and "space directions" in fields,
+        spaced=bool(geometry),
+        unit=_unit(fields.get("space units" if "space directions" in fields else "units", "")),
+        geometry=tuple(geometry),
+    )
 
 
 def _meta(fields: dict[str, str]) -> _Header:
@@ -222,18 +344,36 @@ def _meta(fields: dict[str, str]) -> _Header:
     packed, skip = _true(fields, "CompressedData"), int(fields.get("HeaderSize", 0))
     if packed and skip:
         raise Rejected("unread_encoding", "packed behind a header of their own")
-    if float(fields.get("ElementToIntensityFunctionSlope", 1)) != 1 or float(fields.get("ElementToIntensityFunctionOffset", 0)) != 0:
+    if (
+        float(fields.get("ElementToIntensityFunctionSlope", 1)) != 1
+        or float(fields.get("ElementToIntensityFunctionOffset", 0)) != 0
+    ):
         raise Rejected("bad_rescale", "an intensity function, which readers do not agree on")
     # MetaIO would read on into the next lines.
-    if any(len(fields[name].split()) != len(sizes) ** (2 if name in META_MATRIX else 1) for name in META_GEOMETRY if name in fields):
+    if any(
+        len(fields[name].split()) != len(sizes) ** (2 if name in META_MATRIX else 1)
+        for name in META_GEOMETRY
+        if name in fields
+    ):
         raise ValueError
     encoding = GZIP if packed else RAW if _true(fields, "BinaryData", "true") else TEXT
     big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
-    return _Header(META, sizes[:3], int(fields.get("ElementNumberOfChannels", 1)), element=_element(META_TYPES.get(fields["ElementType"]), big),
-                   encoding=Encoding(encoding, 0, skip), apart=fields["ElementDataFile"].upper() != "LOCAL",
-                   oriented=any(name in fields for name in META_MATRIX), spaced="ElementSpacing" in fields,
-                   unit=_unit(fields.get("DistanceUnits", "")),
-                   geometry=tuple(f"{name} = {_of_space(name, fields[name], len(sizes))}" for name in META_GEOMETRY if name in fields))
+    return _Header(
+        META,
+        sizes[:3],
+        int(fields.get("ElementNumberOfChannels", 1)),
+        element=_element(META_TYPES.get(fields["ElementType"]), big),
+        encoding=Encoding(encoding, 0, skip),
+        apart=fields["ElementDataFile"].upper() != "LOCAL",
+        oriented=any(name in fields for name in META_MATRIX),
+        spaced="ElementSpacing" in fields,
+        unit=_unit(fields.get("DistanceUnits", "")),
+        geometry=tuple(
+            f"{name} = {_of_space(name, fields[name], len(sizes))}"
+            for name in META_GEOMETRY
+            if name in fields
+        ),
+    )
 
 
 def _of_space(name: str, text: str, axes: int) -> str:
@@ -287,14 +427,18 @@ def _stated_affine(header: _Header, image: "SimpleITK.ImageFileReader") -> np.nd
     """Of a file of two dimensions, in the axial plane."""
     axes = image.GetDimension()
     affine = np.eye(4)
-    affine[:axes, :axes] = np.array(image.GetDirection()).reshape(axes, axes) * image.GetSpacing() * header.unit
+    affine[:axes, :axes] = (
+        np.array(image.GetDirection()).reshape(axes, axes) * image.GetSpacing() * header.unit
+    )
     affine[:axes, 3] = np.array(image.GetOrigin()) * header.unit
     return LPS_TO_RAS @ affine
 
 
 def _plane_affine(header: _Header) -> np.ndarray | None:
     """How a single plane lies, where its header says so. SimpleITK writes planes as NRRD in a space without a name, which is LPS."""
-    named = header.oriented or (len(header.sizes) == 2 and header.geometry[:1] == ("space dimension: 2",))
+    named = header.oriented or (
+        len(header.sizes) == 2 and header.geometry[:1] == ("space dimension: 2",)
+    )
     image = _geometry(header) if named and header.spaced else None
     return None if image is None else usable(_stated_affine(header, image))
 
@@ -316,11 +460,27 @@ def _geometry(header: _Header) -> "SimpleITK.ImageFileReader | None":
 
     count, sizes = len(header.sizes), " ".join(map(str, header.sizes))
     if header.kind == NRRD:
-        lines = ["NRRD0004", "type: uint8", f"dimension: {count}", *header.geometry[:1], f"sizes: {sizes}", *header.geometry[1:],
-                 "encoding: raw", "", ""]
+        lines = [
+            "NRRD0004",
+            "type: uint8",
+            f"dimension: {count}",
+            *header.geometry[:1],
+            f"sizes: {sizes}",
+            *header.geometry[1:],
+            "encoding: raw",
+            "",
+            "",
+        ]
     else:
-        lines = ["ObjectType = Image", f"NDims = {count}", f"DimSize = {sizes}", *header.geometry, "ElementType = MET_UCHAR",
-                 "ElementDataFile = LOCAL", ""]
+        lines = [
+            "ObjectType = Image",
+            f"NDims = {count}",
+            f"DimSize = {sizes}",
+            *header.geometry,
+            "ElementType = MET_UCHAR",
+            "ElementDataFile = LOCAL",
+            "",
+        ]
     with quiet(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / ("header.nrrd" if header.kind == NRRD else "header.mha")
         path.write_text("\n".join(lines))

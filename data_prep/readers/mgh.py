@@ -30,9 +30,18 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         shape, affine = _shape(header), _affine(header)
         if len(shape) == 3:
             facts = Facts(SYNTAX, "MONOCHROME2", spacing=common_spacing(affine))
-            return ImageFile(found, KIND, common_shape(shape, affine), facts, volumes=_volumes(header), affine=affine)
+            return ImageFile(
+                found,
+                KIND,
+                common_shape(shape, affine),
+                facts,
+                volumes=_volumes(header),
+                affine=affine,
+            )
         columns, rows = np.linalg.norm(affine[:3, :2], axis=0)
-        facts = Facts(SYNTAX, "MONOCHROME2", spacing=upright_pair((float(columns), float(rows)), affine))
+        facts = Facts(
+            SYNTAX, "MONOCHROME2", spacing=upright_pair((float(columns), float(rows)), affine)
+        )
         return ImageFile(found, KIND, upright_pair(shape, affine), facts, affine=affine)
 
 
@@ -47,11 +56,19 @@ def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
         size = math.prod(shape) * element.itemsize
         if (volume or 0) >= _volumes(header):
             raise Rejected("file_changed")
-        content = promised(stream, MGH_HEADER + (volume or 0) * size, size, MGH_HEADER + _volumes(header) * size)
-    values = np.frombuffer(content.getbuffer(), element).reshape(shape, order="F").astype(np.float32)
+        content = promised(
+            stream, MGH_HEADER + (volume or 0) * size, size, MGH_HEADER + _volumes(header) * size
+        )
+    values = (
+        np.frombuffer(content.getbuffer(), element).reshape(shape, order="F").astype(np.float32)
+    )
     if not np.isfinite(values).all():
         raise Rejected("not_finite")
-    return Pixels(np.ascontiguousarray(to_common(values, affine) if values.ndim == 3 else upright(values, affine)))
+    return Pixels(
+        np.ascontiguousarray(
+            to_common(values, affine) if values.ndim == 3 else upright(values, affine)
+        )
+    )
 
 
 def _header(stream: BinaryIO) -> MGHHeader:
@@ -65,7 +82,9 @@ def _header(stream: BinaryIO) -> MGHHeader:
     try:
         header.get_data_dtype()
     except KeyError:
-        raise Rejected("unsupported_pixels", "a type of voxels that fewsite does not read") from None
+        raise Rejected(
+            "unsupported_pixels", "a type of voxels that fewsite does not read"
+        ) from None
     return header
 
 

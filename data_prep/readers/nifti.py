@@ -47,7 +47,11 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
     """Shape and spacing. Raises Rejected."""
     with quiet():
         header = _header(stream.read(HEAD))
-        parts = () if _is_whole(header) else (str(PurePosixPath(without_packing(found.name)).with_suffix(VOXELS)),)
+        parts = (
+            ()
+            if _is_whole(header)
+            else (str(PurePosixPath(without_packing(found.name)).with_suffix(VOXELS)),)
+        )
         try:
             return _image(header, found, parts)
         except Rejected as rejected:
@@ -62,16 +66,33 @@ def _image(header: AnalyzeHeader, found: Found, parts: tuple[str, ...]) -> Image
     if len(shape) == 3:
         affine = _affine(header)
         facts = Facts(kind.upper(), "MONOCHROME2", spacing=common_spacing(affine))
-        return ImageFile(found, kind, common_shape(shape, affine), facts, volumes=_volumes(header), parts=parts, affine=affine, doubts=doubts)
-    photometric = "RGB" if int(header["datatype"]) in COLOUR_TYPES or _is_colour_by_planes(header) else "MONOCHROME2"
+        return ImageFile(
+            found,
+            kind,
+            common_shape(shape, affine),
+            facts,
+            volumes=_volumes(header),
+            parts=parts,
+            affine=affine,
+            doubts=doubts,
+        )
+    photometric = (
+        "RGB"
+        if int(header["datatype"]) in COLOUR_TYPES or _is_colour_by_planes(header)
+        else "MONOCHROME2"
+    )
     affine = _plane_affine(header)
     view = BOTTOM_UP if affine is None else affine
     spacing = _plane_spacing(header)
     facts = Facts(kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view))
-    return ImageFile(found, kind, upright_pair(shape, view), facts, parts=parts, affine=affine, doubts=doubts)
+    return ImageFile(
+        found, kind, upright_pair(shape, view), facts, parts=parts, affine=affine, doubts=doubts
+    )
 
 
-def read_pixels(stream: BinaryIO, volume: int | None = None, data: tuple[Found, ...] = ()) -> Pixels:
+def read_pixels(
+    stream: BinaryIO, volume: int | None = None, data: tuple[Found, ...] = ()
+) -> Pixels:
     """Values of an image (rows, columns) or a volume (slices, rows, columns in the common order).
 
     `volume`: which of several; `data`: the file of the voxels, where it is not the header's. Raises Rejected.
@@ -84,7 +105,9 @@ def read_pixels(stream: BinaryIO, volume: int | None = None, data: tuple[Found, 
         if (volume or 0) >= _volumes(header) or _is_whole(header) == bool(data):
             raise Rejected("file_changed")
         with opened(data[0]) if data else nullcontext(stream) as voxels:
-            content = promised(voxels, start + (volume or 0) * size, size, start + _volumes(header) * size)
+            content = promised(
+                voxels, start + (volume or 0) * size, size, start + _volumes(header) * size
+            )
         try:
             slope, intercept = header.get_slope_inter()
             scaling = (1.0, 0.0) if slope is None else (slope, intercept or 0.0)  # Analyze has none
@@ -92,13 +115,20 @@ def read_pixels(stream: BinaryIO, volume: int | None = None, data: tuple[Found, 
         except Exception as error:  # nibabel raises several kinds on malformed headers
             raise not_decodable(error) from None
         if values.dtype.names:  # RGB24 comes as fields R, G, B
-            values, samples = np.stack([values[name] for name in values.dtype.names], axis=-1), (COLOURS,)
+            values, samples = (
+                np.stack([values[name] for name in values.dtype.names], axis=-1),
+                (COLOURS,),
+            )
         if samples:
             return Pixels(np.ascontiguousarray(_upright(values, header)))
         values = values.astype(np.float32)
         if not np.isfinite(values).all():
             raise Rejected("not_finite")
-        return Pixels(np.ascontiguousarray(to_common(values, _affine(header)) if values.ndim == 3 else _upright(values, header)))
+        return Pixels(
+            np.ascontiguousarray(
+                to_common(values, _affine(header)) if values.ndim == 3 else _upright(values, header)
+            )
+        )
 
 
 def _upright(image: np.ndarray, header: AnalyzeHeader) -> np.ndarray:
@@ -123,10 +153,16 @@ def _header(start: bytes) -> AnalyzeHeader:
         data_type = header.get_data_dtype()
     except Exception as error:  # as in read_pixels
         raise not_decodable(error) from None
-    if data_type.kind == "c" or data_type.itemsize == 0 or (data_type.names and int(header["datatype"]) not in COLOUR_TYPES):
+    if (
+        data_type.kind == "c"
+        or data_type.itemsize == 0
+        or (data_type.names and int(header["datatype"]) not in COLOUR_TYPES)
+    ):
         raise Rejected("unsupported_pixels", "complex values or colours with transparency")
     if "qform_code" in header:
-        header["pixdim"][0] = -1.0 if header["pixdim"][0] < 0 else 1.0  # nifti1.h, method 2: 0 stands for 1; nibabel refuses it
+        header["pixdim"][0] = (
+            -1.0 if header["pixdim"][0] < 0 else 1.0
+        )  # nifti1.h, method 2: 0 stands for 1; nibabel refuses it
     return header
 
 
@@ -138,14 +174,21 @@ def _is_whole(header: AnalyzeHeader) -> bool:
 def _offset(header: AnalyzeHeader) -> int:
     """Where the voxels begin. Raises Rejected, also where that is inside the header, which nibabel would read as voxels."""
     offset = float(header["vox_offset"])
-    if not math.isfinite(offset) or offset != int(offset) or offset < (header.single_vox_offset if _is_whole(header) else 0):
+    if (
+        not math.isfinite(offset)
+        or offset != int(offset)
+        or offset < (header.single_vox_offset if _is_whole(header) else 0)
+    ):
         raise Rejected("not_decodable", "voxels that begin nowhere, or inside the header")
     return int(offset)
 
 
 def _check_scaling(header: AnalyzeHeader) -> None:
     """Raise Rejected where a scaling is meant and cannot be applied. A slope of 0 or NaN says that there is none."""
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"]) if "scl_inter" in header else 0.0
+    slope, intercept = (
+        float(header["scl_slope"]),
+        float(header["scl_inter"]) if "scl_inter" in header else 0.0,
+    )
     if math.isinf(slope) or not (slope == 0 or math.isnan(slope) or math.isfinite(intercept)):
         raise Rejected("bad_rescale")
 
@@ -181,7 +224,12 @@ def _is_colour_by_planes(header: AnalyzeHeader) -> bool:
     """Whether it is a picture of which red, green and blue lie one behind the other, as ITK writes colours: vectors along the fifth axis."""
     sizes = _dimensions(header)
     unscaled = float(header["scl_slope"]) in (0, 1) or math.isnan(header["scl_slope"])
-    return len(sizes) == 5 and sizes[2:] == (1, 1, COLOURS) and header.get_data_dtype() == np.uint8 and unscaled
+    return (
+        len(sizes) == 5
+        and sizes[2:] == (1, 1, COLOURS)
+        and header.get_data_dtype() == np.uint8
+        and unscaled
+    )
 
 
 def _volumes(header: AnalyzeHeader) -> int:
@@ -219,7 +267,11 @@ def _plane_affine(header: AnalyzeHeader) -> np.ndarray | None:
     except Rejected:
         return None
     scanned = (int(header["sform_code"]) or int(header["qform_code"])) == SCANNER
-    made_up = affine is not None and np.array_equal(affine, np.diag(np.abs(affine.diagonal()))) and not scanned
+    made_up = (
+        affine is not None
+        and np.array_equal(affine, np.diag(np.abs(affine.diagonal())))
+        and not scanned
+    )
     return None if made_up else affine
 
 
@@ -234,11 +286,21 @@ def _doubts(header: AnalyzeHeader) -> tuple[str, ...]:
     if "sform_code" not in header or int(header["sform_code"]) <= 0:
         return ()
     sform = np.array(header.get_sform(), np.float64)
-    sizes, stated = np.linalg.norm(sform[:3, :3], axis=0), np.abs(np.array(header["pixdim"][1:4], np.float64))
+    sizes, stated = (
+        np.linalg.norm(sform[:3, :3], axis=0),
+        np.abs(np.array(header["pixdim"][1:4], np.float64)),
+    )
     axes = len(_shape(header))
-    doubts = [] if np.allclose(sizes[:axes], stated[:axes], rtol=SAME_SIZE, atol=0) else [SPACING_DIFFERS]
+    doubts = (
+        []
+        if np.allclose(sizes[:axes], stated[:axes], rtol=SAME_SIZE, atol=0)
+        else [SPACING_DIFFERS]
+    )
     if int(header["qform_code"]) > 0:
-        corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (*[size - 1 for size in (*_shape(header), 1)[:3]], 1)
+        corners = np.array([(*corner, 1) for corner in np.ndindex(2, 2, 2)]) * (
+            *[size - 1 for size in (*_shape(header), 1)[:3]],
+            1,
+        )
         try:
             apart = np.linalg.norm((corners @ (sform - header.get_qform()).T)[:, :3], axis=1).max()
         except Exception:  # a quaternion that is none
@@ -249,6 +311,10 @@ def _doubts(header: AnalyzeHeader) -> tuple[str, ...]:
 
 def _unit(header: AnalyzeHeader) -> float:
     try:
-        return MM[header.get_xyzt_units()[0]] if "xyzt_units" in header else ANALYZE_MM[bytes(header["vox_units"]).strip(b" \0").lower()]
+        return (
+            MM[header.get_xyzt_units()[0]]
+            if "xyzt_units" in header
+            else ANALYZE_MM[bytes(header["vox_units"]).strip(b" \0").lower()]
+        )
     except KeyError:
         raise Rejected("no_spacing", "an unknown unit of length") from None

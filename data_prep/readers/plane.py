@@ -9,8 +9,14 @@ from data_prep.rejects import Rejected
 from data_prep.volumes.orientation import check_affine
 
 T = TypeVar("T")
-SHOWN = (("P", "I", "L"), ("L", "I", "P"), ("L", "P", "S"))  # where columns and rows run, by the axis of RAS across: sagittal, coronal, axial
-BOTTOM_UP = np.diag([-1.0, 1.0, 1.0, 1.0])  # of a NIfTI that does not say how it lies: its second axis is taken to point up
+SHOWN = (
+    ("P", "I", "L"),
+    ("L", "I", "P"),
+    ("L", "P", "S"),
+)  # where columns and rows run, by the axis of RAS across: sagittal, coronal, axial
+BOTTOM_UP = np.diag(
+    [-1.0, 1.0, 1.0, 1.0]
+)  # of a NIfTI that does not say how it lies: its second axis is taken to point up
 
 
 def usable(affine: np.ndarray) -> np.ndarray | None:
@@ -28,7 +34,11 @@ def usable(affine: np.ndarray) -> np.ndarray | None:
 
 def upright(plane: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """(columns, rows[, samples]) -> (rows, columns[, samples]), by quarter turns and flips."""
-    return nibabel.apply_orientation(np.expand_dims(plane, 2), _turns(affine)).squeeze(2).swapaxes(0, 1)
+    return (
+        nibabel.apply_orientation(np.expand_dims(plane, 2), _turns(affine))
+        .squeeze(2)
+        .swapaxes(0, 1)
+    )
 
 
 def as_stored(image: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -19,18 +19,41 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "JPEG2000")
 GREY_MODES = ("1", "L", "LA", "I", "F", "I;16", "I;16L", "I;16B")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # TIFF 6.0, PhotometricInterpretation
-TIFF_REDUCED, TIFF_SIDES, TIFF_DESCRIPTION, TIFF_MAKE, TIFF_TILE, TIFF_SUBFILES = 254, (256, 257), 270, 271, 322, 330  # TIFF 6.0, Adobe's notes
+TIFF_REDUCED, TIFF_SIDES, TIFF_DESCRIPTION, TIFF_MAKE, TIFF_TILE, TIFF_SUBFILES = (
+    254,
+    (256, 257),
+    270,
+    271,
+    322,
+    330,
+)  # TIFF 6.0, Adobe's notes
 BIG_TIFF = 43
 SLIDES = ("Aperio", "Hamamatsu")  # how the description or the make of a slide's scanner begins
-TIFF_BITS, TIFF_FORMAT, UNSIGNED, SIGNED = 258, 339, 1, 2  # TIFF 6.0, BitsPerSample and SampleFormat
+TIFF_BITS, TIFF_FORMAT, UNSIGNED, SIGNED = (
+    258,
+    339,
+    1,
+    2,
+)  # TIFF 6.0, BitsPerSample and SampleFormat
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
     """Format and size, without decoding. Raises Rejected. Dots an inch are a printer's, so no spacing is read."""
     with quiet():
         image = _open(stream)
-        photometric = "RGB" if image.mode in COLOUR_MODES else "MONOCHROME1" if _inverted(image) else "MONOCHROME2"
-        return ImageFile(found, image.format.lower(), shared((image.height, image.width)), shared(Facts(image.format, photometric)))
+        photometric = (
+            "RGB"
+            if image.mode in COLOUR_MODES
+            else "MONOCHROME1"
+            if _inverted(image)
+            else "MONOCHROME2"
+        )
+        return ImageFile(
+            found,
+            image.format.lower(),
+            shared((image.height, image.width)),
+            shared(Facts(image.format, photometric)),
+        )
 
 
 def read_pixels(stream: BinaryIO) -> Pixels:
@@ -40,17 +63,24 @@ def read_pixels(stream: BinaryIO) -> Pixels:
         check_picture(stream, image.format, image.height, image.width)
         try:
             inverted = _inverted(image)
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1  # before Pillow turns it and forgets
+            turned = (
+                image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            )  # before Pillow turns it and forgets
             upright = ImageOps.exif_transpose(image)
             if upright.mode in COLOUR_MODES:
                 pixels = Pixels(np.asarray(upright.convert("RGB")), turned=turned)
             else:
-                values = np.asarray(upright.convert("L") if upright.mode in ("1", "LA") else upright).astype(np.float32)
+                values = np.asarray(
+                    upright.convert("L") if upright.mode in ("1", "LA") else upright
+                ).astype(np.float32)
                 if image.format == "JPEG2000":
                     values = _samples(values, stream)
                 pixels = Pixels(values, inverted=inverted, rescaled=False, turned=turned)
         except (OSError, SyntaxError, EOFError) as error:
-            raise Rejected("truncated" if any(word in str(error) for word in CUT_SHORT) else "not_decodable", type(error).__name__) from None
+            raise Rejected(
+                "truncated" if any(word in str(error) for word in CUT_SHORT) else "not_decodable",
+                type(error).__name__,
+            ) from None
         except Exception as error:  # codecs raise several kinds on damaged files, and their texts may quote metadata
             raise not_decodable(error) from None
         if any(issubclass(warning.category, UserWarning) for warning in caught):
@@ -86,8 +116,14 @@ def _is_slide(stream: BinaryIO) -> bool:
             second = _directory(stream, first.next)
     except Exception:  # Pillow raises several kinds on malformed files
         return False
-    scanner = any(str(first.get(tag, "")).startswith(SLIDES) for tag in (TIFF_DESCRIPTION, TIFF_MAKE))
-    smaller = TIFF_TILE in first and bool(second) and any(first[side] != second[side] for side in TIFF_SIDES)
+    scanner = any(
+        str(first.get(tag, "")).startswith(SLIDES) for tag in (TIFF_DESCRIPTION, TIFF_MAKE)
+    )
+    smaller = (
+        TIFF_TILE in first
+        and bool(second)
+        and any(first[side] != second[side] for side in TIFF_SIDES)
+    )
     return scanner or smaller or TIFF_SUBFILES in first or bool(second.get(TIFF_REDUCED, 0) & 1)
 
 
@@ -95,7 +131,9 @@ def _directory(stream: BinaryIO, place: int | None) -> ImageFileDirectory_v2:
     """A TIFF's directory at `place`, or its first."""
     stream.seek(0)
     start = stream.read(8)
-    directory = ImageFileDirectory_v2(start + stream.read(8) if start[2] == BIG_TIFF or start[3] == BIG_TIFF else start)
+    directory = ImageFileDirectory_v2(
+        start + stream.read(8) if start[2] == BIG_TIFF or start[3] == BIG_TIFF else start
+    )
     stream.seek(directory.next if place is None else place)
     directory.load(stream)
     return directory
@@ -113,9 +151,14 @@ def _misread(image: Image.Image, stream: BinaryIO) -> bool:
     if image.format == "JPEG2000" and image.mode in GREY_MODES:
         return jpeg_2000_sample(stream)[0] > 16
     sample = (tags.get(TIFF_BITS, (1,))[0], tags.get(TIFF_FORMAT, (UNSIGNED,))[0])
-    return sample in ((32, UNSIGNED), (8, SIGNED)) or any(tile[3] == "LA;16B" for tile in image.tile)
+    return sample in ((32, UNSIGNED), (8, SIGNED)) or any(
+        tile[3] == "LA;16B" for tile in image.tile
+    )
 
 
 def _inverted(image: Image.Image) -> bool:
     """Whether zero is white. Pillow turns such TIFF files round itself up to 8 bits, but not 16."""
-    return image.mode.startswith(("I", "F")) and getattr(image, "tag_v2", {}).get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO
+    return (
+        image.mode.startswith(("I", "F"))
+        and getattr(image, "tag_v2", {}).get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO
+    )

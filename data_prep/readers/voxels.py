@@ -18,7 +18,9 @@ def promised(stream: BinaryIO, start: int, size: int, whole: int) -> io.BytesIO:
     content = io.BytesIO()
     while content.tell() < size and (piece := stream.read(min(size - content.tell(), PIECE))):
         content.write(piece)
-    there = stream.seek(0, io.SEEK_END)  # where the file is compressed, its checksum is checked on the way
+    there = stream.seek(
+        0, io.SEEK_END
+    )  # where the file is compressed, its checksum is checked on the way
     if there < whole:
         raise Rejected("truncated", f"{there} of {whole} bytes")
     return content

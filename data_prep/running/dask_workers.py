@@ -18,7 +18,9 @@ from workspace.errors import Problem, Refusal
 
 WHERE = "params.yaml convert.scheduler"
 ANSWER = 10  # seconds for the scheduler's answer, and for its first worker
-ONE_AT_A_TIME = Lock()  # warnings and loggers, by which readers tell damage, belong to a process and not to a thread
+ONE_AT_A_TIME = (
+    Lock()
+)  # warnings and loggers, by which readers tell damage, belong to a process and not to a thread
 
 
 class OnDisk(Protocol):
@@ -59,14 +61,32 @@ class Pending:
         try:
             answer = self.future.result()
         except Exception as error:  # a lost worker or connection, or what could not be unpickled: its text may quote anything
-            raise Refusal(Problem(WHERE, f"a task that was lost ({type(error).__name__})", "a scheduler and workers that stay",
-                                  "read their logs, give a worker more memory or fewer neighbours, and run again")) from None
+            raise Refusal(
+                Problem(
+                    WHERE,
+                    f"a task that was lost ({type(error).__name__})",
+                    "a scheduler and workers that stay",
+                    "read their logs, give a worker more memory or fewer neighbours, and run again",
+                )
+            ) from None
         if not answer.alike:
-            raise Refusal(Problem(WHERE, "a worker with other code or libraries", "the same as here, for the same bytes",
-                                  "install the same fewsite from requirements.lock on every worker, and start them again"))
+            raise Refusal(
+                Problem(
+                    WHERE,
+                    "a worker with other code or libraries",
+                    "the same as here, for the same bytes",
+                    "install the same fewsite from requirements.lock on every worker, and start them again",
+                )
+            )
         if unseen := [path for path in answer.unseen if os.access(path, os.R_OK)]:
-            raise Refusal(Problem(WHERE, f"a worker that cannot read {len(unseen)} files of the export", "every file under the same path on every worker",
-                                  "mount the export there, and TMPDIR too where archives are compressed or nested"))
+            raise Refusal(
+                Problem(
+                    WHERE,
+                    f"a worker that cannot read {len(unseen)} files of the export",
+                    "every file under the same path on every worker",
+                    "mount the export there, and TMPDIR too where archives are compressed or nested",
+                )
+            )
         if answer.error:
             raise answer.error
         return answer.results
@@ -80,7 +100,9 @@ class Workers:
 
     @property
     def ready(self) -> int:
-        return max(1, sum(self.client.nthreads().values()))  # with none left, a task waits for the next to come
+        return max(
+            1, sum(self.client.nthreads().values())
+        )  # with none left, a task waits for the next to come
 
     def submit(self, work: Callable[[list[Any]], list[Any]], part: list[Any]) -> Pending:
         return Pending(self.client.submit(do, Task(work, part, code_mark()), pure=False))
@@ -90,20 +112,39 @@ class Workers:
 def workers_of(address: str) -> Iterator[Workers]:
     """The workers of the scheduler at `address`, which goes on without us. Raises Refusal where nobody answers."""
     if find_spec("distributed") is None:
-        raise Refusal(Problem(WHERE, f"{address}, without the package that speaks to it", "distributed", "pip install 'fewsite[dask]', or set processes"))
+        raise Refusal(
+            Problem(
+                WHERE,
+                f"{address}, without the package that speaks to it",
+                "distributed",
+                "pip install 'fewsite[dask]', or set processes",
+            )
+        )
     from distributed import Client
 
     try:
         client = Client(address, timeout=ANSWER, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise Refusal(Problem(WHERE, f"no answer from {address} in {ANSWER} s ({type(error).__name__})", "a running Dask scheduler",
-                              "start it with dask scheduler, or set processes")) from None
+        raise Refusal(
+            Problem(
+                WHERE,
+                f"no answer from {address} in {ANSWER} s ({type(error).__name__})",
+                "a running Dask scheduler",
+                "start it with dask scheduler, or set processes",
+            )
+        ) from None
     with client:
         try:
             client.wait_for_workers(1, timeout=ANSWER)
         except OSError:
-            raise Refusal(Problem(WHERE, f"no worker at {address} in {ANSWER} s", "one at least",
-                                  f"start it with dask worker {address} --nthreads 1")) from None
+            raise Refusal(
+                Problem(
+                    WHERE,
+                    f"no worker at {address} in {ANSWER} s",
+                    "one at least",
+                    f"start it with dask worker {address} --nthreads 1",
+                )
+            ) from None
         yield Workers(client)
 
 
@@ -111,7 +152,11 @@ def do(task: Task) -> Answer:
     """Runs at a worker."""
     if task.mark != code_mark():
         return Answer(alike=False)
-    unseen = [path for path in {path for item in task.part for path in item.paths} if not os.access(path, os.R_OK)]
+    unseen = [
+        path
+        for path in {path for item in task.part for path in item.paths}
+        if not os.access(path, os.R_OK)
+    ]
     with ONE_AT_A_TIME:
         try:
             return Answer(task.work(task.part), unseen=unseen)

@@ -30,12 +30,18 @@ Outcome = tuple[Planned, Decoded | list[Reject]]
 
 CHECK = hashlib.sha256().digest_size
 KEY = HEX_DIGITS // 2
-NOT_OF_PIXELS = {"workers", "scheduler", "repeats"}  # settings that say how records are made, or which
+NOT_OF_PIXELS = {
+    "workers",
+    "scheduler",
+    "repeats",
+}  # settings that say how records are made, or which
 SETTLED = 2.0  # seconds, as coarse as file times get (FAT's): a file that changed since may change again and bear the same time
 
 
 @contextmanager
-def finished_records(workspace: Workspace, name: str, convert: Convert, keys: Keys) -> Iterator["Finished"]:
+def finished_records(
+    workspace: Workspace, name: str, convert: Convert, keys: Keys
+) -> Iterator["Finished"]:
     """What earlier runs of a site left under the same settings and code; what others left is removed.
 
     Where the block ends well, only what it took or added is left, so that the file grows no larger than the site's pixels.
@@ -68,7 +74,9 @@ class Finished:
         self._rows = file.tell() // self._length
         file.truncate(self._rows * self._length)
 
-    def resume(self, plans: Sequence[Planned], decode: Callable[[list[Planned]], Iterator[Outcome]]) -> Iterator[Outcome]:
+    def resume(
+        self, plans: Sequence[Planned], decode: Callable[[list[Planned]], Iterator[Outcome]]
+    ) -> Iterator[Outcome]:
         """Each plan with its pixels or its rejects, in their order. `decode` gives those that are not here yet; from now on they are."""
         keys = [self._key(plan) for plan in plans]
         here = [key in self._places for key in keys]
@@ -104,9 +112,14 @@ class Finished:
             return None
         if any(time.time() - max(about.st_mtime, about.st_ctime) < SETTLED for _, about in files):
             return None
-        versions = [(path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino) for path, about in files]
+        versions = [
+            (path, about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino)
+            for path, about in files
+        ]
         affine = None if plan.affine is None else plan.affine.tolist()
-        return self._keys.pixels(repr((versions, plan.files, plan.row["modality"], affine, plan.spacing, plan.lean)))
+        return self._keys.pixels(
+            repr((versions, plan.files, plan.row["modality"], affine, plan.spacing, plan.lean))
+        )
 
     def _row(self, key: str) -> bytes:
         self._file.seek(self._places[key] * self._length)

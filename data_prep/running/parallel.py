@@ -28,10 +28,18 @@ class Others(Protocol):
     @property
     def ready(self) -> int: ...
 
-    def submit(self, work: Callable[[list[T]], list[R]], part: list[T]) -> Any: ...  # with done() and result()
+    def submit(
+        self, work: Callable[[list[T]], list[R]], part: list[T]
+    ) -> Any: ...  # with done() and result()
 
 
-def in_order(work: Callable[[list[T]], list[R]], items: Sequence[T], workers: int, chunk: int = CHUNK, scheduler: str = LOCAL) -> Iterator[R]:
+def in_order(
+    work: Callable[[list[T]], list[R]],
+    items: Sequence[T],
+    workers: int,
+    chunk: int = CHUNK,
+    scheduler: str = LOCAL,
+) -> Iterator[R]:
     """Yield the results of `work` on chunks of `items`, one result an item. `workers`: processes with this one; 0: one a core.
 
     `scheduler`: the address of one whose workers do it all instead. Raises Refusal where they cannot.
@@ -50,7 +58,12 @@ def in_order(work: Callable[[list[T]], list[R]], items: Sequence[T], workers: in
         while parts or waiting:
             while parts and sum(not part.done() for part in waiting) < AHEAD * others.ready:
                 waiting.append(others.submit(work, parts.popleft()))
-            if helps and parts and not (waiting and waiting[0].done()) and len(waiting) < MOST_WAITING * (others.ready + 1):
+            if (
+                helps
+                and parts
+                and not (waiting and waiting[0].done())
+                and len(waiting) < MOST_WAITING * (others.ready + 1)
+            ):
                 waiting.append(_done_here(work, parts.popleft()))
             else:
                 yield from waiting.popleft().result()
@@ -76,7 +89,9 @@ class _Processes:
 def _processes(count: int) -> Iterator[Others]:
     """`count` processes of this machine."""
     # Not fork: a forked process inherits locks of running threads, and hangs.
-    context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
+    context = multiprocessing.get_context(
+        "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    )
     context.set_forkserver_preload(PRELOADED)
     with ProcessPoolExecutor(count, mp_context=context) as pool:
         # Starting them blocks until all is imported, a second or more: this process works meanwhile.

@@ -5,11 +5,16 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy.fft import dctn
 
-KEPT = {2: (24, 24), 3: (4, 12, 12)}  # lowest frequencies an axis, by the number of axes: 576 coefficients, a bit each
+KEPT = {
+    2: (24, 24),
+    3: (4, 12, 12),
+}  # lowest frequencies an axis, by the number of axes: 576 coefficients, a bit each
 BITS = 576
 NEAR = 80  # bits that near duplicates may differ in; docs/how-it-works.md has the figures that chose it
 ROUNDING = 6  # decimals: what is 0 but for the machine's arithmetic has no sign
-BLOCK = 1024  # hashes compared with as many others at once: megabytes, whatever the number of records
+BLOCK = (
+    1024  # hashes compared with as many others at once: megabytes, whatever the number of records
+)
 
 
 def perceptual_hash(row: np.ndarray) -> str:
@@ -46,7 +51,10 @@ def near_pairs(records: pd.DataFrame) -> Int[np.ndarray, "pair 2"]:
 def near_any(hashes: pd.Series, others: pd.Series) -> pd.Series:
     """Whether each hash is near to one of `others`."""
     signs, known = as_signs(hashes), as_signs(others.drop_duplicates())
-    near = [_near(signs[start : start + BLOCK], known).any(axis=1) for start in range(0, len(signs), BLOCK)]
+    near = [
+        _near(signs[start : start + BLOCK], known).any(axis=1)
+        for start in range(0, len(signs), BLOCK)
+    ]
     return pd.Series(np.concatenate([np.empty(0, bool), *near]), index=hashes.index)
 
 
@@ -59,19 +67,30 @@ def count_duplicates(records: pd.DataFrame) -> dict[str, int]:
     holders = pictures.groupby("pixel_hash")["patient"].transform("size")
     shared = pictures["pixel_hash"].value_counts()
     tied = np.union1d(np.flatnonzero(holders > 1), near)
-    return {"identical_pairs": int((shared * (shared - 1) // 2).sum()), "near_pairs": len(near),
-            "patients": int(pictures["patient"].iloc[tied].nunique())}
+    return {
+        "identical_pairs": int((shared * (shared - 1) // 2).sum()),
+        "near_pairs": len(near),
+        "patients": int(pictures["patient"].iloc[tied].nunique()),
+    }
 
 
-def _near(signs: Float[np.ndarray, "record bit"], others: Float[np.ndarray, "other bit"]) -> Bool[np.ndarray, "record other"]:
-    return signs @ others.T >= BITS - 2 * NEAR  # the product of two hashes: bits that agree less those that differ
+def _near(
+    signs: Float[np.ndarray, "record bit"], others: Float[np.ndarray, "other bit"]
+) -> Bool[np.ndarray, "record other"]:
+    return (
+        signs @ others.T >= BITS - 2 * NEAR
+    )  # the product of two hashes: bits that agree less those that differ
 
 
 def as_signs(hashes: pd.Series) -> Float[np.ndarray, "record bit"]:
     """A row of 1 and -1 a hash; of 0 where there is none, which is near to nothing."""
     signs = np.zeros((len(hashes), BITS), np.float32)
-    texts = hashes.astype("string").fillna("").to_numpy(object)  # a column without any hash is one of floats
+    texts = (
+        hashes.astype("string").fillna("").to_numpy(object)
+    )  # a column without any hash is one of floats
     known = np.flatnonzero(texts != "")
-    packed = np.frombuffer(bytes.fromhex("".join(texts[known])), np.uint8).reshape(len(known), BITS // 8)
+    packed = np.frombuffer(bytes.fromhex("".join(texts[known])), np.uint8).reshape(
+        len(known), BITS // 8
+    )
     signs[known] = 2.0 * np.unpackbits(packed, axis=1) - 1
     return signs

@@ -18,7 +18,10 @@ from workspace.settings import Site
 BY_FILE, BY_FOLDER = "file", "folder"
 BY_ARRAY = "npz"  # the labels lie beside the images, in one file
 SEPARATORS = ",;\t"
-WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")  # .xlsx and .ods are zips; .xls is an OLE file (MS-CFB 2.2)
+WORKBOOKS = (
+    b"PK\x03\x04",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+)  # .xlsx and .ods are zips; .xls is an OLE file (MS-CFB 2.2)
 MOST_ZEROS = 0.2  # of all bytes: UTF-16 has half of them in a table of Latin letters
 SHOWN_LINES = 10  # line numbers in one message
 
@@ -56,8 +59,14 @@ def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
     settings = site.labels
     table = _parse(content, where)
     key, patient = settings.column or settings.match, settings.patient
-    patient_column = patient if patient in table.columns else None  # a column goes before the DICOM keyword of the same name
-    wanted = {name: f"a column {name}" for name in (key, settings.class_column, settings.age, settings.sex, patient_column) if name}
+    patient_column = (
+        patient if patient in table.columns else None
+    )  # a column goes before the DICOM keyword of the same name
+    wanted = {
+        name: f"a column {name}"
+        for name in (key, settings.class_column, settings.age, settings.sex, patient_column)
+        if name
+    }
     if patient and not patient_column:
         try:
             keyword_of(patient)
@@ -73,24 +82,43 @@ def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
     kind = kind_of(match)
     patient_kind = kind_of(patient_column)
     for line, cells in zip(table.index, table.to_dict("records"), strict=True):
-        value, name = one_form(cells[key], kind) if kind else cells[key], cells[settings.class_column]
+        value, name = (
+            one_form(cells[key], kind) if kind else cells[key],
+            cells[settings.class_column],
+        )
         label = site.class_of(name)
         if label is None and name not in site.ignore:
             unknown.append(line)
             continue
         if not value:
             continue
-        age, age_read = understood(age_from_years, cells[settings.age]) if settings.age else (None, True)
-        sex, sex_read = understood(sexes.read, cells[settings.sex]) if settings.sex else (None, True)
+        age, age_read = (
+            understood(age_from_years, cells[settings.age]) if settings.age else (None, True)
+        )
+        sex, sex_read = (
+            understood(sexes.read, cells[settings.sex]) if settings.sex else (None, True)
+        )
         for column in ("age",) * (not age_read) + ("sex",) * (not sex_read):
             unread[column].append(line)
-        row = Row(line, label, one_form(cells[patient_column], patient_kind) if patient_column else None, age, sex)
+        row = Row(
+            line,
+            label,
+            one_form(cells[patient_column], patient_kind) if patient_column else None,
+            age,
+            sex,
+        )
         first = rows.setdefault(value, row)
         if (first.label, first.patient) != (row.label, row.patient):
             conflicts.append((first.line, line))
     refuse_if(_value_problems(unknown, conflicts, where, settings.class_column))
     lines = {line: one_form(value, kind) if kind else value for line, value in table[key].items()}
-    return LabelTable(match, rows, lines, patient_column is not None, {column: at for column, at in unread.items() if at})
+    return LabelTable(
+        match,
+        rows,
+        lines,
+        patient_column is not None,
+        {column: at for column, at in unread.items() if at},
+    )
 
 
 def identifying_cells(content: bytes, where: str, site: Site) -> set[str]:
@@ -107,14 +135,30 @@ def _parse(content: bytes, where: str) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            cells = pd.read_csv(io.StringIO(text), sep=max(SEPARATORS, key=header.count), header=None, dtype=str,
-                                keep_default_na=False, na_filter=False, skip_blank_lines=False, skipinitialspace=True)
+            cells = pd.read_csv(
+                io.StringIO(text),
+                sep=max(SEPARATORS, key=header.count),
+                header=None,
+                dtype=str,
+                keep_default_na=False,
+                na_filter=False,
+                skip_blank_lines=False,
+                skipinitialspace=True,
+            )
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         line = re.search(r"line (\d+)", str(error))
-        raise Refusal(Problem(f"{where}{f' line {line[1]}' if line else ''}", "more cells than the header has",
-                              "one cell a column", "quote cells that hold a separator")) from None
+        raise Refusal(
+            Problem(
+                f"{where}{f' line {line[1]}' if line else ''}",
+                "more cells than the header has",
+                "one cell a column",
+                "quote cells that hold a separator",
+            )
+        ) from None
     except pd.errors.EmptyDataError:
-        raise Refusal(Problem(where, "an empty file", "a table with a header line", "export it again")) from None
+        raise Refusal(
+            Problem(where, "an empty file", "a table with a header line", "export it again")
+        ) from None
     cells = cells.fillna("").apply(lambda column: column.str.strip())
     cells.index = cells.index + 1
     table = cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis="columns")
@@ -132,7 +176,9 @@ def _decoded(content: bytes, where: str) -> str:
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return content.decode("utf-16").replace("\0", "")
         if content.count(0) > MOST_ZEROS * len(content):  # UTF-16 without its mark, or no text
-            raise Refusal(Problem(where, "more bytes of 0 than text in UTF-8 has", "a CSV file", save))
+            raise Refusal(
+                Problem(where, "more bytes of 0 than text in UTF-8 has", "a CSV file", save)
+            )
         content = content.replace(b"\0", b"")  # that pad values, as PS3.5 6.2 pads UIDs
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -140,7 +186,14 @@ def _decoded(content: bytes, where: str) -> str:
     try:
         return content.decode("cp1252")
     except UnicodeDecodeError:
-        raise Refusal(Problem(where, "an encoding that is not UTF-8, UTF-16 or Windows-1252", "a CSV file in one of them", save)) from None
+        raise Refusal(
+            Problem(
+                where,
+                "an encoding that is not UTF-8, UTF-16 or Windows-1252",
+                "a CSV file in one of them",
+                save,
+            )
+        ) from None
 
 
 def _column_problems(table: pd.DataFrame, wanted: dict[str, str], where: str) -> list[Problem]:
@@ -151,24 +204,49 @@ def _column_problems(table: pd.DataFrame, wanted: dict[str, str], where: str) ->
     names = list(table.columns)
     alike = [name for name in names if _bare(name) in map(_bare, wanted)]
     seen = f"{len(names)} columns{', among them ' if alike else ''}{', '.join(alike)}"
-    problems = [Problem(f"{where} header", seen, need, "correct labels in the site's file, or the table")
-                for name, need in wanted.items() if name not in names]
-    return problems + [Problem(f"{where} header", f"{names.count(name)} columns {name}", "one", "rename or remove the others")
-                       for name in wanted if names.count(name) > 1]
+    problems = [
+        Problem(f"{where} header", seen, need, "correct labels in the site's file, or the table")
+        for name, need in wanted.items()
+        if name not in names
+    ]
+    return problems + [
+        Problem(
+            f"{where} header",
+            f"{names.count(name)} columns {name}",
+            "one",
+            "rename or remove the others",
+        )
+        for name in wanted
+        if names.count(name) > 1
+    ]
 
 
 def _bare(name: str) -> str:
     return re.sub("[ _-]", "", name.casefold())
 
 
-def _value_problems(unknown: list[int], conflicts: list[tuple[int, int]], where: str, column: str) -> list[Problem]:
+def _value_problems(
+    unknown: list[int], conflicts: list[tuple[int, int]], where: str, column: str
+) -> list[Problem]:
     problems = []
     if unknown:
-        problems.append(Problem(where, f"{len(unknown)} values of {column} under neither classes nor ignore ({shown_lines(unknown)})",
-                                "every value under one of them (an empty cell is '')", "add them to the site's file"))
+        problems.append(
+            Problem(
+                where,
+                f"{len(unknown)} values of {column} under neither classes nor ignore ({shown_lines(unknown)})",
+                "every value under one of them (an empty cell is '')",
+                "add them to the site's file",
+            )
+        )
     if conflicts:
-        problems.append(Problem(where, f"{len(conflicts)} rows that contradict an earlier one ({shown_pairs(conflicts)})",
-                                "one class and one patient for each image", "correct the table"))
+        problems.append(
+            Problem(
+                where,
+                f"{len(conflicts)} rows that contradict an earlier one ({shown_pairs(conflicts)})",
+                "one class and one patient for each image",
+                "correct the table",
+            )
+        )
     return problems
 
 

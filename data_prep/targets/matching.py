@@ -11,14 +11,29 @@ from data_prep.privacy.elements import keyword_of
 from data_prep.privacy.same_value import one_text
 from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Reason, Reject
-from data_prep.targets.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, shown_lines, shown_pairs
+from data_prep.targets.labels import (
+    BY_ARRAY,
+    BY_FILE,
+    BY_FOLDER,
+    LabelTable,
+    Row,
+    shown_lines,
+    shown_pairs,
+)
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.settings import Labels
 
 UNMATCHED = {
-    "no_value": Reason("an empty cell where the row should name its images", "fill it in, or remove the row"),
-    "file_rejected": Reason("no image but a file that is not used", "look for its reason in rejects.csv"),
-    "no_image": Reason("no image that could be used", "send the image, correct the cell, leave the row, or look in rejects.csv: it may be there"),
+    "no_value": Reason(
+        "an empty cell where the row should name its images", "fill it in, or remove the row"
+    ),
+    "file_rejected": Reason(
+        "no image but a file that is not used", "look for its reason in rejects.csv"
+    ),
+    "no_image": Reason(
+        "no image that could be used",
+        "send the image, correct the cell, leave the row, or look in rejects.csv: it may be there",
+    ),
 }
 
 
@@ -31,23 +46,44 @@ class Matched:
     unmatched: dict[int, str]
 
 
-def match_images(images: list[ImageFile], rejects: Collection[Reject], table: LabelTable, labels: Labels, where: str) -> Matched:
+def match_images(
+    images: list[ImageFile],
+    rejects: Collection[Reject],
+    table: LabelTable,
+    labels: Labels,
+    where: str,
+) -> Matched:
     """Raises Refusal where no row finds an image, and where rows contradict each other."""
     if table.match in (BY_FILE, BY_FOLDER):
         values = match_places(table, [image.found.name for image in images], where)
     else:
-        asked = {image.found.name: image.found.name if table.match == BY_ARRAY else image.identifiers.get(table.match, "")
-                 for image in images}
+        asked = {
+            image.found.name: image.found.name
+            if table.match == BY_ARRAY
+            else image.identifiers.get(table.match, "")
+            for image in images
+        }
         values = {name: [value] for name, value in asked.items() if value in table.rows}
     if not values:
-        raise Refusal(Problem(where, f"{len(table.lines)} rows and {len(images)} images that never match",
-                              f"rows that match images by {table.match}", "correct labels.match and labels.column"))
-    rows = {name: table.rows[fitting[-1]] for name, fitting in values.items()}  # the deepest folder's, which may say more
+        raise Refusal(
+            Problem(
+                where,
+                f"{len(table.lines)} rows and {len(images)} images that never match",
+                f"rows that match images by {table.match}",
+                "correct labels.match and labels.column",
+            )
+        )
+    rows = {
+        name: table.rows[fitting[-1]] for name, fitting in values.items()
+    }  # the deepest folder's, which may say more
     _refuse_mixed(images, rows, table, labels, where)
     found = {value for fitting in values.values() for value in fitting}
     lost = _lost(table, rejects)
-    unmatched = {line: "no_value" if not value else "file_rejected" if value in lost else "no_image"
-                 for line, value in table.lines.items() if value not in found}
+    unmatched = {
+        line: "no_value" if not value else "file_rejected" if value in lost else "no_image"
+        for line, value in table.lines.items()
+        if value not in found
+    }
     return Matched(rows, len(table.lines), unmatched)
 
 
@@ -63,19 +99,47 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
             inside[place].append(name)
     values: dict[str, list[str]] = defaultdict(list)
     ambiguous = []
-    for value, fitting in sorted(_fitting(table, inside).items(), key=lambda item: item[1][0].count("/")):
-        if len(fitting) > 1 or (table.match == BY_FILE and len(inside[fitting[0]]) > 1):  # two Unicode forms of one name
+    for value, fitting in sorted(
+        _fitting(table, inside).items(), key=lambda item: item[1][0].count("/")
+    ):
+        if len(fitting) > 1 or (
+            table.match == BY_FILE and len(inside[fitting[0]]) > 1
+        ):  # two Unicode forms of one name
             ambiguous.append(table.rows[value].line)
             continue
         for name in inside[fitting[0]]:
             values[name].append(value)
-    pairs = {_lines(table.rows[fitting[0]], table.rows[value]) for fitting in values.values() for value in fitting[1:]
-             if not _agree(table.rows[fitting[0]], table.rows[value])}
+    pairs = {
+        _lines(table.rows[fitting[0]], table.rows[value])
+        for fitting in values.values()
+        for value in fitting[1:]
+        if not _agree(table.rows[fitting[0]], table.rows[value])
+    }
     what = "file" if table.match == BY_FILE else "folder"
-    problems = [Problem(where, f"{what} names that fit several {what}s ({shown_lines(sorted(ambiguous))})", f"one {what} a row",
-                        "write paths relative to the site's root")] if ambiguous else []
-    problems += [Problem(where, f"{len(pairs)} rows that contradict another row of the same image ({shown_pairs(sorted(pairs))})",
-                         "one class and one patient for each image", "correct the table")] if pairs else []
+    problems = (
+        [
+            Problem(
+                where,
+                f"{what} names that fit several {what}s ({shown_lines(sorted(ambiguous))})",
+                f"one {what} a row",
+                "write paths relative to the site's root",
+            )
+        ]
+        if ambiguous
+        else []
+    )
+    problems += (
+        [
+            Problem(
+                where,
+                f"{len(pairs)} rows that contradict another row of the same image ({shown_pairs(sorted(pairs))})",
+                "one class and one patient for each image",
+                "correct the table",
+            )
+        ]
+        if pairs
+        else []
+    )
     refuse_if(problems)
     return dict(values)
 
@@ -91,8 +155,13 @@ def patient_of(image: ImageFile, row: Row | None, table: LabelTable, labels: Lab
 
 def write_unmatched(unmatched: dict[int, str], path: Path) -> None:
     """Write unmatched.csv: one row for each line of the labels table that found no image. It holds no cell of the table."""
-    rows = [(line, reason, UNMATCHED[reason].means, UNMATCHED[reason].do) for line, reason in sorted(unmatched.items())]
-    pd.DataFrame(rows, columns=["line", "reason", "found", "do"]).to_csv(path, index=False, lineterminator="\n")
+    rows = [
+        (line, reason, UNMATCHED[reason].means, UNMATCHED[reason].do)
+        for line, reason in sorted(unmatched.items())
+    ]
+    pd.DataFrame(rows, columns=["line", "reason", "found", "do"]).to_csv(
+        path, index=False, lineterminator="\n"
+    )
 
 
 def _places(table: LabelTable, name: str) -> list[str]:
@@ -112,13 +181,19 @@ def _fitting(table: LabelTable, places: Iterable[str]) -> dict[str, list[str]]:
     found = {}
     for value in table.rows:
         path = value.replace("\\", "/").removeprefix("./").rstrip("/")
-        fits = [place for place in by_base.get(path.rpartition("/")[2], []) if place == path or place.endswith("/" + path)]
+        fits = [
+            place
+            for place in by_base.get(path.rpartition("/")[2], [])
+            if place == path or place.endswith("/" + path)
+        ]
         if fits:
             found[value] = [path] if path in fits else fits
     return found
 
 
-def _refuse_mixed(images: list[ImageFile], rows: dict[str, Row], table: LabelTable, labels: Labels, where: str) -> None:
+def _refuse_mixed(
+    images: list[ImageFile], rows: dict[str, Row], table: LabelTable, labels: Labels, where: str
+) -> None:
     """Raise Refusal where labels.one_class_a is a study or patient, and one has images of several classes."""
     if labels.one_class_a == "image":
         return
@@ -128,18 +203,37 @@ def _refuse_mixed(images: list[ImageFile], rows: dict[str, Row], table: LabelTab
         row = rows.get(image.found.name)
         if row is None or row.label is None:  # what the site ignores is of no class
             continue
-        one = image.identifiers.get("StudyInstanceUID") if labels.one_class_a == "study" else patient_of(image, row, table, labels)
+        one = (
+            image.identifiers.get("StudyInstanceUID")
+            if labels.one_class_a == "study"
+            else patient_of(image, row, table, labels)
+        )
         if one and first.setdefault(one, row).label != row.label:
             pairs.add(_lines(first[one], row))
-    refuse_if([Problem(where, f"{len(pairs)} pairs of rows that give one {labels.one_class_a} two classes ({shown_pairs(sorted(pairs))})",
-                       f"one class a {labels.one_class_a}", "correct the table, or set labels.one_class_a to image")] if pairs else [])
+    refuse_if(
+        [
+            Problem(
+                where,
+                f"{len(pairs)} pairs of rows that give one {labels.one_class_a} two classes ({shown_pairs(sorted(pairs))})",
+                f"one class a {labels.one_class_a}",
+                "correct the table, or set labels.one_class_a to image",
+            )
+        ]
+        if pairs
+        else []
+    )
 
 
 def _lost(table: LabelTable, rejects: Iterable[Reject]) -> set[str]:
     """The values that fit a file that is not used, as far as its name or header tells."""
     if table.match in (BY_FILE, BY_FOLDER):
-        return set(_fitting(table, {place for reject in rejects for place in _places(table, reject.name)}))
-    known = {"SOPInstanceUID": {reject.instance for reject in rejects}, "SeriesInstanceUID": {reject.series for reject in rejects}}
+        return set(
+            _fitting(table, {place for reject in rejects for place in _places(table, reject.name)})
+        )
+    known = {
+        "SOPInstanceUID": {reject.instance for reject in rejects},
+        "SeriesInstanceUID": {reject.series for reject in rejects},
+    }
     return known.get(table.match, set())
 
 

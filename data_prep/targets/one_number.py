@@ -6,8 +6,10 @@ from typing import Any
 
 FEWEST_STUDIES = 5  # of one patient before the number is doubted: a course of treatment has as many
 SHARE = 0.5  # of a site's studies; a hospital's one patient has that many only where the number says nothing
-CURE = ("if they are of several patients, name the column or DICOM element that tells them apart as labels.patient (such as "
-        "StudyInstanceUID where each patient has one study)")
+CURE = (
+    "if they are of several patients, name the column or DICOM element that tells them apart as labels.patient (such as "
+    "StudyInstanceUID where each patient has one study)"
+)
 
 
 def most_studies(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
@@ -15,7 +17,10 @@ def most_studies(rows: Iterable[Mapping[str, object]]) -> dict[str, int]:
     studies: dict[object, set[object]] = defaultdict(set)
     for row in rows:
         studies[row["patient"]].add(row["study"])
-    return {"of_one_patient": max(map(len, studies.values()), default=0), "of_all": len(set().union(*studies.values()))}
+    return {
+        "of_one_patient": max(map(len, studies.values()), default=0),
+        "of_all": len(set().union(*studies.values())),
+    }
 
 
 def is_doubtful(most: Mapping[str, int]) -> bool:
@@ -28,5 +33,7 @@ def one_number_warnings(told: Mapping[str, Any]) -> list[str]:
     most = told["most_studies"]
     if not is_doubtful(most):
         return []
-    return [f"{told['site']}: {most['of_one_patient']} of {most['of_all']} studies have one patient number, and so stay together in every "
-            f"split; {CURE} in sites/{told['site']}.yaml"]
+    return [
+        f"{told['site']}: {most['of_one_patient']} of {most['of_all']} studies have one patient number, and so stay together in every "
+        f"split; {CURE} in sites/{told['site']}.yaml"
+    ]

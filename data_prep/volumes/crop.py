@@ -12,9 +12,21 @@ from workspace.settings import Site
 def rule_of(image: ImageFile, site: Site) -> int | None:
     """Which of the site's crop rules applies to an image: the first, of which every value that is set is true."""
     rows, columns = image.shape[-2:]
-    said = {"modality": image.facts.modality, "manufacturer": image.identifiers.get("Manufacturer"),
-            "model": image.identifiers.get("ManufacturerModelName"), "rows": rows, "columns": columns}
-    return next((at for at, rule in enumerate(site.crop) if all(getattr(rule, name) in (None, value) for name, value in said.items())), None)
+    said = {
+        "modality": image.facts.modality,
+        "manufacturer": image.identifiers.get("Manufacturer"),
+        "model": image.identifiers.get("ManufacturerModelName"),
+        "rows": rows,
+        "columns": columns,
+    }
+    return next(
+        (
+            at
+            for at, rule in enumerate(site.crop)
+            if all(getattr(rule, name) in (None, value) for name, value in said.items())
+        ),
+        None,
+    )
 
 
 def with_rectangle(image: ImageFile, keep: Rectangle | None) -> ImageFile:
@@ -22,10 +34,17 @@ def with_rectangle(image: ImageFile, keep: Rectangle | None) -> ImageFile:
     if keep is None:
         raise Rejected("crop_does_not_fit", "no ultrasound regions in the header")
     top, left, rows, columns = keep
-    if min(top, left) < 0 or min(rows, columns) < 1 or top + rows > image.shape[-2] or left + columns > image.shape[-1]:
+    if (
+        min(top, left) < 0
+        or min(rows, columns) < 1
+        or top + rows > image.shape[-2]
+        or left + columns > image.shape[-1]
+    ):
         raise Rejected("crop_does_not_fit", "a rectangle that does not lie in the image")
     frames = tuple((_moved(place, spacing, keep), spacing) for place, spacing in image.frames)
-    return replace(image, keep=keep, place=_moved(image.place, image.facts.spacing, keep), frames=frames)
+    return replace(
+        image, keep=keep, place=_moved(image.place, image.facts.spacing, keep), frames=frames
+    )
 
 
 def cut(pixels: Pixels, image: ImageFile) -> Pixels:
@@ -33,13 +52,22 @@ def cut(pixels: Pixels, image: ImageFile) -> Pixels:
     if image.keep is None:
         return pixels
     top, left, rows, columns = image.keep
-    kept = np.s_[..., top : top + rows, left : left + columns, *([slice(None)] if pixels.photograph else [])]
+    kept = np.s_[
+        ..., top : top + rows, left : left + columns, *([slice(None)] if pixels.photograph else [])
+    ]
     shape = pixels.values.shape[:-1] if pixels.photograph else pixels.values.shape
     if pixels.turned:
-        raise Rejected("crop_does_not_fit", "a picture that EXIF turns or mirrors, so that its rectangle lies elsewhere")
+        raise Rejected(
+            "crop_does_not_fit",
+            "a picture that EXIF turns or mirrors, so that its rectangle lies elsewhere",
+        )
     if shape[-2:] != image.shape[-2:]:
         raise Rejected("crop_does_not_fit", "pixels of another shape than the header says")
-    return replace(pixels, values=pixels.values[kept], valid=None if pixels.valid is None else pixels.valid[kept])
+    return replace(
+        pixels,
+        values=pixels.values[kept],
+        valid=None if pixels.valid is None else pixels.valid[kept],
+    )
 
 
 def _moved(place: Place | None, spacing: tuple[float, ...] | None, keep: Rectangle) -> Place | None:

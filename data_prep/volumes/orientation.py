@@ -19,7 +19,11 @@ def check_affine(affine: np.ndarray) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         size = abs(np.linalg.det(affine[:3, :3]))
-    if not np.isfinite([*affine.flat, *lengths, size]).all() or min(lengths) == 0 or size < SINGULAR * math.prod(lengths):
+    if (
+        not np.isfinite([*affine.flat, *lengths, size]).all()
+        or min(lengths) == 0
+        or size < SINGULAR * math.prod(lengths)
+    ):
         raise Rejected("singular_affine")
     cosines = (affine[:3, :3] / lengths).T @ (affine[:3, :3] / lengths)
     if np.abs(cosines - np.eye(3)).max() > ORTHOGONAL:
@@ -33,7 +37,9 @@ def to_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 def from_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Undo `to_common`: the volume as (columns, rows, slices) of `affine`."""
-    back = nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt(COMMON), nibabel.io_orientation(affine))
+    back = nibabel.orientations.ornt_transform(
+        nibabel.orientations.axcodes2ornt(COMMON), nibabel.io_orientation(affine)
+    )
     return nibabel.apply_orientation(volume.transpose(2, 1, 0), back)
 
 
@@ -54,4 +60,6 @@ def _reordered(sizes: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def _turns(affine: np.ndarray) -> np.ndarray:
-    return nibabel.orientations.ornt_transform(nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(COMMON))
+    return nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(affine), nibabel.orientations.axcodes2ornt(COMMON)
+    )

@@ -38,7 +38,9 @@ class Volume:
     @property
     def shape(self) -> tuple[int, ...]:
         rows, columns = self.files[0].kept_shape
-        return common_shape(straight_shape((columns, rows, len(self.files)), self.lean), self.affine)
+        return common_shape(
+            straight_shape((columns, rows, len(self.files)), self.lean), self.affine
+        )
 
     @property
     def tilt(self) -> float | None:
@@ -78,16 +80,24 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
         else:
             torn = _torn(slices)
             lost = [image for image in slices if image.found.name in torn]
-            rejects += reject_all(lost, "missing_slice", "an object in several files that lacks some")
+            rejects += reject_all(
+                lost, "missing_slice", "an object in several files that lacks some"
+            )
             kept = [image for image in slices if image.found.name not in torn]
             rejects += reject_all([image for image in kept if image.place.localizer], "localizer")
             originals = sum(not stacks.is_derived(image) for image in slices)
             alike = Counter(image.place.meaning for image in slices)
             for stack in sorted({_stack(image) for image in kept}):
-                stacked = [image for image in kept if _stack(image) == stack and not image.place.localizer]
+                stacked = [
+                    image for image in kept if _stack(image) == stack and not image.place.localizer
+                ]
                 placed, captures = _without_captures(stacked)
-                parts = [part for group in _by_orientation(placed) for part in _without_derived(group)]
-                groups += [Group(part, len(slices), originals, alike) for part in [*parts, *captures]]
+                parts = [
+                    part for group in _by_orientation(placed) for part in _without_derived(group)
+                ]
+                groups += [
+                    Group(part, len(slices), originals, alike) for part in [*parts, *captures]
+                ]
     return groups, rejects
 
 
@@ -119,10 +129,16 @@ def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
         return [slices]
     normal = _normal(slices)
     volumes = stacks.split(slices, normal)
-    return [slices] if stacks.only_numbered_apart(volumes) and _show_the_same(*volumes[:2], normal) else volumes
+    return (
+        [slices]
+        if stacks.only_numbered_apart(volumes) and _show_the_same(*volumes[:2], normal)
+        else volumes
+    )
 
 
-def make_volume(group: Group, broken_nearby: bool, straightened: bool = False) -> tuple[Volume, list[Reject]]:
+def make_volume(
+    group: Group, broken_nearby: bool, straightened: bool = False
+) -> tuple[Volume, list[Reject]]:
     """Order slices into a volume; slices that are there twice are rejected.
 
     `broken_nearby`: a broken file may be one of them; `straightened`: a tilted stack is brought onto a straight grid.
@@ -141,8 +157,14 @@ def make_volume(group: Group, broken_nearby: bool, straightened: bool = False) -
     spacings = np.array([image.facts.spacing for image in slices])
     if not np.allclose(spacings, spacings[0], rtol=SAME_PIXEL_SIZE, atol=0):
         raise Rejected("mixed_spacing")
-    mixed = [name for name, values in (("PhotometricInterpretation", {image.facts.photometric for image in slices}),
-                                       ("Modality", {image.facts.modality for image in slices})) if len(values) > 1]
+    mixed = [
+        name
+        for name, values in (
+            ("PhotometricInterpretation", {image.facts.photometric for image in slices}),
+            ("Modality", {image.facts.modality for image in slices}),
+        )
+        if len(values) > 1
+    ]
     if mixed:
         raise Rejected("mixed_values", f"{' and '.join(mixed)} differ")
     slices, duplicates = _drop_same(slices, _normal(slices))
@@ -174,12 +196,19 @@ def slice_affine(image: ImageFile, pixel: tuple[float, ...]) -> np.ndarray | Non
     if image.place is None or image.place.position is None or image.place.orientation is None:
         return None
     try:
-        return _affine(np.array(image.place.position), np.array(image.place.orientation), pixel, _normal([image]))
+        return _affine(
+            np.array(image.place.position),
+            np.array(image.place.orientation),
+            pixel,
+            _normal([image]),
+        )
     except Rejected:
         return None
 
 
-def _affine(position: np.ndarray, orientation: np.ndarray, pixel: tuple[float, ...], step: np.ndarray) -> np.ndarray:
+def _affine(
+    position: np.ndarray, orientation: np.ndarray, pixel: tuple[float, ...], step: np.ndarray
+) -> np.ndarray:
     """(column, row, slice) -> mm, RAS. `step`: to the next slice, mm, LPS."""
     affine = np.eye(4)
     affine[:3, 0] = orientation[:3] * pixel[1]  # a step to the next column
@@ -191,9 +220,19 @@ def _affine(position: np.ndarray, orientation: np.ndarray, pixel: tuple[float, .
 
 def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> list[Reject]:
     """One reject a file or frame, data files with their headers."""
-    return [Reject(file.name, image.kind, reason, found, image.identifiers.get("SeriesInstanceUID", ""),
-                   image.identifiers.get("SOPInstanceUID", ""), frame=image.frame)
-            for image in images for file in image.files]
+    return [
+        Reject(
+            file.name,
+            image.kind,
+            reason,
+            found,
+            image.identifiers.get("SeriesInstanceUID", ""),
+            image.identifiers.get("SOPInstanceUID", ""),
+            frame=image.frame,
+        )
+        for image in images
+        for file in image.files
+    ]
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
@@ -201,8 +240,13 @@ def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
     groups: list[list[ImageFile]] = []
     for image in sorted(slices, key=lambda image: (image.place.orientation is None, image.source)):
         direction = image.place.orientation
-        fits = (group for group in groups if direction is None or group[0].place.orientation is None
-                or np.allclose(group[0].place.orientation, direction, rtol=0, atol=SAME_DIRECTION))
+        fits = (
+            group
+            for group in groups
+            if direction is None
+            or group[0].place.orientation is None
+            or np.allclose(group[0].place.orientation, direction, rtol=0, atol=SAME_DIRECTION)
+        )
         group = next(fits, None)
         if group is None:
             groups.append([image])
@@ -213,7 +257,13 @@ def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
 
 def _show_the_same(volume: list[ImageFile], other: list[ImageFile], normal: np.ndarray) -> bool:
     """Whether two volumes of the same places are copies."""
-    pairs = zip(*(sorted(slices, key=lambda image: np.dot(image.place.position, normal)) for slices in (volume, other)), strict=True)
+    pairs = zip(
+        *(
+            sorted(slices, key=lambda image: np.dot(image.place.position, normal))
+            for slices in (volume, other)
+        ),
+        strict=True,
+    )
     return all(np.array_equal(_values(one), _values(two)) for one, two in pairs)
 
 
@@ -221,7 +271,11 @@ def _without_captures(slices: list[ImageFile]) -> tuple[list[ImageFile], list[li
     """Slices without the derived images that have no place, such as a picture of the screen, if all others have one."""
     lost = [image for image in slices if image.place.position is None and stacks.is_derived(image)]
     placed = [image for image in slices if image not in lost] if lost else slices
-    return (placed, [lost]) if lost and placed and all(image.place.position for image in placed) else (slices, [])
+    return (
+        (placed, [lost])
+        if lost and placed and all(image.place.position for image in placed)
+        else (slices, [])
+    )
 
 
 def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:
@@ -256,7 +310,9 @@ def _normal(slices: list[ImageFile]) -> np.ndarray:
     lengths = np.linalg.norm(rows), np.linalg.norm(columns)
     if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE) or abs(rows @ columns) > UNIT_TOLERANCE:
         raise Rejected("bad_orientation")
-    from highdicom.spatial import get_normal_vector  # here: processes that decode start sooner without it
+    from highdicom.spatial import (
+        get_normal_vector,
+    )  # here: processes that decode start sooner without it
 
     return get_normal_vector(orientation)
 
@@ -268,13 +324,19 @@ def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageF
     same: list[ImageFile] = []
     for place in np.argsort(along, kind="stable"):
         image = slices[place]
-        if kept and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal)) < stacks.SAME_PLACE:
+        if (
+            kept
+            and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal))
+            < stacks.SAME_PLACE
+        ):
             if not np.array_equal(_values(image), _values(kept[-1])):
                 raise Rejected("duplicate_position", stacks.compared(slices))
             same.append(image)
         else:
             kept.append(image)
-    return kept, reject_all(same, "duplicate_instance", "the same position and pixels as another slice")
+    return kept, reject_all(
+        same, "duplicate_instance", "the same position and pixels as another slice"
+    )
 
 
 def _values(image: ImageFile) -> np.ndarray:
@@ -282,7 +344,9 @@ def _values(image: ImageFile) -> np.ndarray:
         return cut(read_slices(stream, [image])[0], image).values
 
 
-def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float, straightened: bool) -> tuple[list[int], bool]:
+def _order(
+    positions: np.ndarray, orientation: np.ndarray, pixel: float, straightened: bool
+) -> tuple[list[int], bool]:
     """Indices of `positions` in the order of the volume, and whether it is tilted. `pixel`: mm.
 
     Raises Rejected with what is wrong with its geometry; a tilt alone is nothing wrong where it is `straightened`.
@@ -294,11 +358,23 @@ def _order(positions: np.ndarray, orientation: np.ndarray, pixel: float, straigh
     heights = np.outer(positions @ normal, normal).tolist()
     spacing, _ = get_volume_positions(heights, orientation.tolist(), **tolerances)
     along = np.sort(positions @ normal)
-    if spacing is None or np.abs(along - np.linspace(along[0], along[-1], len(along))).max() > GRID_TOLERANCE * spacing:
-        spacing, places = get_volume_positions(heights, orientation.tolist(), allow_missing_positions=True, **tolerances)
+    if (
+        spacing is None
+        or np.abs(along - np.linspace(along[0], along[-1], len(along))).max()
+        > GRID_TOLERANCE * spacing
+    ):
+        spacing, places = get_volume_positions(
+            heights, orientation.tolist(), allow_missing_positions=True, **tolerances
+        )
         if spacing is not None:
-            raise Rejected("missing_slice", f"{max(places) + 1 - len(places)} of {max(places) + 1} positions without a slice")
-        raise Rejected("variable_spacing", f"steps from {np.diff(along).min():.2f} to {np.diff(along).max():.2f} mm")
+            raise Rejected(
+                "missing_slice",
+                f"{max(places) + 1 - len(places)} of {max(places) + 1} positions without a slice",
+            )
+        raise Rejected(
+            "variable_spacing",
+            f"steps from {np.diff(along).min():.2f} to {np.diff(along).max():.2f} mm",
+        )
     tilted = leans(positions, normal, pixel)
     if tilted and not straightened:
         raise Rejected("gantry_tilt")

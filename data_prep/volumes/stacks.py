@@ -8,7 +8,15 @@ from itertools import pairwise
 import numpy as np
 
 from data_prep.exports.sources import opened
-from data_prep.readers.dicom.meaning import ACROSS, SAME, SCANNED, STATED_VOLUMES, TELLS, Element, Order
+from data_prep.readers.dicom.meaning import (
+    ACROSS,
+    SAME,
+    SCANNED,
+    STATED_VOLUMES,
+    TELLS,
+    Element,
+    Order,
+)
 from data_prep.readers.dicom.said import read_more
 from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Rejected
@@ -19,7 +27,9 @@ EVEN = 0.02  # of the mean step: as series.SPACING_TOLERANCE
 NUMBER = "InstanceNumber"
 IMAGE_TYPE = [element.name for element in SAME].index("ImageType")
 CLOCKS = [element.name for element in TELLS if element.order is Order.CLOCK]
-Key = Callable[[list[int]], Sequence[Hashable]]  # indices of slices -> a value each, equal in slices of one stack
+Key = Callable[
+    [list[int]], Sequence[Hashable]
+]  # indices of slices -> a value each, equal in slices of one stack
 
 
 def places(slices: Sequence[ImageFile], normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,8 +49,14 @@ def split(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
     """
     classes, differing = _classes(slices)
     heights = [places(part, normal)[0] for part in classes]
-    if any(len(other) != len(heights[0]) or not np.allclose(other, heights[0], rtol=0, atol=SAME_PLACE) for other in heights):
-        raise Rejected("mixed_values", f"{', '.join(differing)} differ between slices that do not cover the same places")
+    if any(
+        len(other) != len(heights[0]) or not np.allclose(other, heights[0], rtol=0, atol=SAME_PLACE)
+        for other in heights
+    ):
+        raise Rejected(
+            "mixed_values",
+            f"{', '.join(differing)} differ between slices that do not cover the same places",
+        )
     return [volume for part in classes for volume in _Stacks(part, normal).volumes()]
 
 
@@ -59,7 +75,9 @@ def separate(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile
         heights = places(some, normal)[0]
         if len(heights) == len(base) and np.allclose(heights, base, rtol=0, atol=SAME_PLACE):
             together += some
-        elif any(word in str(said) for said in kind[2:] for word in ACROSS) or not _one_volume(base, heights):
+        elif any(word in str(said) for said in kind[2:] for word in ACROSS) or not _one_volume(
+            base, heights
+        ):
             apart.append(some)
         else:
             return [slices]
@@ -76,7 +94,12 @@ def _one_volume(base: np.ndarray, other: np.ndarray) -> bool:
     if not shared.any():
         return even(np.concatenate([base, other])) is not None
     step = even(base)
-    return bool(shared.all()) and len(other) > 1 and step is not None and math.isclose(np.diff(other).min(), step, rel_tol=EVEN)
+    return (
+        bool(shared.all())
+        and len(other) > 1
+        and step is not None
+        and math.isclose(np.diff(other).min(), step, rel_tol=EVEN)
+    )
 
 
 def _words(image: ImageFile) -> tuple[Hashable, ...]:
@@ -88,16 +111,32 @@ def _words(image: ImageFile) -> tuple[Hashable, ...]:
 def even(along: np.ndarray) -> float | None:
     """The step between places that are evenly spaced; None of others, and of fewer than three."""
     steps = np.diff(np.sort(along))
-    return float(steps.mean()) if len(along) >= FEWEST_SLICES and np.ptp(steps) <= EVEN * steps.mean() else None
+    return (
+        float(steps.mean())
+        if len(along) >= FEWEST_SLICES and np.ptp(steps) <= EVEN * steps.mean()
+        else None
+    )
 
 
 def compared(slices: Sequence[ImageFile]) -> str:
     """Which elements differ between slices that nothing parts, and which do not; no values."""
     said = _read_more(slices)
-    values = {**{element.name: [image.place.meaning[place] for image in slices] for place, element in enumerate(SAME)},
-              **{element.name: [image.place.moments[place] for image in slices] for place, element in enumerate(SCANNED)},
-              **{element.name: [each.get(element.name) for each in said] for element in TELLS if not element.scanned},
-              NUMBER: [image.place.number for image in slices]}
+    values = {
+        **{
+            element.name: [image.place.meaning[place] for image in slices]
+            for place, element in enumerate(SAME)
+        },
+        **{
+            element.name: [image.place.moments[place] for image in slices]
+            for place, element in enumerate(SCANNED)
+        },
+        **{
+            element.name: [each.get(element.name) for each in said]
+            for element in TELLS
+            if not element.scanned
+        },
+        NUMBER: [image.place.number for image in slices],
+    }
     differ = [name for name, found in values.items() if len(set(found)) > 1]
     agree = [name for name in values if name not in differ]
     return f"{', '.join(differ) or 'none'} differ and part nothing; missing or the same: {', '.join(agree)}"
@@ -109,8 +148,14 @@ def only_numbered_apart(volumes: list[list[ImageFile]]) -> bool:
         return False
     first, second = volumes[0][0], volumes[1][0]
     one, other = _read_more([first, second])
-    return (first.place.meaning, first.place.moments) == (second.place.meaning, second.place.moments) and all(
-        one.get(element.name) == other.get(element.name) for element in TELLS if element.order is not Order.CLOCK)
+    return (first.place.meaning, first.place.moments) == (
+        second.place.meaning,
+        second.place.moments,
+    ) and all(
+        one.get(element.name) == other.get(element.name)
+        for element in TELLS
+        if element.order is not Order.CLOCK
+    )
 
 
 def _classes(slices: list[ImageFile]) -> tuple[list[list[ImageFile]], list[str]]:
@@ -122,7 +167,9 @@ def _classes(slices: list[ImageFile]) -> tuple[list[list[ImageFile]], list[str]]
             differing.append(element.name)
             labels.append(near)
     classes: dict[tuple[Hashable, ...], list[ImageFile]] = defaultdict(list)
-    for image, label in zip(slices, zip(*labels, strict=True) if labels else [()] * len(slices), strict=True):
+    for image, label in zip(
+        slices, zip(*labels, strict=True) if labels else [()] * len(slices), strict=True
+    ):
         classes[label].append(image)
 
     def order(part: list[ImageFile]) -> tuple[float, ...]:
@@ -150,7 +197,9 @@ class _Stacks:
             return [[self.slices[index] for index in part] for part in moments]
         if len(everything) == self.count or len(everything) % self.count:
             return [self.slices]
-        parts = self._part(everything, self._scanned()) or self._part(everything, [*self._scanned(), *self._more()])
+        parts = self._part(everything, self._scanned()) or self._part(
+            everything, [*self._scanned(), *self._more()]
+        )
         return [[self.slices[index] for index in part] for part in parts or [everything]]
 
     def _part(self, indices: list[int], keys: list[Key]) -> list[list[int]] | None:
@@ -174,17 +223,34 @@ class _Stacks:
     def _scanned(self) -> list[Key]:
         """Elements that every header is asked for."""
         same = [[image.place.meaning[place] for image in self.slices] for place in range(len(SAME))]
-        moments = [[image.place.moments[place] for image in self.slices] for place in range(len(SCANNED))]
-        return [self._by_value(element, values) for element, values in zip((*SAME, *SCANNED), same + moments, strict=True)]
+        moments = [
+            [image.place.moments[place] for image in self.slices] for place in range(len(SCANNED))
+        ]
+        return [
+            self._by_value(element, values)
+            for element, values in zip((*SAME, *SCANNED), same + moments, strict=True)
+        ]
 
     def _more(self) -> list[Key]:
         """All other elements, and last what is only an order."""
         self.said = _read_more(self.slices)
         asked = [element for element in TELLS if not element.scanned]
-        ranked = [(element, [image.place.moments[place] for image in self.slices]) for place, element in enumerate(SCANNED)]
+        ranked = [
+            (element, [image.place.moments[place] for image in self.slices])
+            for place, element in enumerate(SCANNED)
+        ]
         more = [(element, [each.get(element.name) for each in self.said]) for element in asked]
-        ranks = [self._by_rank(element, values) for element, values in ranked + more if element.order in (Order.RANK, Order.CLOCK)]
-        return [*(self._by_value(element, values) for element, values in more), self._by_equal_number, *ranks, self._by_number]
+        ranks = [
+            self._by_rank(element, values)
+            for element, values in ranked + more
+            if element.order in (Order.RANK, Order.CLOCK)
+        ]
+        return [
+            *(self._by_value(element, values) for element, values in more),
+            self._by_equal_number,
+            *ranks,
+            self._by_number,
+        ]
 
     def _by_value(self, element: Element, values: list[Hashable]) -> Key:
         def key(indices: list[int]) -> Sequence[Hashable]:
@@ -204,7 +270,11 @@ class _Stacks:
             if any(values[index] is None for index in indices):
                 return [0] * len(indices)
             ranks = self._ranks(indices, values)
-            return ranks if element.order is Order.RANK or self._in_blocks(indices, values, ranks) else [0] * len(indices)
+            return (
+                ranks
+                if element.order is Order.RANK or self._in_blocks(indices, values, ranks)
+                else [0] * len(indices)
+            )
 
         return key
 
@@ -221,7 +291,10 @@ class _Stacks:
         if None in numbers or len(set(numbers)) < len(numbers):
             return [0] * len(indices)
         ranks = self._ranks(indices, self.numbers)
-        stated = {self.slices[0].place.times, *(each.get(name) for each in (self.said or [])[:1] for name in STATED_VOLUMES)}
+        stated = {
+            self.slices[0].place.times,
+            *(each.get(name) for each in (self.said or [])[:1] for name in STATED_VOLUMES),
+        }
         whole = len(self.slices) // self.count in stated
         in_blocks = self.count >= FEWEST_SLICES and self._in_blocks(indices, self.numbers, ranks)
         return ranks if whole or in_blocks else [0] * len(indices)
@@ -231,7 +304,10 @@ class _Stacks:
         found: dict[int, set[Hashable]] = defaultdict(set)
         for index in indices:
             found[int(self.at[index])].add(values[index])
-        rank = {place: {value: rank for rank, value in enumerate(sorted(some, key=_rising))} for place, some in found.items()}
+        rank = {
+            place: {value: rank for rank, value in enumerate(sorted(some, key=_rising))}
+            for place, some in found.items()
+        }
         return [rank[int(self.at[index])][values[index]] for index in indices]
 
     def _in_blocks(self, indices: list[int], values: Sequence[Hashable], ranks: list[int]) -> bool:
@@ -256,7 +332,9 @@ class _Stacks:
                 groups[image.place.moments[names.index(name)]].append(index)
             if None in groups or len(groups) == 1 or not self._shifted(list(groups.values())):
                 continue
-            if name != "TemporalPositionIdentifier" and not self._are_volumes(name, list(groups.values())):
+            if name != "TemporalPositionIdentifier" and not self._are_volumes(
+                name, list(groups.values())
+            ):
                 continue
             return [groups[value] for value in sorted(groups)]
         return self._closer_than_stated()
@@ -267,12 +345,29 @@ class _Stacks:
         if count < 2 or len(self.slices) % count:
             return None
         said, size = _read_more(self.slices), len(self.slices) // count
-        scanned = [[image.place.moments[place] for image in self.slices] for place in range(len(SCANNED))]
-        for values in (*scanned, *([each.get(element.name) for each in said] for element in TELLS if not element.scanned), self.numbers):
-            order = sorted(range(len(values)), key=lambda index, values=values: _rising(values[index]))
+        scanned = [
+            [image.place.moments[place] for image in self.slices] for place in range(len(SCANNED))
+        ]
+        for values in (
+            *scanned,
+            *(
+                [each.get(element.name) for each in said]
+                for element in TELLS
+                if not element.scanned
+            ),
+            self.numbers,
+        ):
+            order = sorted(
+                range(len(values)), key=lambda index, values=values: _rising(values[index])
+            )
             groups = [order[start : start + size] for start in range(0, len(order), size)]
             parted = all(values[one[-1]] != values[next_[0]] for one, next_ in pairwise(groups))
-            if None not in values and parted and self._shifted(groups) and self._by_spacing(groups[0]) == 1:
+            if (
+                None not in values
+                and parted
+                and self._shifted(groups)
+                and self._by_spacing(groups[0]) == 1
+            ):
                 return groups
         return None
 
@@ -280,14 +375,22 @@ class _Stacks:
         """How many volumes lie within each other, by the distance of slices or, of PET, the number of slices (PS3.3 C.8.9.4) that is stated."""
         along, place = self.along[indices] if indices else self.along, self.slices[0].place
         if place.between is None:
-            return len(along) // place.stated if place.stated and self.slices[0].facts.modality == "PT" else 1
+            return (
+                len(along) // place.stated
+                if place.stated and self.slices[0].facts.modality == "PT"
+                else 1
+            )
         extent = float(np.ptp(along))
         return round(abs(place.between[0]) * (len(along) - 1) / extent) if extent > 0 else 1
 
     def _shifted(self, groups: list[list[int]]) -> bool:
         """Whether these are even stacks of one length and step that lie within each other."""
         steps = [even(self.along[group]) for group in groups]
-        if None in steps or len({len(group) for group in groups}) > 1 or not np.allclose(steps, steps[0], rtol=EVEN):
+        if (
+            None in steps
+            or len({len(group) for group in groups}) > 1
+            or not np.allclose(steps, steps[0], rtol=EVEN)
+        ):
             return False
         starts = [self.along[group].min() for group in groups]
         return bool(np.ptp(starts) < steps[0] * (len(groups[0]) - 1))
@@ -299,10 +402,16 @@ class _Stacks:
         if len(between) == 1 and None not in between:
             return math.isclose(abs(between.pop()[0]), even(self.along[groups[0]]), rel_tol=EVEN)
         said = _read_more(self.slices)
-        if len(groups) in (self.slices[0].place.times, *(said[0].get(stated) for stated in STATED_VOLUMES)):
+        if len(groups) in (
+            self.slices[0].place.times,
+            *(said[0].get(stated) for stated in STATED_VOLUMES),
+        ):
             return True
-        return name == "AcquisitionNumber" and any(all(len({said[index].get(clock) for index in group} - {None}) == 1 for group in groups)
-                                                       and len({said[group[0]].get(clock) for group in groups}) == len(groups) for clock in CLOCKS)
+        return name == "AcquisitionNumber" and any(
+            all(len({said[index].get(clock) for index in group} - {None}) == 1 for group in groups)
+            and len({said[group[0]].get(clock) for group in groups}) == len(groups)
+            for clock in CLOCKS
+        )
 
 
 def _read_more(slices: Sequence[ImageFile]) -> list[dict[str, Hashable]]:
@@ -314,7 +423,11 @@ def _read_more(slices: Sequence[ImageFile]) -> list[dict[str, Hashable]]:
     for indices in by_file.values():
         try:
             with opened(slices[indices[0]].found) as stream:
-                for index, values in zip(indices, read_more(stream, [slices[index].frame for index in indices]), strict=True):
+                for index, values in zip(
+                    indices,
+                    read_more(stream, [slices[index].frame for index in indices]),
+                    strict=True,
+                ):
                     said[index] = values
         except Rejected:
             continue
@@ -333,7 +446,11 @@ def _near(values: Sequence[Hashable], tolerance: float) -> list[Hashable]:
         except (TypeError, ValueError):
             chosen[value] = value
             continue
-        near = (first for first, other in kept if other.shape == number.shape and np.abs(other - number).max(initial=0) <= tolerance)
+        near = (
+            first
+            for first, other in kept
+            if other.shape == number.shape and np.abs(other - number).max(initial=0) <= tolerance
+        )
         chosen[value] = next(near, value)
         if chosen[value] == value:
             kept.append((value, number))

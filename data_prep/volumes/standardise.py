@@ -14,7 +14,9 @@ FULL = 255.0
 LEAST_RANGE = 1e-36  # FULL divided by less is no float32
 
 
-def standardise(pixels: Pixels, convert: Convert, modality: str, spacing: Sequence[float] | None = None) -> np.ndarray:
+def standardise(
+    pixels: Pixels, convert: Convert, modality: str, spacing: Sequence[float] | None = None
+) -> np.ndarray:
     """(channel, *convert.size) uint8. Photographs keep their colours; all else becomes grey as `modality` says.
 
     `spacing`: mm, of a volume's slices, rows and columns; needed where convert.spacing is set. Raises Rejected.
@@ -22,12 +24,16 @@ def standardise(pixels: Pixels, convert: Convert, modality: str, spacing: Sequen
     if pixels.photograph:
         image = Image.fromarray(pixels.values).convert("L" if convert.channels == 1 else "RGB")
         resized = np.asarray(image.resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR))
-        return np.ascontiguousarray(resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1))
+        return np.ascontiguousarray(
+            resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
+        )
     how = convert.intensity_of(modality)
     grey = _to_grey(pixels, how)
     if grey.ndim == 2:
         # Pillow's filter widens with the reduction, so that it averages.
-        grey = np.asarray(Image.fromarray(grey).resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR))
+        grey = np.asarray(
+            Image.fromarray(grey).resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR)
+        )
     elif convert.spacing:
         grey = spaced(grey, convert.size, spacing, convert.spacing, _dark(grey, how))
     else:
@@ -43,7 +49,9 @@ def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
     values = -values if pixels.inverted else values
     known = values if pixels.valid is None else values[pixels.valid]
     low, high = ends(known, how, sign)
-    if high <= low:  # nearly all of the image is one value: its whole range is what there is to show
+    if (
+        high <= low
+    ):  # nearly all of the image is one value: its whole range is what there is to show
         low, high = known.min(), known.max()
     with np.errstate(over="ignore"):
         grey = values - low  # from here in place: a volume's copies cost more than the arithmetic

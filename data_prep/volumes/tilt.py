@@ -10,7 +10,9 @@ from scipy.ndimage import affine_transform
 
 from data_prep.rejects import Rejected
 
-Lean = tuple[float, float]  # columns and rows that each slice lies further aside than the one before it
+Lean = tuple[
+    float, float
+]  # columns and rows that each slice lies further aside than the one before it
 STRAIGHT: Lean = (0.0, 0.0)
 ASIDE_TOLERANCE = 0.5  # of a pixel: how far aside a stack may lean over its whole length, and a tilted one leave its line
 STEEPEST = 45.0  # degrees; gantries tilt by 30 at most
@@ -26,9 +28,14 @@ def leans(positions: np.ndarray, normal: np.ndarray, pixel: float) -> bool:
     along, aside = (positions @ normal)[order], aside[order]
     share = (along - along[0]) / (along[-1] - along[0])
     line = aside[0] + np.outer(share, aside[-1] - aside[0])
-    steep = np.linalg.norm(aside[-1] - aside[0]) > math.tan(math.radians(STEEPEST)) * (along[-1] - along[0])
+    steep = np.linalg.norm(aside[-1] - aside[0]) > math.tan(math.radians(STEEPEST)) * (
+        along[-1] - along[0]
+    )
     if steep or np.abs(aside - line).max() > ASIDE_TOLERANCE * pixel:
-        raise Rejected("variable_spacing", "slices that lie aside of one another, and not as a gantry's tilt leaves them")
+        raise Rejected(
+            "variable_spacing",
+            "slices that lie aside of one another, and not as a gantry's tilt leaves them",
+        )
     return True
 
 
@@ -48,15 +55,28 @@ def straight_shape(shape: tuple[int, int, int], lean: Lean) -> tuple[int, int, i
     return columns + _growth(lean[0], count), rows + _growth(lean[1], count), count
 
 
-def straighten(volume: np.ndarray, valid: np.ndarray | None, lean: Lean) -> tuple[np.ndarray, np.ndarray]:
+def straighten(
+    volume: np.ndarray, valid: np.ndarray | None, lean: Lean
+) -> tuple[np.ndarray, np.ndarray]:
     """`volume` (slices, rows, columns) on the straight grid, and where it holds values of the slices. `valid`: where `volume` does."""
     columns, rows, count = straight_shape(volume.shape[::-1], lean)
     starts = _start(lean[1], count), _start(lean[0], count)
     matrix = np.array([[1, 0, 0], [-lean[1], 1, 0], [-lean[0], 0, 1.0]])
-    shown = {"matrix": matrix, "offset": (0, *starts), "output_shape": (count, rows, columns), "order": 1, "mode": "nearest"}
+    shown = {
+        "matrix": matrix,
+        "offset": (0, *starts),
+        "output_shape": (count, rows, columns),
+        "order": 1,
+        "mode": "nearest",
+    }
     there = np.ones(shown["output_shape"], bool)
-    for axis, start, lean_by, size in ((1, starts[0], lean[1], volume.shape[1]), (2, starts[1], lean[0], volume.shape[2])):
-        places = start + np.arange(shown["output_shape"][axis]) - lean_by * np.arange(count)[:, None]
+    for axis, start, lean_by, size in (
+        (1, starts[0], lean[1], volume.shape[1]),
+        (2, starts[1], lean[0], volume.shape[2]),
+    ):
+        places = (
+            start + np.arange(shown["output_shape"][axis]) - lean_by * np.arange(count)[:, None]
+        )
         inside = (places >= -ON_THE_EDGE) & (places <= size - 1 + ON_THE_EDGE)
         there &= np.expand_dims(inside, 3 - axis)
     if valid is not None:

@@ -21,7 +21,9 @@ class CosineHead(Method):
         super().__init__()
         self.source, self.settings = source, settings
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         return F.normalize(self.source.encoder(images) - self.source.feature_mean, dim=1)
 
     def adapt(self, support: Support) -> Float[Tensor, "task way feature"]:
@@ -30,13 +32,19 @@ class CosineHead(Method):
             heads = class_means(Support(inputs, support.labels, support.way)).requires_grad_()
             optimiser = torch.optim.Adam([heads], lr=self.settings.rate)
             for _ in range(self.settings.steps):
-                losses = F.cross_entropy(self._logits(heads, inputs).transpose(1, 2), support.labels, reduction="none")
+                losses = F.cross_entropy(
+                    self._logits(heads, inputs).transpose(1, 2), support.labels, reduction="none"
+                )
                 optimiser.zero_grad()
-                losses.mean(1).sum().backward()  # each task's own mean, so that tasks together learn as each would alone
+                losses.mean(
+                    1
+                ).sum().backward()  # each task's own mean, so that tasks together learn as each would alone
                 optimiser.step()
         return heads.detach()
 
-    def predict(self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]) -> Tensor:
+    def predict(
+        self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
+    ) -> Tensor:
         return self._logits(adapted, query)
 
     def _logits(self, heads: Tensor, inputs: Tensor) -> Float[Tensor, "task image way"]:

@@ -35,34 +35,66 @@ class FineTuning(Method):
 
     def adapt(self, support: Support) -> Tuned:
         with torch.enable_grad():
-            tuned = [self._tune(inputs, labels, support.way) for inputs, labels in zip(support.inputs, support.labels, strict=True)]
+            tuned = [
+                self._tune(inputs, labels, support.way)
+                for inputs, labels in zip(support.inputs, support.labels, strict=True)
+            ]
         return Tuned(*map(list, zip(*tuned, strict=True)))
 
-    def predict(self, adapted: Tuned, query: Float[Tensor, "task query *input"]) -> Float[Tensor, "task query way"]:
-        return torch.stack([F.linear(functional_call(self.source.encoder, body, (images,)), *head)
-                            for body, head, images in zip(adapted.bodies, adapted.heads, query, strict=True)])
+    def predict(
+        self, adapted: Tuned, query: Float[Tensor, "task query *input"]
+    ) -> Float[Tensor, "task query way"]:
+        return torch.stack(
+            [
+                F.linear(functional_call(self.source.encoder, body, (images,)), *head)
+                for body, head, images in zip(adapted.bodies, adapted.heads, query, strict=True)
+            ]
+        )
 
-    def _tune(self, images: Tensor, labels: Int[Tensor, "support"], way: int) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+    def _tune(
+        self, images: Tensor, labels: Int[Tensor, "support"], way: int
+    ) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
         settings = self.settings
-        body = {name: weight.detach().clone().requires_grad_() for name, weight in self.source.encoder.named_parameters()}
-        head = tuple(part.clone().requires_grad_() for part in self._first_head(images, labels, way))
+        body = {
+            name: weight.detach().clone().requires_grad_()
+            for name, weight in self.source.encoder.named_parameters()
+        }
+        head = tuple(
+            part.clone().requires_grad_() for part in self._first_head(images, labels, way)
+        )
         optimiser = torch.optim.AdamW([*body.values(), *head], lr=settings.rate)
-        generator = torch.Generator().manual_seed(0)  # which images a step takes: the same whatever was tuned before
+        generator = torch.Generator().manual_seed(
+            0
+        )  # which images a step takes: the same whatever was tuned before
         for step in range(settings.steps):
-            chosen = torch.randperm(len(labels), generator=generator)[: settings.batch].to(labels.device)
+            chosen = torch.randperm(len(labels), generator=generator)[: settings.batch].to(
+                labels.device
+            )
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate * (1 - step / settings.steps)
-            loss = F.cross_entropy(F.linear(functional_call(self.source.encoder, body, (images[chosen],)), *head), labels[chosen])
+            loss = F.cross_entropy(
+                F.linear(functional_call(self.source.encoder, body, (images[chosen],)), *head),
+                labels[chosen],
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        return {name: weight.detach() for name, weight in body.items()}, tuple(part.detach() for part in head)
+        return {name: weight.detach() for name, weight in body.items()}, tuple(
+            part.detach() for part in head
+        )
 
-    def _first_head(self, images: Tensor, labels: Tensor, way: int) -> tuple[Float[Tensor, "way feature"], Float[Tensor, "way"]]:
+    def _first_head(
+        self, images: Tensor, labels: Tensor, way: int
+    ) -> tuple[Float[Tensor, "way feature"], Float[Tensor, "way"]]:
         if self.rows is not None:
             head = self.source.heads[self.task]
             return head.weight.detach()[self.rows], head.bias.detach()[self.rows]
         with torch.no_grad():
             centred = F.normalize(self.source.encoder(images) - self.source.feature_mean, dim=1)
-            weight = F.normalize(torch.stack([centred[labels == name].mean(0) for name in range(way)]), dim=1)
-            return weight, -weight @ self.source.feature_mean  # the head sees features that are not centred
+            weight = F.normalize(
+                torch.stack([centred[labels == name].mean(0) for name in range(way)]), dim=1
+            )
+            return (
+                weight,
+                -weight @ self.source.feature_mean,
+            )  # the head sees features that are not centred

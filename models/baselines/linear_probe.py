@@ -18,23 +18,43 @@ class LinearProbe(Method):
         super().__init__()
         self.source, self.c = source, c
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         scaled = (self.source.encoder(images) - self.source.feature_mean) / self.source.feature_std
         return scaled / scaled.shape[1] ** 0.5  # so that the penalty means the same for every width
 
-    def adapt(self, support: Support) -> tuple[Float[Tensor, "task way feature"], Float[Tensor, "task way"]]:
+    def adapt(
+        self, support: Support
+    ) -> tuple[Float[Tensor, "task way feature"], Float[Tensor, "task way"]]:
         """Weights and intercepts of each task."""
-        fits = [LogisticRegression(C=self.c, max_iter=1000).fit(inputs.cpu().numpy(), labels.cpu().numpy())
-                for inputs, labels in zip(support.inputs, support.labels, strict=True)]
-        rows = [_two_rows(fit.coef_, fit.intercept_) if support.way == 2 else (fit.coef_, fit.intercept_) for fit in fits]
+        fits = [
+            LogisticRegression(C=self.c, max_iter=1000).fit(
+                inputs.cpu().numpy(), labels.cpu().numpy()
+            )
+            for inputs, labels in zip(support.inputs, support.labels, strict=True)
+        ]
+        rows = [
+            _two_rows(fit.coef_, fit.intercept_)
+            if support.way == 2
+            else (fit.coef_, fit.intercept_)
+            for fit in fits
+        ]
         like = support.inputs
-        return tuple(torch.from_numpy(np.stack(part)).to(like.device, like.dtype) for part in zip(*rows, strict=True))
+        return tuple(
+            torch.from_numpy(np.stack(part)).to(like.device, like.dtype)
+            for part in zip(*rows, strict=True)
+        )
 
-    def predict(self, adapted: tuple[Tensor, Tensor], query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: tuple[Tensor, Tensor], query: Float[Tensor, "task query feature"]
+    ) -> Float[Tensor, "task query way"]:
         weights, intercepts = adapted
         return torch.einsum("tqf,twf->tqw", query, weights) + intercepts[:, None]
 
 
 def _two_rows(coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn fits one row for two classes: the log odds of the second."""
-    return np.concatenate([np.zeros_like(coef), coef]), np.concatenate([np.zeros_like(intercept), intercept])
+    return np.concatenate([np.zeros_like(coef), coef]), np.concatenate(
+        [np.zeros_like(intercept), intercept]
+    )

@@ -15,5 +15,7 @@ class Majority(Method):
         counts = F.one_hot(support.labels, support.way).sum(1).float()
         return (counts / counts.sum(1, keepdim=True)).clamp(min=1e-6).log()
 
-    def predict(self, adapted: Float[Tensor, "task way"], query: Float[Tensor, "task query *input"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: Float[Tensor, "task way"], query: Float[Tensor, "task query *input"]
+    ) -> Float[Tensor, "task query way"]:
         return adapted[:, None].expand(-1, query.shape[1], -1)

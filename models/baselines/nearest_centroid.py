@@ -16,11 +16,15 @@ class NearestCentroid(Method):
         super().__init__()
         self.source = source
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         return F.normalize(self.source.encoder(images) - self.source.feature_mean, dim=1)
 
     def adapt(self, support: Support) -> Float[Tensor, "task way feature"]:
         return class_means(support)
 
-    def predict(self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]) -> Tensor:
+    def predict(
+        self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
+    ) -> Tensor:
         return nearness(adapted, query)

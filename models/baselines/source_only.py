@@ -27,5 +27,7 @@ class SourceOnly(Method):
     def adapt(self, support: Support) -> None:
         return None
 
-    def predict(self, adapted: None, query: Float[Tensor, "task query way"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: None, query: Float[Tensor, "task query way"]
+    ) -> Float[Tensor, "task query way"]:
         return query

@@ -23,20 +23,28 @@ class KeyValue(Learner):
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
         self.encoder = encoder
-        self.key = nn.Linear(features, features)  # A of the keys and of the question, which are images alike
+        self.key = nn.Linear(
+            features, features
+        )  # A of the keys and of the question, which are images alike
         self.value = nn.Linear(features, features)  # A of the values
-        self.hops = nn.ModuleList(nn.Linear(features, features, bias=False) for _ in range(settings.hops))  # R_j
+        self.hops = nn.ModuleList(
+            nn.Linear(features, features, bias=False) for _ in range(settings.hops)
+        )  # R_j
         self.log_scale = nn.Parameter(torch.tensor(self.FIRST_SCALE).log())
         for hop in self.hops:
             nn.init.eye_(hop.weight)  # untrained hops leave the question in the space of the keys
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         return self.encoder(images)
 
     def adapt(self, support: Support) -> Support:
         return support
 
-    def predict(self, adapted: Support, query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: Support, query: Float[Tensor, "task query feature"]
+    ) -> Float[Tensor, "task query way"]:
         """Log probabilities: equations 1 and 2 for each hop, then the labels under the last addressing."""
         keys, values = self.key(adapted.inputs), self.value(adapted.inputs)
         question = self.key(query)
@@ -45,4 +53,8 @@ class KeyValue(Learner):
         return log_class_attention(self._scores(question, keys), adapted)
 
     def _scores(self, question: Tensor, keys: Tensor) -> Float[Tensor, "task query support"]:
-        return self.log_scale.exp() * F.normalize(question, dim=-1) @ F.normalize(keys, dim=-1).transpose(1, 2)
+        return (
+            self.log_scale.exp()
+            * F.normalize(question, dim=-1)
+            @ F.normalize(keys, dim=-1).transpose(1, 2)
+        )

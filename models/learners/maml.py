@@ -41,12 +41,18 @@ class Maml(Learner):
         self.encoder = encoder
         self.class_vector = nn.Parameter(torch.randn(features) / features**0.5)
         if settings.learned_rates:  # one a parameter tensor and step
-            self.rates = nn.Parameter(torch.full((len(self._start(1)), max(settings.inner_steps, 1)), settings.inner_rate))
+            self.rates = nn.Parameter(
+                torch.full((len(self._start(1)), max(settings.inner_steps, 1)), settings.inner_rate)
+            )
 
     @property
     def apart(self) -> bool:
         """Whether its tasks go through the network each by itself, so that threads may take them."""
-        return self.settings.tasks > 1 and not self.settings.anil and self.settings.together != "vectorised"
+        return (
+            self.settings.tasks > 1
+            and not self.settings.anil
+            and self.settings.together != "vectorised"
+        )
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *input"]:
         return self.encoder(images) if self.settings.anil else images
@@ -54,21 +60,45 @@ class Maml(Learner):
     def adapt(self, support: Support) -> FastWeights:
         """Gradient descent on each task's support: `inner_steps` in training, `adapt_steps` in evaluation."""
         steps = self.settings.inner_steps if self.training else self.settings.adapt_steps
-        return FastWeights([path[-1] for path in self._descend(support, steps, second_order=not self.settings.first_order)])
+        return FastWeights(
+            [
+                path[-1]
+                for path in self._descend(
+                    support, steps, second_order=not self.settings.first_order
+                )
+            ]
+        )
 
-    def predict(self, adapted: FastWeights, query: Float[Tensor, "task query *input"]) -> Float[Tensor, "task query way"]:
-        return torch.stack([self._forward(weights, images) for weights, images in zip(adapted.tasks, query, strict=True)])
+    def predict(
+        self, adapted: FastWeights, query: Float[Tensor, "task query *input"]
+    ) -> Float[Tensor, "task query way"]:
+        return torch.stack(
+            [
+                self._forward(weights, images)
+                for weights, images in zip(adapted.tasks, query, strict=True)
+            ]
+        )
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
         """Mean cross-entropy of the queries after the last inner step, or weighed over all of them early in training."""
         chosen = self.settings
         second_order = not chosen.first_order and episodes.step >= chosen.first_order_steps
-        weights = step_weights(chosen.inner_steps, episodes.step / chosen.multi_step_steps if chosen.multi_step_steps else 1.0)
+        weights = step_weights(
+            chosen.inner_steps,
+            episodes.step / chosen.multi_step_steps if chosen.multi_step_steps else 1.0,
+        )
 
-        def of_task(inputs: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor) -> Float[Tensor, ""]:
-            path = self._path(at_least_float32(inputs), labels, episodes.way, chosen.inner_steps, second_order)
-            losses = [weight * F.cross_entropy(self._forward(path[at], query), query_labels)
-                      for at, weight in enumerate(weights, start=len(path) - len(weights)) if weight > 0]
+        def of_task(
+            inputs: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor
+        ) -> Float[Tensor, ""]:
+            path = self._path(
+                at_least_float32(inputs), labels, episodes.way, chosen.inner_steps, second_order
+            )
+            losses = [
+                weight * F.cross_entropy(self._forward(path[at], query), query_labels)
+                for at, weight in enumerate(weights, start=len(path) - len(weights))
+                if weight > 0
+            ]
             return torch.stack(losses).sum()
 
         support, query = self.embed_both(episodes)
@@ -79,34 +109,56 @@ class Maml(Learner):
 
     def _descend(self, support: Support, steps: int, second_order: bool) -> list[list[Weights]]:
         """Each task's weights before and after every step, at a site after the last."""
-        return [self._path(inputs, labels, support.way, steps, second_order)
-                for inputs, labels in zip(at_least_float32(support.inputs), support.labels, strict=True)]
+        return [
+            self._path(inputs, labels, support.way, steps, second_order)
+            for inputs, labels in zip(at_least_float32(support.inputs), support.labels, strict=True)
+        ]
 
-    def _path(self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool) -> list[Weights]:
+    def _path(
+        self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool
+    ) -> list[Weights]:
         """One task's weights before and after every step, at a site after the last; there, and of first order, what a step adds is a constant."""
         constant = not (self.training and second_order)
         path = [self._start(way)]
-        with torch.no_grad() if constant else nullcontext(), torch.autocast(inputs.device.type, enabled=False):  # the inner loop stays in float32
-            for step, gradients in zip(range(steps), self._gradients(path, inputs, labels), strict=False):  # in this order: no gradient too many
+        with (
+            torch.no_grad() if constant else nullcontext(),
+            torch.autocast(inputs.device.type, enabled=False),
+        ):  # the inner loop stays in float32
+            for step, gradients in zip(
+                range(steps), self._gradients(path, inputs, labels), strict=False
+            ):  # in this order: no gradient too many
                 rates = dict(zip(path[0], self._rates(step, len(path[0])), strict=True))
                 with torch.set_grad_enabled(self.training):
-                    path.append(path[-1] | {name: path[-1][name] - rates[name] * gradient for name, gradient in gradients.items()})
+                    path.append(
+                        path[-1]
+                        | {
+                            name: path[-1][name] - rates[name] * gradient
+                            for name, gradient in gradients.items()
+                        }
+                    )
                 if not self.training:
                     del path[0]  # a site asks for the last weights alone
         return path
 
     def _gradients(self, path: list[Weights], inputs: Tensor, labels: Tensor) -> Iterator[Weights]:
         """The support's gradient at the path's last weights, step after step."""
+
         def of_head(head: Tensor, features: Tensor) -> Float[Tensor, ""]:
             return F.cross_entropy(features @ head.T, labels)
 
         body = {name: weight for name, weight in path[0].items() if name != HEAD}
-        features, pull = vjp(lambda weights: self._features(weights, inputs), body) if body else (inputs, lambda _: ({},))
+        features, pull = (
+            vjp(lambda weights: self._features(weights, inputs), body)
+            if body
+            else (inputs, lambda _: ({},))
+        )
         yield {HEAD: grad(of_head)(path[-1][HEAD], features)}
         head, of_features = grad(of_head, argnums=(0, 1))(path[-1][HEAD], features)
         yield {**pull(of_features)[0], HEAD: head}
         while True:
-            yield grad(lambda weights: F.cross_entropy(self._forward(weights, inputs), labels))(path[-1])
+            yield grad(lambda weights: F.cross_entropy(self._forward(weights, inputs), labels))(
+                path[-1]
+            )
 
     def _start(self, way: int) -> Weights:
         body = {} if self.settings.anil else dict(self.encoder.named_parameters())
@@ -119,7 +171,12 @@ class Maml(Learner):
         return self.rates[:, min(step, self.rates.shape[1] - 1)]
 
     def _forward(self, weights: Weights, inputs: Tensor) -> Float[Tensor, "image way"]:
-        return self._features({name: weight for name, weight in weights.items() if name != HEAD}, inputs) @ weights[HEAD].T
+        return (
+            self._features(
+                {name: weight for name, weight in weights.items() if name != HEAD}, inputs
+            )
+            @ weights[HEAD].T
+        )
 
     def _features(self, body: Weights, inputs: Tensor) -> Float[Tensor, "image feature"]:
         return functional_call(self.encoder, body, (inputs,)) if body else inputs
@@ -127,7 +184,9 @@ class Maml(Learner):
 
 def vectorised(settings: Settings, device: torch.device) -> bool:
     """Whether all tasks of a chunk are computed as one: the kernels of a GPU are then filled, as threads fill a CPU."""
-    return settings.together == "vectorised" or (settings.together == "auto" and device.type == "cuda")
+    return settings.together == "vectorised" or (
+        settings.together == "auto" and device.type == "cuda"
+    )
 
 
 def step_weights(steps: int, progress: float) -> list[float]:

@@ -40,7 +40,9 @@ class Memory:
 
     def repeat(self, times: int) -> "Memory":
         """Each task's memory `times` over, one copy a query."""
-        return Memory(*(getattr(self, name).repeat_interleave(times, 0) for name in self.__dataclass_fields__))
+        return Memory(
+            *(getattr(self, name).repeat_interleave(times, 0) for name in self.__dataclass_fields__)
+        )
 
 
 class Mann(Learner):
@@ -50,11 +52,18 @@ class Mann(Learner):
         super().__init__(settings)
         heads, cell, labels = settings.heads, settings.cell, settings.way
         self.encoder = encoder
-        self.squeeze = nn.Sequential(nn.LayerNorm(features, elementwise_affine=False), nn.Linear(features, SEEN, bias=False),
-                                     nn.LayerNorm(SEEN, elementwise_affine=False))
-        nn.init.orthogonal_(self.squeeze[1].weight).requires_grad_(False)  # what is alike stays alike; a map that learned did not stay so
+        self.squeeze = nn.Sequential(
+            nn.LayerNorm(features, elementwise_affine=False),
+            nn.Linear(features, SEEN, bias=False),
+            nn.LayerNorm(SEEN, elementwise_affine=False),
+        )
+        nn.init.orthogonal_(self.squeeze[1].weight).requires_grad_(
+            False
+        )  # what is alike stays alike; a map that learned did not stay so
         self.controller = nn.LSTMCell(SEEN + labels + heads * cell, settings.controller)
-        self.interface = nn.Linear(settings.controller + SEEN, heads * (cell + 2))  # of each head: key, its strength, write gate
+        self.interface = nn.Linear(
+            settings.controller + SEEN, heads * (cell + 2)
+        )  # of each head: key, its strength, write gate
         with torch.no_grad():
             keys = self.interface.weight.view(heads, cell + 2, -1)[:, :cell]
             keys[..., : settings.controller] *= FAINT
@@ -67,7 +76,9 @@ class Mann(Learner):
         """Labels are outputs, so there are no more than these."""
         return self.settings.way
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         """Of mean 0 and deviation 1: many or large features saturate the controller, which then never binds an image to its label."""
         return self.squeeze(self.encoder(images))
 
@@ -77,7 +88,9 @@ class Mann(Learner):
         The last label waits for the next image.
         """
         support = in_own_order(support)
-        mixed = torch.randperm(support.inputs.shape[1], generator=torch.Generator().manual_seed(0)).to(support.labels.device)
+        mixed = torch.randperm(
+            support.inputs.shape[1], generator=torch.Generator().manual_seed(0)
+        ).to(support.labels.device)
         support = Support(support.inputs[:, mixed], support.labels[:, mixed], support.way)
         memory = self.blank(support.inputs)
         for at in range(support.inputs.shape[1]):
@@ -85,7 +98,9 @@ class Mann(Learner):
             memory = self.tell(memory, support.labels[:, at])
         return memory, support.way
 
-    def predict(self, adapted: tuple[Memory, int], query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: tuple[Memory, int], query: Float[Tensor, "task query feature"]
+    ) -> Float[Tensor, "task query way"]:
         """Each query is shown to a copy of its own of the memory, which is then dropped."""
         memory, way = adapted
         logits, _ = self.show(memory.repeat(query.shape[1]), query.flatten(0, 1))
@@ -98,28 +113,49 @@ class Mann(Learner):
         def zeros(*shape: int) -> Tensor:
             return inputs.new_zeros(tasks, *shape)
 
-        return Memory(zeros(chosen.slots, chosen.cell) + EMPTY, zeros(chosen.heads, chosen.slots), zeros(chosen.slots),
-                      zeros(chosen.heads * chosen.cell), zeros(chosen.controller), zeros(chosen.controller), zeros(chosen.way))
+        return Memory(
+            zeros(chosen.slots, chosen.cell) + EMPTY,
+            zeros(chosen.heads, chosen.slots),
+            zeros(chosen.slots),
+            zeros(chosen.heads * chosen.cell),
+            zeros(chosen.controller),
+            zeros(chosen.controller),
+            zeros(chosen.way),
+        )
 
     def tell(self, memory: Memory, labels: Int[Tensor, "task"]) -> Memory:
         """The label of the image that was just shown."""
         return replace(memory, label=F.one_hot(labels, self.settings.way).to(memory.label.dtype))
 
-    def show(self, memory: Memory, inputs: Float[Tensor, "task feature"]) -> tuple[Float[Tensor, "task label"], Memory]:
+    def show(
+        self, memory: Memory, inputs: Float[Tensor, "task feature"]
+    ) -> tuple[Float[Tensor, "task label"], Memory]:
         """One step: write where the last one read or where least is lost (equations 5 to 8), then read (2 to 4) and answer."""
         chosen = self.settings
-        hidden, state = self.controller(torch.cat([inputs, memory.label, memory.read], 1), (memory.hidden, memory.state))
-        keys, strength, gate = self.interface(torch.cat([hidden, inputs], 1)).unflatten(1, (chosen.heads, -1)).split([chosen.cell, 1, 1], -1)
-        least = F.one_hot(memory.usage.topk(chosen.heads, largest=False).indices, chosen.slots).to(keys.dtype)  # a slot for each head
+        hidden, state = self.controller(
+            torch.cat([inputs, memory.label, memory.read], 1), (memory.hidden, memory.state)
+        )
+        keys, strength, gate = (
+            self.interface(torch.cat([hidden, inputs], 1))
+            .unflatten(1, (chosen.heads, -1))
+            .split([chosen.cell, 1, 1], -1)
+        )
+        least = F.one_hot(memory.usage.topk(chosen.heads, largest=False).indices, chosen.slots).to(
+            keys.dtype
+        )  # a slot for each head
         writes = gate.sigmoid() * memory.reads + (1 - gate.sigmoid()) * least
         cells = memory.cells * (1 - least.sum(1))[..., None] + writes.transpose(1, 2) @ keys.tanh()
         alike = F.normalize(keys.tanh(), dim=-1) @ F.normalize(cells, dim=-1).transpose(1, 2)
         reads = (alike * (1 + F.softplus(strength))).softmax(-1)
         read = (reads @ cells).flatten(1)
         usage = DECAY * memory.usage + (reads + writes).sum(1)
-        return self.answer(torch.cat([hidden, read], 1)), Memory(cells, reads, usage, read, hidden, state, memory.label)
+        return self.answer(torch.cat([hidden, read], 1)), Memory(
+            cells, reads, usage, read, hidden, state, memory.label
+        )
 
-    def sequence(self, inputs: Float[Tensor, "task image feature"], labels: Int[Tensor, "task image"]) -> Float[Tensor, "task image label"]:
+    def sequence(
+        self, inputs: Float[Tensor, "task image feature"], labels: Int[Tensor, "task image"]
+    ) -> Float[Tensor, "task image label"]:
         """Answers to images shown one after the other, each before its label is told."""
         memory, answers = self.blank(inputs), []
         for at in range(inputs.shape[1]):
@@ -130,13 +166,23 @@ class Mann(Learner):
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
         """Mean cross-entropy over sequences of all of an episode's images, in random order, under random labels (section 2)."""
-        inputs, labels = shuffled(torch.cat(self.embed_both(episodes), 1), torch.cat([episodes.support_labels, episodes.query_labels], 1),
-                                  self.settings.way, episodes.first, self.settings.tasks)
+        inputs, labels = shuffled(
+            torch.cat(self.embed_both(episodes), 1),
+            torch.cat([episodes.support_labels, episodes.query_labels], 1),
+            self.settings.way,
+            episodes.first,
+            self.settings.tasks,
+        )
         return F.cross_entropy(self.sequence(inputs, labels).flatten(0, 1), labels.flatten())
 
 
-def shuffled(inputs: Float[Tensor, "task image feature"], labels: Int[Tensor, "task image"],
-             most: int, first: int = 0, of: int = 0) -> tuple[Float[Tensor, "task image feature"], Int[Tensor, "task image"]]:
+def shuffled(
+    inputs: Float[Tensor, "task image feature"],
+    labels: Int[Tensor, "task image"],
+    most: int,
+    first: int = 0,
+    of: int = 0,
+) -> tuple[Float[Tensor, "task image feature"], Int[Tensor, "task image"]]:
     """Each task in an order of its own, its labels renamed to any of 0..most-1: no output may get to mean a place in the episode.
 
     Where the tasks are a share, from `first` on, of `of`, all are drawn for, so that each gets what it would in one process.
@@ -145,4 +191,6 @@ def shuffled(inputs: Float[Tensor, "task image feature"], labels: Int[Tensor, "t
     whole, mine = max(of, tasks), slice(first, first + tasks)
     order = torch.rand(whole, images)[mine].argsort(1).to(labels.device)
     names = torch.rand(whole, most)[mine].argsort(1).to(labels.device)
-    return inputs.gather(1, order[..., None].expand_as(inputs)), names.gather(1, labels.gather(1, order))
+    return inputs.gather(1, order[..., None].expand_as(inputs)), names.gather(
+        1, labels.gather(1, order)
+    )

@@ -24,13 +24,21 @@ class Matching(Learner):
         self.log_scale = nn.Parameter(torch.tensor(self.FIRST_SCALE).log())
         self.context = FullContext(features, settings.reads) if settings.full_context else None
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         return self.encoder(images)
 
     def adapt(self, support: Support) -> Support:
-        return support if self.context is None else Support(self.context.of_support(support.inputs), support.labels, support.way)
+        return (
+            support
+            if self.context is None
+            else Support(self.context.of_support(support.inputs), support.labels, support.way)
+        )
 
-    def predict(self, adapted: Support, query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: Support, query: Float[Tensor, "task query feature"]
+    ) -> Float[Tensor, "task query way"]:
         """Log probabilities, so that the loss, which is cross-entropy, is their negative likelihood."""
         asked = query if self.context is None else self.context.of_query(query, adapted.inputs)
         cosine = F.normalize(asked, dim=-1) @ F.normalize(adapted.inputs, dim=-1).transpose(1, 2)
@@ -44,20 +52,29 @@ class FullContext(nn.Module):
         super().__init__()
         self.reads = reads
         self.over_support = nn.LSTM(features, features, batch_first=True, bidirectional=True)
-        self.over_reads = nn.LSTMCell(2 * features, features)  # of the query and what was read: the paper's [h, r] without its own h
+        self.over_reads = nn.LSTMCell(
+            2 * features, features
+        )  # of the query and what was read: the paper's [h, r] without its own h
 
-    def of_support(self, inputs: Float[Tensor, "task support feature"]) -> Float[Tensor, "task support feature"]:
+    def of_support(
+        self, inputs: Float[Tensor, "task support feature"]
+    ) -> Float[Tensor, "task support feature"]:
         """Appendix A.2. An LSTM needs an order: the images' own."""
         order = own_order(inputs)
         forward, backward = self.over_support(take(inputs, order))[0].chunk(2, -1)
         return inputs + take(forward + backward, order.argsort(1))
 
-    def of_query(self, query: Float[Tensor, "task query feature"],
-                 support: Float[Tensor, "task support feature"]) -> Float[Tensor, "task query feature"]:
+    def of_query(
+        self,
+        query: Float[Tensor, "task query feature"],
+        support: Float[Tensor, "task support feature"],
+    ) -> Float[Tensor, "task query feature"]:
         """Equations 3 to 6; each query reads on its own."""
         hidden, cell = query, torch.zeros_like(query).flatten(0, 1)
         for _ in range(self.reads):
             read = (hidden @ support.transpose(1, 2)).softmax(-1) @ support
-            out, cell = self.over_reads(torch.cat([query, read], -1).flatten(0, 1), (hidden.flatten(0, 1), cell))
+            out, cell = self.over_reads(
+                torch.cat([query, read], -1).flatten(0, 1), (hidden.flatten(0, 1), cell)
+            )
             hidden = query + out.unflatten(0, query.shape[:2])
         return hidden

@@ -35,12 +35,18 @@ class MetaMemory(Learner):
         self.encoder = encoder
         self.slow = nn.Linear(features, features)
         self.key = nn.Linear(features, features, bias=False)
-        self.to_rows, self.to_columns = (nn.Linear(features, features, bias=False) for _ in range(2))
+        self.to_rows, self.to_columns = (
+            nn.Linear(features, features, bias=False) for _ in range(2)
+        )
         self.controller = nn.LSTM(2 * features, settings.controller, batch_first=True)
-        self.writing = nn.Linear(settings.controller, 3)  # write gate, erase gate, how sharply erasing is addressed
+        self.writing = nn.Linear(
+            settings.controller, 3
+        )  # write gate, erase gate, how sharply erasing is addressed
         self.reading = nn.Linear(features, 2)  # read gate, how sharply reading is addressed
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         return self.encoder(images)
 
     def adapt(self, support: Support) -> Slots:
@@ -48,20 +54,28 @@ class MetaMemory(Learner):
         inputs = support.inputs
         gradient = self.support_gradient(support)
         keys = F.normalize(self.key(inputs), dim=-1)
-        with torch.autocast(inputs.device.type, enabled=False):  # a CPU without AVX-512 has no LSTM in bfloat16
+        with torch.autocast(
+            inputs.device.type, enabled=False
+        ):  # a CPU without AVX-512 has no LSTM in bfloat16
             steps, _ = self.controller(torch.cat([inputs, gradient], -1))
         write, erase, sharp = self.writing(steps).split(1, -1)
         strength = write.sigmoid() * kept(keys, erase.sigmoid(), 1 + F.softplus(sharp))
         return Slots(keys, strength * self.to_rows(gradient), self.to_columns(inputs), support)
 
-    def predict(self, adapted: Slots, query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: Slots, query: Float[Tensor, "task query feature"]
+    ) -> Float[Tensor, "task query way"]:
         """Negative squared distances; a query and the means that it is compared with pass through the same weights, its own."""
         gate, sharp = self.reading(query).split(1, -1)
         alike = F.normalize(self.key(query), dim=-1) @ adapted.keys.transpose(1, 2)
         reads = gate.sigmoid() * (alike * (1 + F.softplus(sharp))).softmax(-1)
         inputs = adapted.support.inputs
-        own = self.slow(query).relu() + self._fast(adapted, reads, query[:, :, None])[:, :, 0].relu()
-        others = self.slow(inputs).relu()[:, None] + self._fast(adapted, reads, inputs[:, None]).relu()
+        own = (
+            self.slow(query).relu() + self._fast(adapted, reads, query[:, :, None])[:, :, 0].relu()
+        )
+        others = (
+            self.slow(inputs).relu()[:, None] + self._fast(adapted, reads, inputs[:, None]).relu()
+        )
         member = F.one_hot(adapted.support.labels, adapted.support.way).to(inputs.dtype)
         means = torch.einsum("tsw,tqsf->tqwf", member / member.sum(1, keepdim=True), others)
         return -(own[:, :, None] - means).square().sum(-1)
@@ -77,17 +91,29 @@ class MetaMemory(Learner):
             loss = F.cross_entropy(logits.flatten(0, 1), support.labels.flatten(), reduction="sum")
             return torch.autograd.grad(loss, out, create_graph=self.training)[0]
 
-    def _fast(self, slots: Slots, reads: Float[Tensor, "task query support"], inputs: Float[Tensor, "task #query image feature"]) -> Tensor:
+    def _fast(
+        self,
+        slots: Slots,
+        reads: Float[Tensor, "task query support"],
+        inputs: Float[Tensor, "task #query image feature"],
+    ) -> Tensor:
         """What the fast weights that each query reads make of `inputs`: (task, query, image, feature)."""
         within = torch.einsum("tqif,tsf->tqis", inputs, slots.columns) * inputs.shape[-1] ** -0.5
-        return torch.einsum("tqs,tqis,tsf->tqif", reads, within.expand(-1, reads.shape[1], -1, -1), slots.rows)
+        return torch.einsum(
+            "tqs,tqis,tsf->tqif", reads, within.expand(-1, reads.shape[1], -1, -1), slots.rows
+        )
 
 
-def kept(keys: Float[Tensor, "task support feature"], erase: Float[Tensor, "task support 1"],
-         sharp: Float[Tensor, "task support 1"]) -> Float[Tensor, "task support 1"]:
+def kept(
+    keys: Float[Tensor, "task support feature"],
+    erase: Float[Tensor, "task support 1"],
+    sharp: Float[Tensor, "task support 1"],
+) -> Float[Tensor, "task support 1"]:
     """What is left of each slot after the later ones erased in it, each by its gate and by how alike their keys are."""
     count = keys.shape[1]
     earlier = torch.ones(count, count, device=keys.device).tril(-1).bool()
     scores = (keys @ keys.transpose(1, 2) * sharp).masked_fill(~earlier, -torch.inf)
-    address = torch.cat([torch.zeros_like(scores[:, :1]), scores[:, 1:].softmax(-1)], 1)  # the first slot has none before it
+    address = torch.cat(
+        [torch.zeros_like(scores[:, :1]), scores[:, 1:].softmax(-1)], 1
+    )  # the first slot has none before it
     return (1 - erase * address).prod(1)[..., None]

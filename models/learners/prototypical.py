@@ -15,11 +15,15 @@ class Prototypical(Learner):
         super().__init__(settings)
         self.encoder = encoder
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         return self.encoder(images)
 
     def adapt(self, support: Support) -> Float[Tensor, "task way feature"]:
         return class_means(support)
 
-    def predict(self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]) -> Tensor:
+    def predict(
+        self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
+    ) -> Tensor:
         return nearness(adapted, query)

@@ -32,16 +32,25 @@ class Relation(Learner):
         self.encoder = encoder
         self.relate = relation_module(shape, settings.hidden)
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature *map"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature *map"]:
         return self.encoder(images)
 
     def adapt(self, support: Support) -> Float[Tensor, "task way feature *map"]:
         shape = support.inputs.shape[2:]
-        return class_means(Support(support.inputs.flatten(2), support.labels, support.way)).unflatten(-1, shape)
+        return class_means(
+            Support(support.inputs.flatten(2), support.labels, support.way)
+        ).unflatten(-1, shape)
 
-    def predict(self, adapted: Float[Tensor, "task way feature *map"],
-                query: Float[Tensor, "task query feature *map"]) -> Float[Tensor, "task query way"]:
-        parts = [query] if self.training else query.split(AT_ONCE, 1)  # at a site, pairs of maps would fill the memory
+    def predict(
+        self,
+        adapted: Float[Tensor, "task way feature *map"],
+        query: Float[Tensor, "task query feature *map"],
+    ) -> Float[Tensor, "task query way"]:
+        parts = (
+            [query] if self.training else query.split(AT_ONCE, 1)
+        )  # at a site, pairs of maps would fill the memory
         return torch.cat([self._scores(adapted, part) for part in parts], 1)
 
     def _scores(self, adapted: Tensor, query: Tensor) -> Float[Tensor, "task query way"]:
@@ -49,9 +58,13 @@ class Relation(Learner):
         # A convolution of two maps side by side is the sum of one of each: so it is done once a map, not once a pair.
         first, weights = self.relate[0], self.relate[0].conv.weight.chunk(2, 1)
         convolve = F.conv3d if query.ndim == 6 else F.conv2d
-        of_class, of_query = (convolve(maps.flatten(0, 1), weight, padding="same").unflatten(0, maps.shape[:2])
-                              for maps, weight in zip((adapted, query), weights, strict=True))
-        pairs = (of_class[:, None] + of_query[:, :, None]).flatten(0, 2) + first.conv.bias.reshape(-1, *[1] * (query.ndim - 3))
+        of_class, of_query = (
+            convolve(maps.flatten(0, 1), weight, padding="same").unflatten(0, maps.shape[:2])
+            for maps, weight in zip((adapted, query), weights, strict=True)
+        )
+        pairs = (of_class[:, None] + of_query[:, :, None]).flatten(0, 2) + first.conv.bias.reshape(
+            -1, *[1] * (query.ndim - 3)
+        )
         return self.relate[1:](first.adn(pairs)).reshape(tasks, queries, ways)
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
@@ -69,10 +82,25 @@ def relation_module(shape: tuple[int, ...], hidden: int) -> nn.Module:
     pool = nn.MaxPool3d if len(space) == 3 else nn.MaxPool2d
     layers: list[nn.Module] = []
     for _ in range(2):
-        layers.append(Convolution(len(space), channels, FILTERS, kernel_size=3, adn_ordering="NA", act="RELU",
-                                  norm=("group", {"num_groups": GROUPS})))
+        layers.append(
+            Convolution(
+                len(space),
+                channels,
+                FILTERS,
+                kernel_size=3,
+                adn_ordering="NA",
+                act="RELU",
+                norm=("group", {"num_groups": GROUPS}),
+            )
+        )
         channels = FILTERS
         if min(space) > 1:
             layers.append(pool(2))
             space = [side // 2 for side in space]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(FILTERS * math.prod(space), hidden), nn.ReLU(), nn.Linear(hidden, 1))
+    return nn.Sequential(
+        *layers,
+        nn.Flatten(),
+        nn.Linear(FILTERS * math.prod(space), hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, 1),
+    )

@@ -28,18 +28,27 @@ class Siamese(Learner):
         nn.init.constant_(self.same.weight, FIRST_WEIGHT)
         nn.init.constant_(self.same.bias, -FIRST_WEIGHT * settings.units * EVEN)
 
-    def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+    def embed(
+        self, images: Float[Tensor, "batch channel *space"]
+    ) -> Float[Tensor, "batch feature"]:
         return self.project(self.encoder(images)).sigmoid()
 
     def adapt(self, support: Support) -> Support:
         return support
 
-    def predict(self, adapted: Support, query: Float[Tensor, "task query feature"]) -> Float[Tensor, "task query way"]:
+    def predict(
+        self, adapted: Support, query: Float[Tensor, "task query feature"]
+    ) -> Float[Tensor, "task query way"]:
         odds = self.pair_odds(query, adapted.inputs)
-        return class_means(Support(odds.transpose(1, 2), adapted.labels, adapted.way)).transpose(1, 2)
+        return class_means(Support(odds.transpose(1, 2), adapted.labels, adapted.way)).transpose(
+            1, 2
+        )
 
-    def pair_odds(self, first: Float[Tensor, "task first feature"],
-                  second: Float[Tensor, "task second feature"]) -> Float[Tensor, "task first second"]:
+    def pair_odds(
+        self,
+        first: Float[Tensor, "task first feature"],
+        second: Float[Tensor, "task second feature"],
+    ) -> Float[Tensor, "task first second"]:
         """Log odds that two images are of one class; the same whichever comes first."""
         return self.same((first[:, :, None] - second[:, None]).abs())[..., 0]
 
@@ -54,7 +63,9 @@ class Siamese(Learner):
         return balanced_cross_entropy(odds, alike)
 
 
-def balanced_cross_entropy(odds: Float[Tensor, "*pair"], alike: Bool[Tensor, "*pair"]) -> Float[Tensor, ""]:
+def balanced_cross_entropy(
+    odds: Float[Tensor, "*pair"], alike: Bool[Tensor, "*pair"]
+) -> Float[Tensor, ""]:
     """Binary cross-entropy whose like pairs weigh as much in all as its unlike ones."""
     each = F.binary_cross_entropy_with_logits(odds, alike.to(odds.dtype), reduction="none")
     return (each[alike].mean() + each[~alike].mean()) / 2

@@ -33,10 +33,14 @@ class Supervised(nn.Module):
     feature_mean: Float[Tensor, "feature"]
     feature_std: Float[Tensor, "feature"]
 
-    def __init__(self, encoder: nn.Module, features: int, settings: Settings, tasks: dict[str, list[str]]):
+    def __init__(
+        self, encoder: nn.Module, features: int, settings: Settings, tasks: dict[str, list[str]]
+    ):
         super().__init__()
         self.encoder, self.settings, self.tasks = encoder, settings, tasks
-        self.heads = nn.ModuleDict({task: nn.Linear(features, len(classes)) for task, classes in tasks.items()})
+        self.heads = nn.ModuleDict(
+            {task: nn.Linear(features, len(classes)) for task, classes in tasks.items()}
+        )
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_std", torch.ones(features))
 
@@ -50,47 +54,91 @@ class Supervised(nn.Module):
         drawn: dict[str, list[tuple[int, int]]] = {}
         for _ in range(self.settings.batch):
             pool = source.pools[rng.choice(len(sites), p=sites)]
-            label = rng.choice(list(pool.patients), p=_shares([len(patients) for patients in pool.patients.values()]))
+            label = rng.choice(
+                list(pool.patients),
+                p=_shares([len(patients) for patients in pool.patients.values()]),
+            )
             rows = pool.patients[label][rng.integers(len(pool.patients[label]))]
-            drawn.setdefault(pool.task, []).append((int(rows[rng.integers(len(rows))]), self.tasks[pool.task].index(label)))
+            drawn.setdefault(pool.task, []).append(
+                (int(rows[rng.integers(len(rows))]), self.tasks[pool.task].index(label))
+            )
         order = sorted(drawn)
         rows, labels = np.array([pair for task in order for pair in drawn[task]]).T
         parts = [len(drawn[task]) for task in order]
         images = source.images.gather(rows).split(parts)
-        batch = [TaskBatch(task, source.augment.apply(task, own, source.step_seed(step) + at), mine)
-                 for at, (task, own, mine) in enumerate(zip(order, images, torch.from_numpy(labels).to(source.images.device).split(parts), strict=True))]
+        batch = [
+            TaskBatch(task, source.augment.apply(task, own, source.step_seed(step) + at), mine)
+            for at, (task, own, mine) in enumerate(
+                zip(
+                    order,
+                    images,
+                    torch.from_numpy(labels).to(source.images.device).split(parts),
+                    strict=True,
+                )
+            )
+        ]
         return _share(batch, source.part(self.settings.batch))
 
     def loss(self, batch: list[TaskBatch]) -> Float[Tensor, ""]:
         """Mean cross-entropy over all images of the batch, each under its own task's head."""
-        features = self.encoder(torch.cat([part.images for part in batch])).split([len(part.labels) for part in batch])
-        losses = [F.cross_entropy(self.heads[part.task](own), part.labels, reduction="sum")
-                  for own, part in zip(features, batch, strict=True)]
+        features = self.encoder(torch.cat([part.images for part in batch])).split(
+            [len(part.labels) for part in batch]
+        )
+        losses = [
+            F.cross_entropy(self.heads[part.task](own), part.labels, reduction="sum")
+            for own, part in zip(features, batch, strict=True)
+        ]
         return torch.stack(losses).sum() / sum(len(part.labels) for part in batch)
 
     def check(self, source: Source) -> list[str]:
         """What validation leaves out, in words: classes without validation patients. Raises Refusal where none is left."""
-        empty = [f"site {pool.site}, class {label}: no validation patients"
-                 for pool in source.pools for label, patients in pool.patients.items() if not patients]
-        refuse_if([] if len(empty) < sum(len(pool.patients) for pool in source.pools) else [
-            Problem("validation of supervised", "no patients", "some of each source site", "raise tasks.source_validation")])
+        empty = [
+            f"site {pool.site}, class {label}: no validation patients"
+            for pool in source.pools
+            for label, patients in pool.patients.items()
+            if not patients
+        ]
+        refuse_if(
+            []
+            if len(empty) < sum(len(pool.patients) for pool in source.pools)
+            else [
+                Problem(
+                    "validation of supervised",
+                    "no patients",
+                    "some of each source site",
+                    "raise tasks.source_validation",
+                )
+            ]
+        )
         return empty
 
     def validate(self, source: Source) -> float:
         """Balanced accuracy on the validation patients, averaged over the sites that have any."""
-        return float(np.mean([self._balanced_accuracy(pool, source.images) for pool in source.pools if any(pool.patients.values())]))
+        return float(
+            np.mean(
+                [
+                    self._balanced_accuracy(pool, source.images)
+                    for pool in source.pools
+                    if any(pool.patients.values())
+                ]
+            )
+        )
 
     def _balanced_accuracy(self, pool: SitePool, images: Images) -> float:
         recalls = []
         for label, patients in pool.patients.items():
             if patients:
-                said = self.heads[pool.task](features_of(self.encoder, images, patients.rows)).argmax(1)
+                said = self.heads[pool.task](
+                    features_of(self.encoder, images, patients.rows)
+                ).argmax(1)
                 recalls.append(float((said == self.tasks[pool.task].index(label)).float().mean()))
         return float(np.mean(recalls))
 
     def measure_features(self, source: Source) -> None:
         """Set the source statistics from the training images: baselines centre and scale features with them."""
-        rows = np.concatenate([patients.rows for pool in source.pools for patients in pool.patients.values()])
+        rows = np.concatenate(
+            [patients.rows for pool in source.pools for patients in pool.patients.values()]
+        )
         features = features_of(self.encoder, source.images, rows)
         self.feature_mean.copy_(features.mean(0))
         self.feature_std.copy_(features.std(0).clamp(min=1e-6))

@@ -22,7 +22,12 @@ from data_prep.exports.sources import Found
 from data_prep.readers.dicom import file as dicom
 from data_prep.readers.image_file import Facts, ImageFile, Pixels
 
-NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+NATIVE = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
 
 
 def ramp(rows: int = 12, columns: int = 10, high: int = 4000) -> np.ndarray:
@@ -42,26 +47,51 @@ def grey(pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, **elements: o
 def colour(pixels: np.ndarray, syntax: str = ExplicitVRLittleEndian, **elements: object) -> Dataset:
     """A photograph of (rows, columns, 3) uint8."""
     data = _common(VLPhotographicImageStorage)
-    data.Modality, data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = "XC", 3, "RGB", 0
+    (
+        data.Modality,
+        data.SamplesPerPixel,
+        data.PhotometricInterpretation,
+        data.PlanarConfiguration,
+    ) = "XC", 3, "RGB", 0
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
     return _finish(data, pixels, syntax, elements)
 
 
-def volume(count: int = 6, series: str = "1.2.3.4", step: float = 2.0, seed: int = 0, **elements: object) -> list[Dataset]:
+def volume(
+    count: int = 6, series: str = "1.2.3.4", step: float = 2.0, seed: int = 0, **elements: object
+) -> list[Dataset]:
     """An axial series of `count` slices of 12 x 10; slice i lies at z = i * step and is brighter than slice i - 1."""
     noise = np.random.default_rng(seed).integers(0, 50, (count, 12, 10))
-    return [grey((noise[place] + 100 * place).astype(np.uint16), SeriesInstanceUID=series, SOPInstanceUID=f"{series}.{place + 1}",
-                 PixelSpacing=[0.7, 0.5], ImageOrientationPatient=[1, 0, 0, 0, 1, 0], ImagePositionPatient=[5, 6, place * step],
-                 InstanceNumber=1, **elements) for place in range(count)]
+    return [
+        grey(
+            (noise[place] + 100 * place).astype(np.uint16),
+            SeriesInstanceUID=series,
+            SOPInstanceUID=f"{series}.{place + 1}",
+            PixelSpacing=[0.7, 0.5],
+            ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+            ImagePositionPatient=[5, 6, place * step],
+            InstanceNumber=1,
+            **elements,
+        )
+        for place in range(count)
+    ]
 
 
-def enhanced(frames: np.ndarray, heights: Sequence[float], syntax: str = ExplicitVRLittleEndian,
-             **per_frame: Sequence[object]) -> Dataset:
+def enhanced(
+    frames: np.ndarray,
+    heights: Sequence[float],
+    syntax: str = ExplicitVRLittleEndian,
+    **per_frame: Sequence[object],
+) -> Dataset:
     """An enhanced object of (frame, rows, columns) pixels, frame i at z = heights[i]; `per_frame`: one value a frame for each of
     StackID, TemporalPositionIndex, EffectiveEchoTime, RescaleSlope and FrameType."""
-    groups = {"StackID": "FrameContentSequence", "TemporalPositionIndex": "FrameContentSequence",
-              "EffectiveEchoTime": "MREchoSequence", "RescaleSlope": "PixelValueTransformationSequence",
-              "FrameType": "MRImageFrameTypeSequence"}
+    groups = {
+        "StackID": "FrameContentSequence",
+        "TemporalPositionIndex": "FrameContentSequence",
+        "EffectiveEchoTime": "MREchoSequence",
+        "RescaleSlope": "PixelValueTransformationSequence",
+        "FrameType": "MRImageFrameTypeSequence",
+    }
     shared = Dataset()
     _add(shared, "PixelMeasuresSequence", PixelSpacing=[0.7, 0.5])
     _add(shared, "PlaneOrientationSequence", ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
@@ -112,7 +142,13 @@ def unchecked(content: bytes) -> ImageFile:
     """What decoding needs of a header, whatever is wrong with the rest."""
     data = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, force=True)
     identifiers = {"SOPInstanceUID": str(data.get("SOPInstanceUID", ""))}
-    return ImageFile(Found("x", Path("x"), len(content)), "dicom", (data.get("Rows", 0), data.get("Columns", 0)), Facts(""), identifiers)
+    return ImageFile(
+        Found("x", Path("x"), len(content)),
+        "dicom",
+        (data.get("Rows", 0), data.get("Columns", 0)),
+        Facts(""),
+        identifiers,
+    )
 
 
 def write(data: Dataset, path: Path) -> Path:

@@ -25,15 +25,30 @@ from workspace.paths import Workspace
 from workspace.settings import Params, Site
 
 SECONDS = 10  # for one export, after which the process is killed, in C code too
-ADDRESSES = 2**29  # bytes above those in use at the start: what promises gigabytes is noticed even if it is never touched
+ADDRESSES = (
+    2**29
+)  # bytes above those in use at the start: what promises gigabytes is noticed even if it is never touched
 SIZES = [16, 16], [8, 8, 8]  # every export is read as images and as volumes
 
 
 def settings(by_array: bool, size: list[int]) -> tuple[Site, Params]:
-    labels = {"match": "npz"} if by_array else {"file": "labels.csv", "match": "file", "class": "view"}
-    site = Site(root="x", task="t", labels=labels, classes={"A": ["A", "0"], "B": ["B", "1"]}, max_rejected=1.0)
-    return site, Params(sites={"site": "source"}, convert={"size": size, "workers": 1}, train={"learners": ["prototypical"]},
-                        adapt={"methods": ["prototypical"]}, report={"method": "prototypical"})
+    labels = (
+        {"match": "npz"} if by_array else {"file": "labels.csv", "match": "file", "class": "view"}
+    )
+    site = Site(
+        root="x",
+        task="t",
+        labels=labels,
+        classes={"A": ["A", "0"], "B": ["B", "1"]},
+        max_rejected=1.0,
+    )
+    return site, Params(
+        sites={"site": "source"},
+        convert={"size": size, "workers": 1},
+        train={"learners": ["prototypical"]},
+        adapt={"methods": ["prototypical"]},
+        report={"method": "prototypical"},
+    )
 
 
 def outcomes(root: Path, by_array: bool) -> list[str]:
@@ -51,7 +66,9 @@ def outcomes(root: Path, by_array: bool) -> list[str]:
             pixels = read(plan, windowed=False)
             if isinstance(pixels, Pixels):
                 check(plan, pixels)
-                made.append(f"shape: {standardise(pixels, found.convert, str(plan.row['modality'])).shape}")
+                made.append(
+                    f"shape: {standardise(pixels, found.convert, str(plan.row['modality'])).shape}"
+                )
             else:
                 rejects += pixels
         made += [f"{reject.reason}: {reject.found}" for reject in rejects]
@@ -71,7 +88,11 @@ def check(plan: Planned, pixels: Pixels) -> None:
 
 def status(field: str) -> int:
     """Of this process, in bytes (proc(5): VmRSS is resident memory, VmHWM its peak, VmSize the addresses in use)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith(field)
+    )
     return int(line.split()[1]) * 1024
 
 
@@ -83,9 +104,13 @@ def main() -> None:
         for line in sys.stdin:
             task = json.loads(line)
             if task["limited"]:
-                resource.setrlimit(resource.RLIMIT_AS, (status("VmSize") + ADDRESSES, resource.RLIM_INFINITY))
+                resource.setrlimit(
+                    resource.RLIMIT_AS, (status("VmSize") + ADDRESSES, resource.RLIM_INFINITY)
+                )
             before = status("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5")  # proc(5): sets VmHWM to what is resident now
+            Path("/proc/self/clear_refs").write_text(
+                "5"
+            )  # proc(5): sets VmHWM to what is resident now
             signal.alarm(SECONDS)
             try:
                 answer = {"outcomes": outcomes(Path(task["root"]), task["by_array"])}

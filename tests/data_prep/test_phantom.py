@@ -34,9 +34,13 @@ from workspace.settings import Site, load_site_file
 
 ROOT = Path(__file__).parents[2]
 PATIENTS = {2: 3, 3: 1}
-pytestmark = pytest.mark.filterwarnings("ignore:End of file reached")  # pydicom, of the file that was cut off
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:End of file reached"
+)  # pydicom, of the file that was cut off
 MESS = {"labels.csv", "README.txt"}
-STILL = Exposure(Grid(96, 96, 0.36), Pose(), dose=1.0, heel_angle=0.0, window_shift=0.0, window_scale=1.0)
+STILL = Exposure(
+    Grid(96, 96, 0.36), Pose(), dose=1.0, heel_angle=0.0, window_shift=0.0, window_scale=1.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,9 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int],
     for name, vendor in VENDORS.items():
         for dimensions, patients in PATIENTS.items():
             folder = tmp_path_factory.mktemp(f"{name}{dimensions}")
-            write_hospital(folder, f"phantom_{name}", vendor, seed=5, patients=patients, dimensions=dimensions)
+            write_hospital(
+                folder, f"phantom_{name}", vendor, seed=5, patients=patients, dimensions=dimensions
+            )
             folders[name, dimensions] = folder
     return folders
 
@@ -56,7 +62,10 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def digest(folder: Path) -> str:
-    contents = [(str(path.relative_to(folder)), path.read_bytes()) for path in images_in(folder) + sorted(folder.glob("*.*"))]
+    contents = [
+        (str(path.relative_to(folder)), path.read_bytes())
+        for path in images_in(folder) + sorted(folder.glob("*.*"))
+    ]
     return hashlib.sha256(repr(sorted(contents)).encode()).hexdigest()
 
 
@@ -75,13 +84,24 @@ def readable(folder: Path) -> dict[Path, pydicom.Dataset]:
 
 
 def dicom_folders(hospitals: dict[tuple[str, int], Path], dimensions: int) -> dict[str, Path]:
-    return {name: hospitals[name, dimensions] for name, vendor in VENDORS.items() if vendor.files == "dicom"}
+    return {
+        name: hospitals[name, dimensions]
+        for name, vendor in VENDORS.items()
+        if vendor.files == "dicom"
+    }
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("name", VENDORS)
 def test_a_hospital_is_the_same_bytes_twice(hospitals, tmp_path, name, dimensions):
-    write_hospital(tmp_path, f"phantom_{name}", VENDORS[name], seed=5, patients=PATIENTS[dimensions], dimensions=dimensions)
+    write_hospital(
+        tmp_path,
+        f"phantom_{name}",
+        VENDORS[name],
+        seed=5,
+        patients=PATIENTS[dimensions],
+        dimensions=dimensions,
+    )
     assert digest(tmp_path) == digest(hospitals[name, dimensions])
 
 
@@ -100,11 +120,23 @@ def test_two_sites_with_one_seed_share_no_uid(tmp_path):
 
 
 def test_vendors_differ_in_what_their_headers_say(hospitals):
-    headers = [next(iter(readable(folder).values())) for folder in dicom_folders(hospitals, 2).values()]
-    for keyword in ("BitsStored", "RescaleSlope", "RescaleIntercept", "Rows", "PixelSpacing", "Manufacturer"):
+    headers = [
+        next(iter(readable(folder).values())) for folder in dicom_folders(hospitals, 2).values()
+    ]
+    for keyword in (
+        "BitsStored",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "Rows",
+        "PixelSpacing",
+        "Manufacturer",
+    ):
         assert len({str(header[keyword].value) for header in headers}) == len(headers), keyword
     assert len({header.file_meta.TransferSyntaxUID for header in headers}) == len(headers)
-    assert {header.PhotometricInterpretation for header in headers} == {"MONOCHROME1", "MONOCHROME2"}
+    assert {header.PhotometricInterpretation for header in headers} == {
+        "MONOCHROME1",
+        "MONOCHROME2",
+    }
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
@@ -142,33 +174,56 @@ def test_dicom_headers_hold_age_and_sex(hospitals):
 def test_the_nifti_table_holds_patient_age_and_sex(hospitals):
     table = pd.read_csv(hospitals["dorado", 2] / "labels.csv")
     assert list(table) == ["file", "finding", "patient", "age", "sex"]
-    assert table.notna().all().all() and table["age"].between(19, 96).all() and set(table["sex"]) <= {"F", "M"}
+    assert (
+        table.notna().all().all()
+        and table["age"].between(19, 96).all()
+        and set(table["sex"]) <= {"F", "M"}
+    )
     assert (table.groupby("patient")["finding"].nunique() == 1).all()
 
 
 def test_planted_identifiers_carry_the_token(hospitals):
     for folder in dicom_folders(hospitals, 2).values():
         header = next(iter(readable(folder).values()))
-        for keyword in ("PatientName", "PatientID", "InstitutionName", "AccessionNumber", "StudyDescription", "PatientComments"):
+        for keyword in (
+            "PatientName",
+            "PatientID",
+            "InstitutionName",
+            "AccessionNumber",
+            "StudyDescription",
+            "PatientComments",
+        ):
             assert "ZZPHI" in str(header[keyword].value), keyword
         assert "ZZPHI" in header.private_block(0x0009, "FEWSITE PHANTOM")[0x01].value
 
 
-@pytest.mark.parametrize(("place", "name", "dimensions"), [
-    *(("sites/phantom_{}.yaml", site, 2) for site in ("north", "east", "south", "west")),
-    *(("examples/phantom3d/sites/phantom3d_{}.yaml", site, 3) for site in ("north", "east", "south", "west")),
-])
+@pytest.mark.parametrize(
+    ("place", "name", "dimensions"),
+    [
+        *(("sites/phantom_{}.yaml", site, 2) for site in ("north", "east", "south", "west")),
+        *(
+            ("examples/phantom3d/sites/phantom3d_{}.yaml", site, 3)
+            for site in ("north", "east", "south", "west")
+        ),
+    ],
+)
 def test_the_site_file_fits_the_labels_table(hospitals, place, name, dimensions):
     vendor = {"north": "apex", "east": "borealis", "south": "dorado", "west": "cygnus"}[name]
     site: Site = load_site_file(ROOT / place.format(name))
     folder = hospitals[vendor, dimensions]
     table = pd.read_csv(folder / site.labels.file, dtype=str)
-    assert set(table[site.labels.class_column]) <= {word for words in site.classes.values() for word in words}
+    assert set(table[site.labels.class_column]) <= {
+        word for words in site.classes.values() for word in words
+    }
     assert tuple(site.classes) == (FINDINGS if dimensions == 2 else chest_ct.NODULES)
     if site.labels.match == "file":
-        assert dimensions == 3 or {str(path.relative_to(folder)) for path in images_in(folder)} == set(table["file"])
+        assert dimensions == 3 or {
+            str(path.relative_to(folder)) for path in images_in(folder)
+        } == set(table["file"])
     else:
-        assert {str(header[site.labels.match].value) for header in readable(folder).values()} <= set(table[site.labels.match])
+        assert {
+            str(header[site.labels.match].value) for header in readable(folder).values()
+        } <= set(table[site.labels.match])
 
 
 def test_every_class_is_there_in_uneven_numbers_and_in_no_order():
@@ -177,7 +232,10 @@ def test_every_class_is_there_in_uneven_numbers_and_in_no_order():
     counts = np.bincount(classes, minlength=len(FINDINGS))
     assert counts.min() >= 24 and counts.max() > counts.min()
     by_identifier = classes[np.argsort([patient.identifier for patient in patients])]
-    for order in (classes, by_identifier):  # neighbours share a class no more often than chance has it
+    for order in (
+        classes,
+        by_identifier,
+    ):  # neighbours share a class no more often than chance has it
         assert np.mean(order[1:] == order[:-1]) < 0.35
         assert abs(np.corrcoef(np.arange(len(order)), order)[0, 1]) < 0.25
 
@@ -185,7 +243,9 @@ def test_every_class_is_there_in_uneven_numbers_and_in_no_order():
 def test_patients_have_one_to_four_images_and_a_name_of_their_own():
     patients = draw_cohort(seed=3, count=100, findings=FINDINGS, images_share=IMAGES_SHARE_2D)
     assert {patient.images for patient in patients} == {1, 2, 3, 4}
-    assert min(patient.number for patient in patients) == 1  # 0 would draw the cohort's own stream again
+    assert (
+        min(patient.number for patient in patients) == 1
+    )  # 0 would draw the cohort's own stream again
     assert len({patient.identifier for patient in patients}) == 100
 
 
@@ -223,7 +283,9 @@ def test_dense_tissue_is_low_in_monochrome1_and_high_in_monochrome2():
     dense, thin = np.full((4, 4), 4.0), np.full((4, 4), 1.0)
     for vendor in VENDORS.values():
         unit = vendor.radiography
-        difference = float(stored_values(unit, dense, STILL).mean()) - float(stored_values(unit, thin, STILL).mean())
+        difference = float(stored_values(unit, dense, STILL).mean()) - float(
+            stored_values(unit, thin, STILL).mean()
+        )
         assert (difference < 0) == (unit.photometric == "MONOCHROME1")
         assert stored_values(unit, np.full((4, 4), 99.0), STILL).max() < 2**unit.bits_stored
 
@@ -231,7 +293,9 @@ def test_dense_tissue_is_low_in_monochrome1_and_high_in_monochrome2():
 @pytest.mark.parametrize("name", [finding for finding in FINDINGS if finding != "normal"])
 def test_a_finding_adds_attenuation_where_it_lies_and_nowhere_else(name):
     thorax = draw_thorax(np.random.default_rng(1), age=50, sex="M")
-    healthy = attenuation_of(thorax, draw_finding(np.random.default_rng(2), "normal", thorax), STILL)
+    healthy = attenuation_of(
+        thorax, draw_finding(np.random.default_rng(2), "normal", thorax), STILL
+    )
     finding = draw_finding(np.random.default_rng(2), name, thorax)
     lung = project(thorax, STILL.grid, STILL.pose).lung
     replaced = finding(STILL.grid, STILL.pose, lung)
@@ -259,17 +323,26 @@ def test_no_path_length_is_negative():
 
 
 def test_women_have_breasts_and_old_bones_are_thin():
-    young, old = (np.mean([draw_thorax(np.random.default_rng(seed), age, "M").bone for seed in range(20)]) for age in (30, 85))
+    young, old = (
+        np.mean([draw_thorax(np.random.default_rng(seed), age, "M").bone for seed in range(20)])
+        for age in (30, 85)
+    )
     assert old < 0.9 * young
-    assert draw_thorax(np.random.default_rng(0), 50, "F").breast > 0 == draw_thorax(np.random.default_rng(0), 50, "M").breast
+    assert (
+        draw_thorax(np.random.default_rng(0), 50, "F").breast
+        > 0
+        == draw_thorax(np.random.default_rng(0), 50, "M").breast
+    )
 
 
 def test_a_patients_images_show_one_anatomy_in_new_positions():
     unit = VENDORS["apex"].radiography
     thorax = draw_thorax(np.random.default_rng(1), age=50, sex="M")
     finding = draw_finding(np.random.default_rng(2), "normal", thorax)
-    first, second = (radiograph(rng, unit, thorax, finding, draw_exposure(rng, unit)).astype(float)
-                     for rng in (np.random.default_rng([1, image]) for image in (1, 2)))
+    first, second = (
+        radiograph(rng, unit, thorax, finding, draw_exposure(rng, unit)).astype(float)
+        for rng in (np.random.default_rng([1, image]) for image in (1, 2))
+    )
     assert not np.array_equal(first, second)
     assert np.corrcoef(first.ravel(), second.ravel())[0, 1] > 0.6
 
@@ -290,7 +363,11 @@ def test_a_nodule_changes_hounsfield_units_where_it_lies_and_nowhere_else(name):
     healthy = chest_ct.tissue(chest, scan)
     changed = chest_ct.with_nodule(chest, scan, healthy) - healthy
     z, y, x = scan.axes()
-    distance = np.sqrt((x - chest.nodule.centre[0]) ** 2 + (y - chest.nodule.centre[1]) ** 2 + (z - chest.nodule.centre[2]) ** 2)
+    distance = np.sqrt(
+        (x - chest.nodule.centre[0]) ** 2
+        + (y - chest.nodule.centre[1]) ** 2
+        + (z - chest.nodule.centre[2]) ** 2
+    )
     assert np.all(changed[distance > 1.15 * chest.nodule.radius + 8 * chest_ct.EDGE] == 0)
     assert changed[distance < chest.nodule.radius / 2].mean() > 150
 
@@ -310,7 +387,9 @@ def test_ct_slices_stack_evenly_and_read_as_hounsfield_units(hospitals):
         series: dict[str, dict[float, np.ndarray]] = {}
         for header in readable(folder).values():
             units = header.pixel_array * float(header.RescaleSlope) + float(header.RescaleIntercept)
-            series.setdefault(header.SeriesInstanceUID, {})[float(header.ImagePositionPatient[2])] = units
+            series.setdefault(header.SeriesInstanceUID, {})[
+                float(header.ImagePositionPatient[2])
+            ] = units
         for slices in series.values():
             places = sorted(slices)
             assert len(places) == scanner.slices
@@ -326,9 +405,14 @@ def test_nifti_and_dicom_agree_on_where_a_voxel_lies(tmp_path):
     for name, vendor in (("dicom", as_dicom), ("nifti", VENDORS["dorado"])):
         (tmp_path / name).mkdir()
         write_hospital(tmp_path / name, "phantom_x", vendor, seed=9, patients=1, dimensions=3)
-    image = nibabel.load(next(path for path in images_in(tmp_path / "nifti") if path.name.startswith("copy")))
-    first = [header for path, header in readable(tmp_path / "dicom").items()
-             if path.parent.name == "ST0001" and not path.name.startswith("copy")]
+    image = nibabel.load(
+        next(path for path in images_in(tmp_path / "nifti") if path.name.startswith("copy"))
+    )
+    first = [
+        header
+        for path, header in readable(tmp_path / "dicom").items()
+        if path.parent.name == "ST0001" and not path.name.startswith("copy")
+    ]
     assert len(first) == image.shape[2]
     for header in first:
         x, y, z = map(float, header.ImagePositionPatient)
@@ -339,7 +423,10 @@ def test_nifti_and_dicom_agree_on_where_a_voxel_lies(tmp_path):
 
 
 def test_an_unknown_vendor_is_refused_with_the_known_ones():
-    with pytest.raises(Refusal, match=r"here: found 'apax'; need one of apex, borealis, cygnus, dorado; do write apex"):
+    with pytest.raises(
+        Refusal,
+        match=r"here: found 'apax'; need one of apex, borealis, cygnus, dorado; do write apex",
+    ):
         vendor_named("apax", "here")
 
 
@@ -349,12 +436,20 @@ def test_the_stage_writes_incoming_and_refuses_what_it_does_not_know(tmp_path, m
         "sites: {a: source}\nconvert: {size: [32, 32]}\ntrain: {learners: [maml]}\n"
         "adapt: {methods: [majority]}\nreport: {method: majority}\n"
         "phantom:\n  hospitals:\n    phantom_a: {vendor: dorado, patients: 2, seed: 1}\n"
-        "    phantom_b: {vendor: nobody, patients: 2, seed: 1}\n")
+        "    phantom_b: {vendor: nobody, patients: 2, seed: 1}\n"
+    )
     main("phantom_a")
-    assert Path("incoming/phantom_a/labels.csv").is_file() and os.listdir("incoming") == ["phantom_a"]
+    assert Path("incoming/phantom_a/labels.csv").is_file() and os.listdir("incoming") == [
+        "phantom_a"
+    ]
     assert "ZZPHI" not in "".join(capfd.readouterr())
-    with pytest.raises(Refusal, match="hospitals.phantom_b.vendor: found 'nobody'; need one of apex, borealis, cygnus, dorado"):
+    with pytest.raises(
+        Refusal,
+        match="hospitals.phantom_b.vendor: found 'nobody'; need one of apex, borealis, cygnus, dorado",
+    ):
         main("phantom_b")
     assert not Path("incoming/phantom_b").exists()
-    with pytest.raises(Refusal, match="no hospital 'phantom_c' in params.yaml; need one of phantom_a, phantom_b"):
+    with pytest.raises(
+        Refusal, match="no hospital 'phantom_c' in params.yaml; need one of phantom_a, phantom_b"
+    ):
         main("phantom_c")

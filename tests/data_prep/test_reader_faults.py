@@ -30,7 +30,9 @@ def failing(*_: object) -> None:
     exec(compile(f"raise TypeError('{NAME}')", frames.__file__, "exec"))
 
 
-def test_a_fault_in_a_header_is_that_files_and_quotes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader_faults: list[str]) -> None:
+def test_a_fault_in_a_header_is_that_files_and_quotes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader_faults: list[str]
+) -> None:
     monkeypatch.setattr(frames, "_functional_groups", failing)
     outcome = examine(found(tmp_path / "a"))
     assert isinstance(outcome, Reject) and outcome.image and outcome.counts
@@ -40,14 +42,20 @@ def test_a_fault_in_a_header_is_that_files_and_quotes_nothing(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("place", [(frames, "_functional_groups"), (dicom, "_place")])
-def test_a_fault_outside_of_any_guard_is_counted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader_faults: list[str],
-                                                     place: tuple[object, str]) -> None:
+def test_a_fault_outside_of_any_guard_is_counted_too(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reader_faults: list[str],
+    place: tuple[object, str],
+) -> None:
     monkeypatch.setattr(*place, failing)
     assert examine(found(tmp_path / "a")).reason == "reader_fault"
     reader_faults.clear()
 
 
-def test_a_fault_in_decoding_is_that_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader_faults: list[str]) -> None:
+def test_a_fault_in_decoding_is_that_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader_faults: list[str]
+) -> None:
     image = examine(found(tmp_path / "a"))
     assert isinstance(image, ImageFile)
     monkeypatch.setattr(dicom, "values_of", failing)
@@ -56,8 +64,17 @@ def test_a_fault_in_decoding_is_that_files(tmp_path: Path, monkeypatch: pytest.M
     reader_faults.clear()
 
 
-@pytest.mark.parametrize(("line", "reason"), [("raise ValueError", "not_decodable"), ("b''[3]", "reader_fault"), ("{}['x']", "reader_fault"),
-                                              ("None + 1", "reader_fault"), ("int('x')", "not_decodable"), ("1 / 0", "reader_fault")])
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("raise ValueError", "not_decodable"),
+        ("b''[3]", "reader_fault"),
+        ("{}['x']", "reader_fault"),
+        ("None + 1", "reader_fault"),
+        ("int('x')", "not_decodable"),
+        ("1 / 0", "reader_fault"),
+    ],
+)
 def test_ours_are_faults_but_for_values(line: str, reason: str, reader_faults: list[str]) -> None:
     try:
         exec(compile(line, frames.__file__, "exec"))

@@ -21,14 +21,21 @@ EXPECTED = {
     "actualmed": (55, 54, {}, 1),
     "cellavision": (101, 97, {"label_ignored": 3}, 1),
     "vienna_dias": (440, 417, {"label_ignored": 22}, 1),
-    "rosendahl": (2265, 2226, {"label_ignored": 33, "truncated": 1, "empty_file": 1, "duplicate_instance": 1}, 3),
+    "rosendahl": (
+        2265,
+        2226,
+        {"label_ignored": 33, "truncated": 1, "empty_file": 1, "duplicate_instance": 1},
+        3,
+    ),
 }
 
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory) -> Workspace:
     if "FEWSITE_DATA" not in os.environ:
-        pytest.skip("set FEWSITE_DATA to the folder of the ten sites; docs/real-run.md says where the public originals come from")
+        pytest.skip(
+            "set FEWSITE_DATA to the folder of the ten sites; docs/real-run.md says where the public originals come from"
+        )
     workspace = Workspace(tmp_path_factory.mktemp("real"))
     shutil.copy(REAL / "params.yaml", workspace.root)
     shutil.copytree(REAL / "sites", workspace.root / "sites")
@@ -46,7 +53,11 @@ def test_every_file_is_used_rejected_for_its_reason_or_no_image(converted, site)
     with (converted.studies(site) / "rejects.csv").open() as file:
         rejects = list(csv.DictReader(file))
     files, records, reasons, no_images = EXPECTED[site]
-    assert (summary["files"], summary["records"], summary["not_images"]) == (files, records, no_images)
+    assert (summary["files"], summary["records"], summary["not_images"]) == (
+        files,
+        records,
+        no_images,
+    )
     assert summary["files"] == summary["used"] + summary["rejected"] + summary["not_images"]
     said = [row["reason"] for row in rejects if row["reason"] not in ("not_an_image", "no_pixels")]
     assert {reason: said.count(reason) for reason in said} == reasons
@@ -54,7 +65,11 @@ def test_every_file_is_used_rejected_for_its_reason_or_no_image(converted, site)
     assert len(pixels) == records
     assert len(rejects) + summary["used"] == files
     outcomes = pd.read_parquet(converted.studies(site) / "index.parquet")["outcome"].value_counts()
-    assert outcomes.sum() == files and outcomes["used"] == summary["used"] and outcomes["no_image"] == no_images
+    assert (
+        outcomes.sum() == files
+        and outcomes["used"] == summary["used"]
+        and outcomes["no_image"] == no_images
+    )
 
 
 @pytest.mark.parametrize("site", EXPECTED)
@@ -72,7 +87,11 @@ def test_no_planted_identifier_or_original_patient_number_is_written(converted, 
     for path in converted.studies(site).iterdir():
         content = path.read_bytes()
         # five bytes (90, 90, 80, 72, 73) were met by chance in the shading of one of rosendahl's 61 million pixels: there, what follows them too
-        planted = rb"ZZPHI[ ^\d-]\w|HAM_0\d{6}|ANON\d{2}" if path.name == "pixels.npy" else rb"ZZPHI|HAM_0\d{6}|ANON\d"
+        planted = (
+            rb"ZZPHI[ ^\d-]\w|HAM_0\d{6}|ANON\d{2}"
+            if path.name == "pixels.npy"
+            else rb"ZZPHI|HAM_0\d{6}|ANON\d"
+        )
         assert not re.search(planted, content), path.name
         assert not any(value in content for value in originals), path.name
 

@@ -26,13 +26,29 @@ def meta_split(images_a_patient: int = 2) -> tuple[MetaSplit, Images]:
     rng = np.random.default_rng(0)
     sites, pixels, first_row, start = {}, [], {}, 0
     for at, (site, classes) in enumerate(CLASSES.items()):
-        rows = [(f"{site}-{label}-{patient}", label, "train" if patient < 8 else "validation", place)
-                for place, label in enumerate(classes) for patient in range(PATIENTS) for _ in range(images_a_patient)]
-        stripes = [100 + 8 * at + 60 * np.sin((1 + 2 * place) * np.linspace(0, 6.3, 16)) for *_, place in rows]
-        pixels.append((np.array(stripes)[:, None, None] + rng.normal(0, 12, (len(rows), 1, 16, 16))).clip(0, 255).astype(np.uint8))
+        rows = [
+            (f"{site}-{label}-{patient}", label, "train" if patient < 8 else "validation", place)
+            for place, label in enumerate(classes)
+            for patient in range(PATIENTS)
+            for _ in range(images_a_patient)
+        ]
+        stripes = [
+            100 + 8 * at + 60 * np.sin((1 + 2 * place) * np.linspace(0, 6.3, 16))
+            for *_, place in rows
+        ]
+        pixels.append(
+            (np.array(stripes)[:, None, None] + rng.normal(0, 12, (len(rows), 1, 16, 16)))
+            .clip(0, 255)
+            .astype(np.uint8)
+        )
         table = pd.DataFrame([row[:3] for row in rows], columns=["patient", "label", "split"])
-        table = table.assign(group=table["patient"], record=[f"{site}{i}" for i in range(len(rows))], row=range(len(rows)),
-                             pixel_hash=[pixel_hash(image) for image in pixels[-1]], perceptual_hash="")
+        table = table.assign(
+            group=table["patient"],
+            record=[f"{site}{i}" for i in range(len(rows))],
+            row=range(len(rows)),
+            pixel_hash=[pixel_hash(image) for image in pixels[-1]],
+            perceptual_hash="",
+        )
         sites[site] = SourceSite(TASK[site], classes, table)
         first_row[site] = start
         start += len(rows)
@@ -53,7 +69,10 @@ def write_sources(workspace: Workspace) -> None:
 @pytest.fixture
 def sources() -> tuple[Source, Source]:
     meta, images = meta_split()
-    return tuple(Source(site_pools(meta, images, split), images, (0, stream), VARIATION) for stream, split in enumerate(("train", "validation")))
+    return tuple(
+        Source(site_pools(meta, images, split), images, (0, stream), VARIATION)
+        for stream, split in enumerate(("train", "validation"))
+    )
 
 
 @pytest.fixture
@@ -63,10 +82,23 @@ def study(tmp_path, monkeypatch) -> Callable[..., Workspace]:
     write_sources(Workspace())
 
     def write(**sections) -> Workspace:
-        (tmp_path / "params.yaml").write_text(json.dumps({
-            "sites": dict.fromkeys(CLASSES, "source"), "convert": {"size": [16, 16]}, "adapt": {"methods": ["majority"]},
-            "report": {"method": "majority"}, "train": {"learners": ["supervised", "prototypical"], "device": "cpu", "checkpoint_every": 2},
-            "encoder": {"name": "resnet10", "width": 8}, **sections}))
+        (tmp_path / "params.yaml").write_text(
+            json.dumps(
+                {
+                    "sites": dict.fromkeys(CLASSES, "source"),
+                    "convert": {"size": [16, 16]},
+                    "adapt": {"methods": ["majority"]},
+                    "report": {"method": "majority"},
+                    "train": {
+                        "learners": ["supervised", "prototypical"],
+                        "device": "cpu",
+                        "checkpoint_every": 2,
+                    },
+                    "encoder": {"name": "resnet10", "width": 8},
+                    **sections,
+                }
+            )
+        )
         return Workspace()
 
     return write

@@ -7,7 +7,19 @@ from models.augment import apply, augment, draw
 from workspace.settings import Augment
 
 NOTHING = Augment(rotate=0, scale=0, shift=0, brightness=0, contrast=0, gamma=0, noise=0, blur=0)
-EVERYTHING = Augment(flip_all=True, colour=0.2, bend=0.1, coarse=3, bias=0.3, gibbs=0.4, spike=0.1, level=0.1, width=0.2, kernel=0.5, stain=0.3)
+EVERYTHING = Augment(
+    flip_all=True,
+    colour=0.2,
+    bend=0.1,
+    coarse=3,
+    bias=0.3,
+    gibbs=0.4,
+    spike=0.1,
+    level=0.1,
+    width=0.2,
+    kernel=0.5,
+    stain=0.3,
+)
 SHAPES = [(6, 3, 20, 24), (6, 1, 8, 20, 24)]
 
 
@@ -30,7 +42,9 @@ def test_the_same_seed_replays_and_another_does_not(shape):
     chosen = draw(everything, images(shape), 4)
     assert torch.equal(apply(chosen, images(shape)), apply(chosen, images(shape)))
     assert torch.equal(augment(everything, images(shape), 4), augment(everything, images(shape), 4))
-    assert not torch.equal(augment(everything, images(shape), 4), augment(everything, images(shape), 5))
+    assert not torch.equal(
+        augment(everything, images(shape), 4), augment(everything, images(shape), 5)
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -72,7 +86,10 @@ def test_a_known_contrast_and_brightness_change_the_values_as_written():
 def test_blur_keeps_the_mean_and_lowers_the_variance_of_each_image(shape):
     given = images(shape)
     chosen = draw(NOTHING, given, 0)
-    blurred = apply(replace(chosen, acquisition=replace(chosen.acquisition, blur=torch.full((shape[0],), 1.5))), given)
+    blurred = apply(
+        replace(chosen, acquisition=replace(chosen.acquisition, blur=torch.full((shape[0],), 1.5))),
+        given,
+    )
     assert blurred.mean() == pytest.approx(given.mean().item(), abs=0.01)
     assert (blurred.flatten(1).std(1) < 0.6 * given.flatten(1).std(1)).all()
 
@@ -80,7 +97,9 @@ def test_blur_keeps_the_mean_and_lowers_the_variance_of_each_image(shape):
 def test_noise_has_the_drawn_standard_deviation():
     given = torch.full((1, 1, 200, 200), 0.5)
     chosen = draw(NOTHING, given, 0)
-    assert apply(replace(chosen, noise=torch.tensor([0.05])), given).std() == pytest.approx(0.05, rel=0.05)
+    assert apply(replace(chosen, noise=torch.tensor([0.05])), given).std() == pytest.approx(
+        0.05, rel=0.05
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -91,7 +110,9 @@ def test_the_result_stays_in_range(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bending_moves_nothing_further_than_its_reach_and_something_as_far(shape):
-    ramp = torch.linspace(0.2, 0.8, shape[-1]).expand(shape)  # brightness tells the place along the last axis
+    ramp = torch.linspace(0.2, 0.8, shape[-1]).expand(
+        shape
+    )  # brightness tells the place along the last axis
     chosen = draw(only(bend=0.1), ramp, 2)
     chosen = replace(chosen, bend_reach=torch.full((shape[0],), 0.1))
     moved = (apply(chosen, ramp) - ramp).abs() / 0.6 * (shape[-1] - 1) / shape[-1]

@@ -37,7 +37,9 @@ def test_the_mean_of_an_encoders_maps_is_its_vector(name, size):
     with torch.no_grad():
         features = maps(images)
         assert features.ndim == 2 + len(size)
-        torch.testing.assert_close(features.flatten(2).mean(-1), vector(images), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            features.flatten(2).mean(-1), vector(images), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)

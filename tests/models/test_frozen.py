@@ -10,19 +10,50 @@ from models.method import Variation
 from models.stages import resting, stages
 from models.train import train
 from workspace.errors import Refusal
-from workspace.settings import Adapt, Augment, Convert, Encoder, Params, Prototypical, Report, Supervised, Train
+from workspace.settings import (
+    Adapt,
+    Augment,
+    Convert,
+    Encoder,
+    Params,
+    Prototypical,
+    Report,
+    Supervised,
+    Train,
+)
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
-PARAMS = Params(sites={"a": "source"}, convert=Convert(size=[16, 16]), train=Train(learners=["supervised"], device="cpu"),
-                adapt=Adapt(methods=["majority"]), report=Report(method="majority"))
+PARAMS = Params(
+    sites={"a": "source"},
+    convert=Convert(size=[16, 16]),
+    train=Train(learners=["supervised"], device="cpu"),
+    adapt=Adapt(methods=["majority"]),
+    report=Report(method="majority"),
+)
 STEPS = {"steps": 6, "validate_every": 3, "validation_episodes": 2}
 STILL = Augment(rotate=0, scale=0, shift=0, brightness=0, contrast=0, gamma=0, noise=0, blur=0)
-COUNTS = {"conv4": 4, "resnet10": 5, "resnet18": 5, "densenet121": 5, "efficientnet-b0": 9, "efficientnet-lite0": 9}
+COUNTS = {
+    "conv4": 4,
+    "resnet10": 5,
+    "resnet18": 5,
+    "densenet121": 5,
+    "efficientnet-b0": 9,
+    "efficientnet-lite0": 9,
+}
 
 
 def started(frozen, **settings) -> Encoder:
     """An encoder's settings as if it had weights to start from: fresh ones must not be frozen."""
-    return Encoder(**{"name": "resnet10", "width": 8, "weights": "w.pt", "sha256": "0" * 64, "frozen": frozen, **settings})
+    return Encoder(
+        **{
+            "name": "resnet10",
+            "width": 8,
+            "weights": "w.pt",
+            "sha256": "0" * 64,
+            "frozen": frozen,
+            **settings,
+        }
+    )
 
 
 def fresh(name: str, settings, encoder: Encoder):
@@ -34,7 +65,9 @@ def fresh(name: str, settings, encoder: Encoder):
 @pytest.mark.parametrize("space", [2, 3])
 def test_the_stages_of_an_encoder_hold_all_its_weights_once(name, space):
     network = network_of(build_encoder(Encoder(name=name, width=8), 1, [32] * space))
-    held = [weight for stage in stages(network) for module in stage for weight in module.parameters()]
+    held = [
+        weight for stage in stages(network) for module in stage for weight in module.parameters()
+    ]
     assert len(stages(network)) == COUNTS[name]
     assert {id(weight) for weight in held} == {id(weight) for weight in network.parameters()}
     assert len(held) == len(list(network.parameters()))
@@ -51,7 +84,10 @@ def test_the_first_stages_keep_weights_and_statistics_and_the_others_train(sourc
 
 
 def test_more_frozen_stages_than_there_are_is_refused():
-    with pytest.raises(Refusal, match=r"encoder.frozen: found 5; need at most 4 of its 5 stages, or all; do lower it"):
+    with pytest.raises(
+        Refusal,
+        match=r"encoder.frozen: found 5; need at most 4 of its 5 stages, or all; do lower it",
+    ):
         build_encoder(started(5), 1, [32, 32])
 
 

@@ -23,13 +23,18 @@ from workspace.settings import Maml as Settings
 def small(**settings) -> Maml:
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
-    return Maml(encoder, 3, Settings(inner_rate=0.3, inner_steps=2, adapt_steps=2, **settings)).double()
+    return Maml(
+        encoder, 3, Settings(inner_rate=0.3, inner_steps=2, adapt_steps=2, **settings)
+    ).double()
 
 
 def episodes(tasks: int = 2, way: int = 3, shot: int = 2) -> Episodes:
     generator = torch.Generator().manual_seed(1)
     labels = torch.arange(way).repeat_interleave(shot).expand(tasks, -1)
-    images = [torch.randn(tasks, way * shot, 1, 2, 2, generator=generator, dtype=torch.float64) for _ in range(2)]
+    images = [
+        torch.randn(tasks, way * shot, 1, 2, 2, generator=generator, dtype=torch.float64)
+        for _ in range(2)
+    ]
     return Episodes(images[0], labels, images[1], labels, way)
 
 
@@ -57,7 +62,9 @@ def finite_difference(model: Maml, name: str, step: float = 1e-5) -> torch.Tenso
 def test_the_second_order_gradient_equals_finite_differences_in_float64():
     model = small().train()
     for name, gradient in loss_gradient(model).items():
-        torch.testing.assert_close(gradient, finite_difference(model, name), rtol=1e-6, atol=1e-8, msg=name)
+        torch.testing.assert_close(
+            gradient, finite_difference(model, name), rtol=1e-6, atol=1e-8, msg=name
+        )
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
@@ -66,14 +73,26 @@ def test_the_gradient_is_that_of_the_plain_loop_which_moves_every_weight_at_ever
     model.settings = model.settings.model_copy(update={"inner_steps": steps})
     found, losses = loss_gradient(model), []
     model.zero_grad()
-    for support, labels, query, query_labels in zip(given.support, given.support_labels, given.query, given.query_labels, strict=True):
-        body, head = dict(model.encoder.named_parameters()), model.class_vector.expand(given.way, -1)
+    for support, labels, query, query_labels in zip(
+        given.support, given.support_labels, given.query, given.query_labels, strict=True
+    ):
+        body, head = (
+            dict(model.encoder.named_parameters()),
+            model.class_vector.expand(given.way, -1),
+        )
         for _ in range(steps):
-            loss = F.cross_entropy(functional_call(model.encoder, body, (support,)) @ head.T, labels)
+            loss = F.cross_entropy(
+                functional_call(model.encoder, body, (support,)) @ head.T, labels
+            )
             *gradients, last = torch.autograd.grad(loss, [*body.values(), head], create_graph=True)
-            body = {name: weight - 0.3 * gradient for (name, weight), gradient in zip(body.items(), gradients, strict=True)}
+            body = {
+                name: weight - 0.3 * gradient
+                for (name, weight), gradient in zip(body.items(), gradients, strict=True)
+            }
             head = head - 0.3 * last
-        losses.append(F.cross_entropy(functional_call(model.encoder, body, (query,)) @ head.T, query_labels))
+        losses.append(
+            F.cross_entropy(functional_call(model.encoder, body, (query,)) @ head.T, query_labels)
+        )
     torch.stack(losses).mean().backward()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, rtol=1e-9, atol=1e-12, msg=name)
@@ -93,7 +112,9 @@ def test_first_order_is_the_query_gradient_at_the_adapted_weights():
     adapted = model.adapt(Support(batch.support, batch.support_labels, batch.way)).tasks[0]
     leaves = {name: weight.detach().requires_grad_() for name, weight in adapted.items()}
     F.cross_entropy(model._forward(leaves, batch.query[0]), batch.query_labels[0]).backward()
-    torch.testing.assert_close(model.encoder[1].weight.grad, leaves["encoder.1.weight".removeprefix("encoder.")].grad)
+    torch.testing.assert_close(
+        model.encoder[1].weight.grad, leaves["encoder.1.weight".removeprefix("encoder.")].grad
+    )
     torch.testing.assert_close(model.class_vector.grad, leaves[HEAD].grad.sum(0))
 
 
@@ -101,7 +122,9 @@ def test_no_steps_leave_the_base_model():
     model = small().eval()
     model.settings = model.settings.model_copy(update={"adapt_steps": 0})
     batch = episodes()
-    logits = model.predict(model.adapt(Support(batch.support, batch.support_labels, batch.way)), batch.query)
+    logits = model.predict(
+        model.adapt(Support(batch.support, batch.support_labels, batch.way)), batch.query
+    )
     base = model.encoder(batch.query[0]) @ model.class_vector
     torch.testing.assert_close(logits[0], base[:, None].expand(-1, batch.way))
 
@@ -124,7 +147,9 @@ def test_more_steps_at_a_site_than_in_training_work():
     model.settings = model.settings.model_copy(update={"adapt_steps": 9})
     batch = episodes()
     adapted = model.adapt(Support(batch.support, batch.support_labels, batch.way))
-    support_loss = F.cross_entropy(model.predict(adapted, batch.support).flatten(0, 1), batch.support_labels.flatten())
+    support_loss = F.cross_entropy(
+        model.predict(adapted, batch.support).flatten(0, 1), batch.support_labels.flatten()
+    )
     assert support_loss < torch.log(torch.tensor(3.0))
 
 
@@ -133,8 +158,12 @@ def test_logits_permute_with_the_labels(training):
     model = small().train(training)
     batch = episodes()
     order = torch.tensor([2, 0, 1])
-    plain = model.predict(model.adapt(Support(batch.support, batch.support_labels, batch.way)), batch.query)
-    moved = model.predict(model.adapt(Support(batch.support, order[batch.support_labels], batch.way)), batch.query)
+    plain = model.predict(
+        model.adapt(Support(batch.support, batch.support_labels, batch.way)), batch.query
+    )
+    moved = model.predict(
+        model.adapt(Support(batch.support, order[batch.support_labels], batch.way)), batch.query
+    )
     torch.testing.assert_close(moved[..., order], plain)
 
 
@@ -168,8 +197,13 @@ def test_step_weights_sum_to_one_and_end_on_the_last_step():
 def test_the_multi_step_loss_is_the_mean_over_inner_steps_at_first_and_the_last_step_s_at_the_end():
     model = small(multi_step_steps=10).train()
     batch = episodes(tasks=1)
-    path = model._descend(Support(batch.support, batch.support_labels, batch.way), 2, second_order=True)[0]
-    each = [F.cross_entropy(model._forward(weights, batch.query[0]), batch.query_labels[0]) for weights in path[1:]]
+    path = model._descend(
+        Support(batch.support, batch.support_labels, batch.way), 2, second_order=True
+    )[0]
+    each = [
+        F.cross_entropy(model._forward(weights, batch.query[0]), batch.query_labels[0])
+        for weights in path[1:]
+    ]
     torch.testing.assert_close(model.loss(batch), (each[0] + each[1]) / 2)
     torch.testing.assert_close(model.loss(replace(batch, step=10)), each[1])
 
@@ -190,7 +224,9 @@ def test_anil_adapts_the_head_alone_and_its_body_learns_from_the_outer_loss():
     support = Support(model.embed(batch.support[0])[None], batch.support_labels, batch.way)
     assert list(model.adapt(support).tasks[0]) == [HEAD]
     for name, gradient in loss_gradient(model).items():
-        torch.testing.assert_close(gradient, finite_difference(model, name), rtol=1e-6, atol=1e-8, msg=name)
+        torch.testing.assert_close(
+            gradient, finite_difference(model, name), rtol=1e-6, atol=1e-8, msg=name
+        )
 
 
 def test_the_inner_loop_stays_in_float32_under_mixed_precision():
@@ -207,7 +243,9 @@ def test_the_inner_loop_stays_in_float32_under_mixed_precision():
 def test_the_first_inner_step_moves_the_head_alone_while_its_rows_are_equal():
     model = small().train()
     batch = episodes(tasks=1)
-    path = model._descend(Support(batch.support, batch.support_labels, batch.way), 2, second_order=False)[0]
+    path = model._descend(
+        Support(batch.support, batch.support_labels, batch.way), 2, second_order=False
+    )[0]
     for name in path[0]:
         assert torch.allclose(path[0][name], path[1][name], atol=1e-12) == (name != HEAD)
         assert not torch.allclose(path[1][name], path[2][name], atol=1e-6)
@@ -223,9 +261,14 @@ def test_anil_trains_under_mixed_precision():
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("wrong", "said"), [
-    ({"first_order": True, "first_order_steps": 5}, "first_order or first_order_steps"), ({"inner_steps": 0, "learned_rates": True}, "inner_steps of 1"),
-    ({"inner_steps": 0, "multi_step_steps": 3}, "inner_steps of 1")])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"first_order": True, "first_order_steps": 5}, "first_order or first_order_steps"),
+        ({"inner_steps": 0, "learned_rates": True}, "inner_steps of 1"),
+        ({"inner_steps": 0, "multi_step_steps": 3}, "inner_steps of 1"),
+    ],
+)
 def test_settings_that_contradict_each_other_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         Settings(**wrong)
@@ -236,8 +279,12 @@ def most_held(tasks: int, chunk: int) -> int:
     model, given = small(chunk=chunk).train(), episodes(tasks)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
         take_gradient(model, given, nullcontext())
-    changes = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
-    return max(np.cumsum([event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns())]))
+    changes = [
+        event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"
+    ]
+    return max(
+        np.cumsum([event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns())])
+    )
 
 
 def test_memory_is_flat_over_tasks_in_chunks_and_not_without():
@@ -281,21 +328,40 @@ def test_tasks_that_threads_take_at_once_do_not_meet_in_a_network():
         torch.testing.assert_close(found, due, rtol=1e-3, atol=1e-5)
     for _ in range(5):
         assert torch.equal(threads.take_gradient(batch), first[0])
-        assert all(torch.equal(weight.grad, due) for weight, due in zip(model.parameters(), first[1:], strict=True))
+        assert all(
+            torch.equal(weight.grad, due)
+            for weight, due in zip(model.parameters(), first[1:], strict=True)
+        )
 
 
 def test_training_says_that_it_uses_threads_where_there_are_several(sources, capfd, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     torch.manual_seed(0)
-    chosen = Settings(way=2, shot=1, query=2, tasks=2, inner_steps=2, steps=2, validate_every=2, validation_episodes=2)
+    chosen = Settings(
+        way=2,
+        shot=1,
+        query=2,
+        tasks=2,
+        inner_steps=2,
+        steps=2,
+        validate_every=2,
+        validation_episodes=2,
+    )
     model = Maml(build_encoder(Encoder(width=8), 1, [16, 16]), 8, chosen)
-    params = Params(sites={"a": "source"}, convert=Convert(size=[16, 16]), train=Train(learners=["maml"], device="cpu"),
-                    adapt=Adapt(methods=["maml"]), report=Report(method="maml"))
+    params = Params(
+        sites={"a": "source"},
+        convert=Convert(size=[16, 16]),
+        train=Train(learners=["maml"], device="cpu"),
+        adapt=Adapt(methods=["maml"]),
+        report=Report(method="maml"),
+    )
     assert train(model, *sources, params).step == 2
     assert "train: the tasks of a step on 2 threads, one on each" in capfd.readouterr().err
 
 
-def test_a_network_with_dropout_stays_off_the_threads_since_their_order_would_decide_what_is_dropped(monkeypatch):
+def test_a_network_with_dropout_stays_off_the_threads_since_their_order_would_decide_what_is_dropped(
+    monkeypatch,
+):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     fabric = launch(Train(learners=["maml"], device="cpu"))
     dropping = Maml(nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(4, 3)), 3, Settings())
@@ -312,5 +378,7 @@ def test_there_are_as_many_forward_passes_as_steps_and_no_path_is_kept_at_a_site
     for training in (True, False):
         passes.clear()
         path = model.train(training)._descend(support, steps, second_order=training)[0]
-        assert len(passes) == {0: 0, 1: 1, 2: 1, 4: 3}[steps]  # the second step takes the first one's
+        assert (
+            len(passes) == {0: 0, 1: 1, 2: 1, 4: 3}[steps]
+        )  # the second step takes the first one's
         assert len(path) == (steps + 1 if training else 1)

@@ -35,15 +35,21 @@ TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
 
 def learner(name: str, settings, norm: str = "group", size: list[int] = SIZE) -> torch.nn.Module:
     torch.manual_seed(3)
-    return build_learner(name, settings, Encoder(width=8, norm=norm), Convert(size=size), TASKS).eval()
+    return build_learner(
+        name, settings, Encoder(width=8, norm=norm), Convert(size=size), TASKS
+    ).eval()
 
 
 def method(name: str, size: list[int] = SIZE, norm: str = "group") -> Method:
-    norm = "group" if name in ("maml", "learned_rates") else norm  # no inner step can own running statistics
+    norm = (
+        "group" if name in ("maml", "learned_rates") else norm
+    )  # no inner step can own running statistics
     source = learner("supervised", Supervised(), norm, size)
     return {
-        "majority": lambda: Majority(), "nearest_centroid": lambda: NearestCentroid(source),
-        "linear_probe": lambda: LinearProbe(source, 1.0), "source_only": lambda: SourceOnly(source, "one", [0, 1, 2]),
+        "majority": lambda: Majority(),
+        "nearest_centroid": lambda: NearestCentroid(source),
+        "linear_probe": lambda: LinearProbe(source, 1.0),
+        "source_only": lambda: SourceOnly(source, "one", [0, 1, 2]),
         "fine_tuning": lambda: FineTuning(source, "one", [0, 1, 2], FineTuningSettings(steps=3)),
         "imprinted": lambda: FineTuning(source, "other", None, FineTuningSettings(steps=3)),
         "prototypical": lambda: learner("prototypical", Prototypical(), norm, size),
@@ -53,7 +59,9 @@ def method(name: str, size: list[int] = SIZE, norm: str = "group") -> Method:
         "siamese": lambda: learner("siamese", Siamese(), norm, size),
         "maml": lambda: learner("maml", Maml(adapt_steps=2), norm, size),
         "anil": lambda: learner("maml", Maml(adapt_steps=2, anil=True), norm, size),
-        "learned_rates": lambda: learner("maml", Maml(adapt_steps=2, inner_steps=1, learned_rates=True), norm, size),
+        "learned_rates": lambda: learner(
+            "maml", Maml(adapt_steps=2, inner_steps=1, learned_rates=True), norm, size
+        ),
         "mann": lambda: learner("mann", Mann(slots=16, cell=8, heads=2, controller=20), norm, size),
         "key_value": lambda: learner("key_value", KeyValue(), norm, size),
         "meta_memory": lambda: learner("meta_memory", MetaMemory(), norm, size),
@@ -61,21 +69,47 @@ def method(name: str, size: list[int] = SIZE, norm: str = "group") -> Method:
     }[name]().eval()
 
 
-METHODS = ["majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning", "cosine_head", "imprinted", "prototypical",
-           "matching", "full_context", "relation", "siamese", "maml", "anil", "learned_rates", "mann", "key_value", "meta_memory"]
+METHODS = [
+    "majority",
+    "source_only",
+    "nearest_centroid",
+    "linear_probe",
+    "fine_tuning",
+    "cosine_head",
+    "imprinted",
+    "prototypical",
+    "matching",
+    "full_context",
+    "relation",
+    "siamese",
+    "maml",
+    "anil",
+    "learned_rates",
+    "mann",
+    "key_value",
+    "meta_memory",
+]
 TRAINED_ON_SUPPORT = [name for name in METHODS if name not in ("majority", "source_only")]
 
 
-def task(way: int = 3, shot: int = 2, queries: int = 7, size: list[int] = SIZE) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def task(
+    way: int = 3, shot: int = 2, queries: int = 7, size: list[int] = SIZE
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
     labels = torch.arange(way).repeat_interleave(shot)
     wave = torch.linspace(0, 6.3, size[-1])
     patterns = torch.stack([torch.sin((1 + 2 * name) * wave).expand(*size) for name in range(way)])
-    images = 0.5 + 0.4 * patterns[labels][:, None] + 0.1 * torch.rand(way * shot, 1, *size, generator=generator)
+    images = (
+        0.5
+        + 0.4 * patterns[labels][:, None]
+        + 0.1 * torch.rand(way * shot, 1, *size, generator=generator)
+    )
     return images, labels, torch.rand(queries, 1, *size, generator=generator)
 
 
-def answer(chosen: Method, support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor, way: int = 3) -> torch.Tensor:
+def answer(
+    chosen: Method, support: torch.Tensor, labels: torch.Tensor, query: torch.Tensor, way: int = 3
+) -> torch.Tensor:
     with torch.no_grad():
         adapted = chosen.adapt(Support(chosen.embed(support)[None], labels[None], way))
         return chosen.predict(adapted, chosen.embed(query)[None])[0]
@@ -86,10 +120,14 @@ def answer(chosen: Method, support: torch.Tensor, labels: torch.Tensor, query: t
 def test_a_query_is_answered_the_same_alone_batched_or_reordered(name, norm):
     chosen, (support, labels, query) = method(name, norm=norm), task()
     together = answer(chosen, support, labels, query)
-    alone = torch.cat([answer(chosen, support, labels, query[at:at + 1]) for at in range(len(query))])
+    alone = torch.cat(
+        [answer(chosen, support, labels, query[at : at + 1]) for at in range(len(query))]
+    )
     order = torch.tensor([3, 0, 6, 2, 5, 1, 4])
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(answer(chosen, support, labels, query[order]), together[order], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        answer(chosen, support, labels, query[order]), together[order], rtol=1e-4, atol=1e-5
+    )
     assert not chosen.transductive
 
 
@@ -104,7 +142,9 @@ def test_predicting_twice_gives_the_same_and_changes_no_weight_or_buffer(name, n
 
 
 # not in this list: fine-tuning from the source head, whose rows mean certain classes, and MANN, whose outputs are labels
-@pytest.mark.parametrize("name", [name for name in TRAINED_ON_SUPPORT if name not in ("fine_tuning", "mann")])
+@pytest.mark.parametrize(
+    "name", [name for name in TRAINED_ON_SUPPORT if name not in ("fine_tuning", "mann")]
+)
 def test_logits_permute_with_the_labels(name):
     chosen, (support, labels, query) = method(name), task()
     order = torch.tensor([2, 0, 1])
@@ -112,13 +152,31 @@ def test_logits_permute_with_the_labels(name):
     torch.testing.assert_close(moved[:, order], plain, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["nearest_centroid", "linear_probe", "cosine_head", "prototypical", "matching", "full_context", "relation", "siamese",
-                                  "mann", "key_value", "meta_memory"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nearest_centroid",
+        "linear_probe",
+        "cosine_head",
+        "prototypical",
+        "matching",
+        "full_context",
+        "relation",
+        "siamese",
+        "mann",
+        "key_value",
+        "meta_memory",
+    ],
+)
 def test_the_order_of_the_support_does_not_matter(name):
     chosen, (support, labels, query) = method(name), task()
     order = torch.tensor([4, 1, 5, 0, 3, 2])
-    torch.testing.assert_close(answer(chosen, support[order], labels[order], query), answer(chosen, support, labels, query),
-                               rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        answer(chosen, support[order], labels[order], query),
+        answer(chosen, support, labels, query),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("name", TRAINED_ON_SUPPORT)
@@ -135,7 +193,14 @@ def test_volumes_take_the_same_path_as_images(name):
 
 
 # not in this list: relation, Siamese and the memories, which know nothing of likeness before they are trained
-@pytest.mark.parametrize("name", [name for name in TRAINED_ON_SUPPORT if name not in ("relation", "siamese", "mann", "key_value", "meta_memory")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in TRAINED_ON_SUPPORT
+        if name not in ("relation", "siamese", "mann", "key_value", "meta_memory")
+    ],
+)
 def test_easy_support_images_are_recognised(name):
     chosen, (support, labels, _) = method(name), task()
     if isinstance(chosen, FineTuning):
@@ -150,7 +215,9 @@ def test_prototypes_are_class_means_and_logits_negative_squared_distances():
     inputs = torch.tensor([[[0.0, 0.0], [2.0, 0.0], [0.0, 4.0]]])
     means = class_means(Support(inputs, torch.tensor([[0, 0, 1]]), 2))
     torch.testing.assert_close(means, torch.tensor([[[1.0, 0.0], [0.0, 4.0]]]))
-    torch.testing.assert_close(nearness(means, torch.tensor([[[1.0, 1.0]]])), torch.tensor([[[-1.0, -10.0]]]))
+    torch.testing.assert_close(
+        nearness(means, torch.tensor([[[1.0, 1.0]]])), torch.tensor([[[-1.0, -10.0]]])
+    )
 
 
 def test_the_majority_has_no_preference_on_a_balanced_support():
@@ -172,7 +239,9 @@ def test_fine_tuning_without_steps_is_the_source_model():
     support, labels, query = task(way=2)
     tuned = FineTuning(source, "one", [2, 0], FineTuningSettings(steps=1, rate=1e-12)).eval()
     stands = SourceOnly(source, "one", [2, 0]).eval()
-    torch.testing.assert_close(answer(tuned, support, labels, query, 2), answer(stands, support, labels, query, 2))
+    torch.testing.assert_close(
+        answer(tuned, support, labels, query, 2), answer(stands, support, labels, query, 2)
+    )
 
 
 def test_an_imprinted_head_answers_as_the_centred_cosine_to_each_class():
@@ -181,19 +250,40 @@ def test_an_imprinted_head_answers_as_the_centred_cosine_to_each_class():
     support, labels, query = task()
     tuned = FineTuning(source, "other", None, FineTuningSettings(steps=1, rate=1e-12)).eval()
     centred = torch.nn.functional.normalize(source.encoder(support) - source.feature_mean, dim=1)
-    means = torch.nn.functional.normalize(torch.stack([centred[labels == c].mean(0) for c in range(3)]), dim=1)
-    torch.testing.assert_close(answer(tuned, support, labels, query), ((source.encoder(query) - source.feature_mean) @ means.T).detach(),
-                               rtol=1e-3, atol=1e-4)
+    means = torch.nn.functional.normalize(
+        torch.stack([centred[labels == c].mean(0) for c in range(3)]), dim=1
+    )
+    torch.testing.assert_close(
+        answer(tuned, support, labels, query),
+        ((source.encoder(query) - source.feature_mean) @ means.T).detach(),
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
 
 def test_adapting_to_tasks_together_equals_adapting_to_each_alone():
     support, labels, query = task()
-    for name in ("prototypical", "maml", "anil", "linear_probe", "cosine_head", "matching", "full_context", "relation", "siamese", "mann",
-                 "key_value", "meta_memory"):
+    for name in (
+        "prototypical",
+        "maml",
+        "anil",
+        "linear_probe",
+        "cosine_head",
+        "matching",
+        "full_context",
+        "relation",
+        "siamese",
+        "mann",
+        "key_value",
+        "meta_memory",
+    ):
         chosen = method(name)
         inputs = torch.stack([chosen.embed(support), chosen.embed(support.flip(-1) * 0.5)]).detach()
         asked = chosen.embed(query).detach()
         with torch.no_grad():
-            both = chosen.predict(chosen.adapt(Support(inputs, labels.expand(2, -1), 3)), asked.expand(2, *asked.shape))
+            both = chosen.predict(
+                chosen.adapt(Support(inputs, labels.expand(2, -1), 3)),
+                asked.expand(2, *asked.shape),
+            )
             second = chosen.predict(chosen.adapt(Support(inputs[1:], labels[None], 3)), asked[None])
         torch.testing.assert_close(both[1], second[0], rtol=1e-4, atol=1e-5)

@@ -13,7 +13,16 @@ from models.build import build_learner
 from models.train import train
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Adapt, Convert, Encoder, Params, Report, Train, learner_names, load_params
+from workspace.settings import (
+    Adapt,
+    Convert,
+    Encoder,
+    Params,
+    Report,
+    Train,
+    learner_names,
+    load_params,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-learner.md").read_text()
@@ -34,12 +43,29 @@ def added(tmp_path):
 def test_a_file_and_its_lines_in_params_make_a_learner_that_learns(added, sources):
     lines = YAML(typ="safe").load(re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1])
     assert NAME in learner_names() and NAME in lines["train"]["learners"]
-    params = Params(sites={"a": "source"}, convert=Convert(size=SIZE), train=Train(**lines["train"], device="cpu"), learners=lines["learners"],
-                    adapt=Adapt(), report=Report(method=NAME))
-    assert NAME in params.methods and params.learners.of(NAME).steps == lines["learners"][NAME]["steps"]
+    params = Params(
+        sites={"a": "source"},
+        convert=Convert(size=SIZE),
+        train=Train(**lines["train"], device="cpu"),
+        learners=lines["learners"],
+        adapt=Adapt(),
+        report=Report(method=NAME),
+    )
+    assert (
+        NAME in params.methods
+        and params.learners.of(NAME).steps == lines["learners"][NAME]["steps"]
+    )
     torch.manual_seed(0)
-    settings = params.learners.of(NAME).model_copy(update={"steps": 40, "rate": 3e-3, "shot": 2, "query": 3, "validate_every": 20,
-                                                           "validation_episodes": 10})
+    settings = params.learners.of(NAME).model_copy(
+        update={
+            "steps": 40,
+            "rate": 3e-3,
+            "shot": 2,
+            "query": 3,
+            "validate_every": 20,
+            "validation_episodes": 10,
+        }
+    )
     model = build_learner(NAME, settings, Encoder(width=8), params.convert, {})
     assert train(model, *sources, params).best_validation > 0.75
 
@@ -47,6 +73,10 @@ def test_a_file_and_its_lines_in_params_make_a_learner_that_learns(added, source
 def test_a_learner_without_a_file_is_refused_by_name(tmp_path):
     (tmp_path / "params.yaml").write_text(
         "sites: {a: source}\nconvert: {size: [16, 16]}\ntrain: {learners: [supervised, nearest]}\nlearners: {protypical: {}}\n"
-        "adapt: {}\nreport: {method: linear_probe}\n")
-    with pytest.raises(Refusal, match=r"(?s)train.learners: found 'nearest'; need one of key_value, .* learners: found 'protypical'"):
+        "adapt: {}\nreport: {method: linear_probe}\n"
+    )
+    with pytest.raises(
+        Refusal,
+        match=r"(?s)train.learners: found 'nearest'; need one of key_value, .* learners: found 'protypical'",
+    ):
         load_params(Workspace(tmp_path))

@@ -29,9 +29,14 @@ ROOT = Path(__file__).parents[2]
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
 STEP = {"steps": 6, "validate_every": 1, "validation_episodes": 2, "rate": 5e-3}
 EPISODIC = {"shot": 1, "query": 2, "tasks": 4, **STEP}
-LEARNERS = {"supervised": {"batch": 4, **STEP}, "prototypical": EPISODIC,
-            "mann": {"slots": 8, "cell": 4, "heads": 2, "controller": 8, **EPISODIC},
-            "maml": {"inner_steps": 2, "adapt_steps": 2, "chunk": 1, **EPISODIC}, "siamese": EPISODIC, "relation": {**EPISODIC, "tasks": 3}}
+LEARNERS = {
+    "supervised": {"batch": 4, **STEP},
+    "prototypical": EPISODIC,
+    "mann": {"slots": 8, "cell": 4, "heads": 2, "controller": 8, **EPISODIC},
+    "maml": {"inner_steps": 2, "adapt_steps": 2, "chunk": 1, **EPISODIC},
+    "siamese": EPISODIC,
+    "relation": {**EPISODIC, "tasks": 3},
+}
 
 RESNET = Encoder(name="resnet10", width=8)
 
@@ -39,20 +44,49 @@ RESNET = Encoder(name="resnet10", width=8)
 def write_workspace(folder: Path) -> Path:
     """What training reads."""
     write_sources(Workspace(folder))
-    (folder / "params.yaml").write_text(json.dumps({
-        "sites": dict.fromkeys(CLASSES, "source"), "convert": {"size": [16, 16]}, "adapt": {"methods": ["majority"]},
-        "report": {"method": "majority"}, "encoder": {"name": "resnet10", "width": 8}, "learners": LEARNERS,
-        "train": {"learners": list(LEARNERS), "device": "cpu", "threads": 1, "checkpoint_every": 2}}))
+    (folder / "params.yaml").write_text(
+        json.dumps(
+            {
+                "sites": dict.fromkeys(CLASSES, "source"),
+                "convert": {"size": [16, 16]},
+                "adapt": {"methods": ["majority"]},
+                "report": {"method": "majority"},
+                "encoder": {"name": "resnet10", "width": 8},
+                "learners": LEARNERS,
+                "train": {
+                    "learners": list(LEARNERS),
+                    "device": "cpu",
+                    "threads": 1,
+                    "checkpoint_every": 2,
+                },
+            }
+        )
+    )
     return folder
 
 
 def two_processes(folders: list[Path], *learners: str) -> tuple[list[str], str]:
     """What each process printed, and what torchrun reports of those that failed."""
     logs = folders[0].parent / f"logs of {' '.join(learners)}"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--redirects=3", f"--log-dir={logs}"]
-    done = subprocess.run([*torchrun, ROOT / "tests" / "models" / "training_child.py", *folders, *learners],
-                          capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
-    return [next(logs.glob(f"*/attempt_0/{rank}/stderr.log")).read_text() for rank in (0, 1)], done.stdout + done.stderr
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        "--redirects=3",
+        f"--log-dir={logs}",
+    ]
+    done = subprocess.run(
+        [*torchrun, ROOT / "tests" / "models" / "training_child.py", *folders, *learners],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+    return [
+        next(logs.glob(f"*/attempt_0/{rank}/stderr.log")).read_text() for rank in (0, 1)
+    ], done.stdout + done.stderr
 
 
 def refused(torchrun: str) -> bool:
@@ -102,8 +136,10 @@ def test_the_first_process_alone_speaks_and_all_refuse_with_one_message(trained)
     *_, (first, second), torchrun = trained
     lines = first.splitlines()
     assert sum(line.startswith("train siamese seed 0: validation accuracy") for line in lines) == 1
-    assert lines[-1] == ("train relation: found tasks: 3 for 2 processes; need a multiple of 2; do set its tasks to 4 in params.yaml, "
-                         "or start fewer processes")
+    assert lines[-1] == (
+        "train relation: found tasks: 3 for 2 processes; need a multiple of 2; do set its tasks to 4 in params.yaml, "
+        "or start fewer processes"
+    )
     assert second == "" and "Traceback" not in first
     assert refused(torchrun)
 
@@ -120,15 +156,31 @@ def test_what_one_process_alone_refuses_ends_all_and_the_first_says_it(tmp_path)
 def fresh(name: str, encoder: Encoder = RESNET):
     torch.manual_seed(0)
     settings = Learners().of(name)
-    return build_learner(name, type(settings)(**LEARNERS.get(name, EPISODIC)), encoder, Convert(size=[16, 16]), TASKS)
+    return build_learner(
+        name, type(settings)(**LEARNERS.get(name, EPISODIC)), encoder, Convert(size=[16, 16]), TASKS
+    )
 
 
-@pytest.mark.parametrize("name", ["supervised", "prototypical", "matching", "relation", "siamese", "maml", "mann", "key_value",
-                                  "meta_memory"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "supervised",
+        "prototypical",
+        "matching",
+        "relation",
+        "siamese",
+        "maml",
+        "mann",
+        "key_value",
+        "meta_memory",
+    ],
+)
 def test_processes_draw_different_episodes_that_together_are_the_step_of_one(name, sources):
     training, model = sources[0], fresh(name).train()
     processes = 3 if name == "relation" else 2
-    parts = [model.batch(replace(training, share=(number, processes)), 5) for number in range(processes)]
+    parts = [
+        model.batch(replace(training, share=(number, processes)), 5) for number in range(processes)
+    ]
     whole = model.batch(training, 5)
     if name != "supervised":
         assert torch.equal(torch.cat([part.support for part in parts]), whole.support)
@@ -144,30 +196,58 @@ def test_a_step_that_cannot_be_divided_evenly_is_refused():
     assert uneven_shares("prototypical", Learners().of("prototypical"), 1) == []
     assert uneven_shares("maml", Learners().of("maml"), 2) == []
     (problem,) = uneven_shares("supervised", Learners().of("supervised"), 6)
-    assert str(problem) == ("train supervised: found batch: 64 for 6 processes; need a multiple of 6; "
-                            "do set its batch to 66 in params.yaml, or start fewer processes")
+    assert str(problem) == (
+        "train supervised: found batch: 64 for 6 processes; need a multiple of 6; "
+        "do set its batch to 66 in params.yaml, or start fewer processes"
+    )
 
 
 def test_what_ties_the_images_of_a_step_together_is_refused_unless_frozen_or_alone():
     model = fresh("prototypical", Encoder(name="resnet10", width=8, norm="batch"))
     assert bound_together(model, 1) == []
     (problem,) = bound_together(model, 2)
-    assert str(problem) == ("train: found batch norm in training, and 2 processes; need the same step in any number of processes; "
-                            "do set encoder.norm to group or instance, or train in one")
+    assert str(problem) == (
+        "train: found batch norm in training, and 2 processes; need the same step in any number of processes; "
+        "do set encoder.norm to group or instance, or train in one"
+    )
     model.encoder.requires_grad_(False)
     assert bound_together(model, 2) == []
     (problem,) = bound_together(build_encoder(Encoder(name="efficientnet-b0"), 1, [32, 32]), 2)
     assert "found dropout in training, and 2 processes" in str(problem)
 
 
-@pytest.mark.parametrize(("here", "machines", "device", "said"), [
-    (2, 1, "cuda", "torchrun: found 2 processes on a machine with 1 of cuda; need one for each process; do give --nproc_per_node 1, "),
-    (1, 2, "mps", "torchrun: found 2 processes that are to meet on mps; need cuda or cpu; do set train.device to cpu"),
-    (2, 2, "cpu", "torchrun: found machines with different numbers of processes; need as many on each; do give --nproc_per_node the same"),
-])
-def test_processes_without_a_device_each_or_unevenly_spread_are_refused(monkeypatch, here, machines, device, said):
-    for name, value in {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": here, "GROUP_WORLD_SIZE": machines,
-                        "WORLD_SIZE": 3 if device == "cpu" else here * machines}.items():
+@pytest.mark.parametrize(
+    ("here", "machines", "device", "said"),
+    [
+        (
+            2,
+            1,
+            "cuda",
+            "torchrun: found 2 processes on a machine with 1 of cuda; need one for each process; do give --nproc_per_node 1, ",
+        ),
+        (
+            1,
+            2,
+            "mps",
+            "torchrun: found 2 processes that are to meet on mps; need cuda or cpu; do set train.device to cpu",
+        ),
+        (
+            2,
+            2,
+            "cpu",
+            "torchrun: found machines with different numbers of processes; need as many on each; do give --nproc_per_node the same",
+        ),
+    ],
+)
+def test_processes_without_a_device_each_or_unevenly_spread_are_refused(
+    monkeypatch, here, machines, device, said
+):
+    for name, value in {
+        "TORCHELASTIC_RUN_ID": "x",
+        "LOCAL_WORLD_SIZE": here,
+        "GROUP_WORLD_SIZE": machines,
+        "WORLD_SIZE": 3 if device == "cpu" else here * machines,
+    }.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(models.processes, "choose_device", lambda setting: torch.device(device))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

@@ -15,7 +15,13 @@ def model() -> Relation:
 
 def test_the_loss_is_the_squared_error_of_sigmoids_against_one_hot_targets():
     chosen = model()
-    batch = Episodes(torch.rand(1, 2, 2, 4, 4), torch.tensor([[0, 1]]), torch.rand(1, 3, 2, 4, 4), torch.tensor([[1, 0, 1]]), 2)
+    batch = Episodes(
+        torch.rand(1, 2, 2, 4, 4),
+        torch.tensor([[0, 1]]),
+        torch.rand(1, 3, 2, 4, 4),
+        torch.tensor([[1, 0, 1]]),
+        2,
+    )
     scores = chosen.logits(batch).sigmoid()
     assert ((scores > 0) & (scores < 1)).all()
     expected = ((scores - torch.tensor([[[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]])) ** 2).mean()

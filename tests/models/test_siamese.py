@@ -14,7 +14,9 @@ def model() -> Siamese:
 
 def test_a_pair_scores_the_same_whichever_comes_first():
     first, second = torch.rand(2, 3, 4), torch.rand(2, 5, 4)
-    torch.testing.assert_close(model().pair_odds(first, second), model().pair_odds(second, first).transpose(1, 2))
+    torch.testing.assert_close(
+        model().pair_odds(first, second), model().pair_odds(second, first).transpose(1, 2)
+    )
 
 
 def test_before_any_training_each_difference_makes_a_pair_less_likely():
@@ -37,12 +39,16 @@ def test_like_and_unlike_pairs_weigh_the_same_however_many_there_are():
     expected = (F.softplus(-odds[0]) + F.softplus(odds[1:]).mean()) / 2
     torch.testing.assert_close(balanced_cross_entropy(odds, alike), expected)
     many = torch.cat([odds[1:]] * 10)
-    torch.testing.assert_close(balanced_cross_entropy(torch.cat([odds[:1], many]), torch.arange(31) == 0), expected)
+    torch.testing.assert_close(
+        balanced_cross_entropy(torch.cat([odds[:1], many]), torch.arange(31) == 0), expected
+    )
 
 
 def test_a_pair_is_never_an_image_with_itself(sources):
     training, _ = sources
     for step in range(20):
-        rows = draw_episodes(training.pools, training.seed, step, Settings(shot=2, query=3), tasks=2)
+        rows = draw_episodes(
+            training.pools, training.seed, step, Settings(shot=2, query=3), tasks=2
+        )
         for support, query in zip(rows.support, rows.query, strict=True):
             assert not set(support.ravel()) & set(query.ravel())

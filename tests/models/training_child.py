@@ -1,6 +1,6 @@
 """One process of those that torchrun starts: trains each learner that it is told to, in a folder that stands for its machine's.
 
-    torchrun tests/models/training_child.py FOLDER_OF_PROCESS_0 FOLDER_OF_PROCESS_1 LEARNER...
+torchrun tests/models/training_child.py FOLDER_OF_PROCESS_0 FOLDER_OF_PROCESS_1 LEARNER...
 """
 
 import os

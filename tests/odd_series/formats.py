@@ -16,10 +16,14 @@ from pydicom.uid import UID, VideoEndoscopicImageStorage, VLWholeSlideMicroscopy
 from tests.odd_series.case import Right, odd
 from tests.odd_series.made import anatomy, header, save, with_pixels
 
-AXIAL = np.diag([-0.6, -0.8, 3.0, 1.0])  # as DICOM stores an axial series: to the left, back and head
+AXIAL = np.diag(
+    [-0.6, -0.8, 3.0, 1.0]
+)  # as DICOM stores an axial series: to the left, back and head
 SIZES = " ".join(map(str, anatomy().shape[::-1]))
-HEAD = (f"NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: {SIZES}\nspace directions: (0.6,0,0) (0,0.8,0) (0,0,3)\n"
-        "kinds: domain domain domain\nendian: little\nspace origin: (1,2,3)\n")
+HEAD = (
+    f"NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: {SIZES}\nspace directions: (0.6,0,0) (0,0.8,0) (0,0,3)\n"
+    "kinds: domain domain domain\nendian: little\nspace origin: (1,2,3)\n"
+)
 RAW = anatomy().astype("<i2").tobytes()
 PICTURE = (anatomy()[0] % 256).astype(np.uint8)
 
@@ -34,9 +38,18 @@ def encodings_of_nrrd(folder: Path) -> Right:
     """Every encoding of the format: raw, gzip, bzip2, text and hex, under each of its names. teem.sourceforge.net/nrrd/format.html#encoding;
     mhe/pynrrd#12 and its test data."""
     text = "\n".join(map(str, anatomy().ravel())).encode()
-    ways = {"raw": RAW, "gzip": gzip.compress(RAW), "gz": gzip.compress(RAW), "bzip2": bz2.compress(RAW), "bz2": bz2.compress(RAW),
-            "ascii": text, "text": text.replace(b"\n", b", "), "txt": text, "hex": RAW.hex().encode(),
-            "HEX": b"\n".join(RAW.hex(" ").encode()[at : at + 60] for at in range(0, 3 * len(RAW), 60))}
+    ways = {
+        "raw": RAW,
+        "gzip": gzip.compress(RAW),
+        "gz": gzip.compress(RAW),
+        "bzip2": bz2.compress(RAW),
+        "bz2": bz2.compress(RAW),
+        "ascii": text,
+        "text": text.replace(b"\n", b", "),
+        "txt": text,
+        "hex": RAW.hex().encode(),
+        "HEX": b"\n".join(RAW.hex(" ").encode()[at : at + 60] for at in range(0, 3 * len(RAW), 60)),
+    }
     for encoding, content in ways.items():
         nrrd(folder / f"{encoding}.nrrd", encoding, content)
     return Right(volumes=(anatomy(),) * len(ways))
@@ -49,7 +62,12 @@ def lines_and_bytes_before_voxels(folder: Path) -> Right:
     nrrd(folder / "lines.nrrd", "raw", b"one\ntwo\n" + RAW, "line skip: 2\n")
     nrrd(folder / "both.nrrd", "raw", b"one\nxyz" + RAW, "lineskip: 1\nbyteskip: 3\n")
     nrrd(folder / "last.nrrd", "raw", b"as long as it likes" + RAW, "byte skip: -1\n")
-    nrrd(folder / "packed.nrrd", "gzip", b"one\n" + gzip.compress(b"xyz" + RAW), "line skip: 1\nbyte skip: 3\n")
+    nrrd(
+        folder / "packed.nrrd",
+        "gzip",
+        b"one\n" + gzip.compress(b"xyz" + RAW),
+        "line skip: 1\nbyte skip: 3\n",
+    )
     (folder / "apart.raw").write_bytes(b"one\nxyz" + RAW)
     nrrd(folder / "apart.nhdr", "raw", b"", "line skip: 1\nbyte skip: 3\ndata file: apart.raw\n")
     (folder / "apart.z").write_bytes(b"one\n" + bz2.compress(RAW))
@@ -61,10 +79,18 @@ def lines_and_bytes_before_voxels(folder: Path) -> Right:
 def voxels_packed_in_several_streams(folder: Path) -> Right:
     """As pigz, bgzip and pbzip2 pack, one stream behind another (RFC 1952 2.2); and a stream with bytes of no stream behind it."""
     nrrd(folder / "gzip.nrrd", "gzip", gzip.compress(RAW[:1000]) + gzip.compress(RAW[1000:]))
-    nrrd(folder / "bzip2.nrrd", "bzip2", bz2.compress(RAW[:1000]) + bz2.compress(RAW[1000:2000]) + bz2.compress(RAW[2000:]))
+    nrrd(
+        folder / "bzip2.nrrd",
+        "bzip2",
+        bz2.compress(RAW[:1000]) + bz2.compress(RAW[1000:2000]) + bz2.compress(RAW[2000:]),
+    )
     nrrd(folder / "tail.nrrd", "gzip", gzip.compress(RAW) + b"\n\0")
     nrrd(folder / "cut.nrrd", "bzip2", bz2.compress(RAW[:1000]) + bz2.compress(RAW[1000:])[:-20])
-    nrrd(folder / "more.nrrd", "gzip", gzip.compress(RAW[:1000]) + gzip.compress(RAW[1000:] + b"more"))
+    nrrd(
+        folder / "more.nrrd",
+        "gzip",
+        gzip.compress(RAW[:1000]) + gzip.compress(RAW[1000:] + b"more"),
+    )
     return Right((anatomy(),) * 3, {"truncated": 1, "not_decodable": 1})
 
 
@@ -75,11 +101,15 @@ def voxels_in_several_files(folder: Path) -> Right:
     planes = anatomy().astype("<i2")
     for at, plane in enumerate(planes):
         (folder / f"plane_{at:02d}.raw").write_bytes(plane.tobytes())
-        (folder / f"down_{10 * (len(planes) - at)}.raw.gz").write_bytes(gzip.compress(plane.tobytes()))
+        (folder / f"down_{10 * (len(planes) - at)}.raw.gz").write_bytes(
+            gzip.compress(plane.tobytes())
+        )
     for at in range(0, len(planes), 2):
         (folder / f"pair {at}.raw").write_bytes(planes[at : at + 2].tobytes())
     names = "\n".join(f"./pair {at}.raw" for at in range(0, len(planes), 2))
-    (folder / "list.nhdr").write_bytes(f"{HEAD}encoding: raw\ndata file: LIST 3\n{names}\n".encode())
+    (folder / "list.nhdr").write_bytes(
+        f"{HEAD}encoding: raw\ndata file: LIST 3\n{names}\n".encode()
+    )
     nrrd(folder / "numbered.nhdr", "raw", b"", "data file: plane_%02d.raw 0 5 1 2\n")
     nrrd(folder / "down.nhdr", "gzip", b"", "data file: down_%d.raw.gz 60 10 -10\n")
     fields = f"NDims = 3\nDimSize = {SIZES}\nElementType = MET_SHORT\nElementSpacing = 0.6 0.8 3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
@@ -87,7 +117,9 @@ def voxels_in_several_files(folder: Path) -> Right:
         (folder / f"meta{at}.raw").write_bytes(plane.tobytes())
         (folder / f"row{at}.raw").write_bytes(plane.tobytes())
     (folder / "numbered.mhd").write_text(f"{fields}ElementDataFile = meta%d.raw 0 5 1\n")
-    (folder / "list.mhd").write_text(fields + "ElementDataFile = LIST\n" + "".join(f"row{at}.raw\n" for at in range(len(planes))))
+    (folder / "list.mhd").write_text(
+        fields + "ElementDataFile = LIST\n" + "".join(f"row{at}.raw\n" for at in range(len(planes)))
+    )
     return Right(volumes=(anatomy(),) * 5)
 
 
@@ -104,8 +136,10 @@ def one_of_several_files_is_gone(folder: Path) -> Right:
 @odd
 def one_volume_in_four_dimensions(folder: Path) -> Right:
     """ITK writes a time series of one moment as MetaImage of four dimensions, the last of size 1: it is a volume."""
-    fields = (f"NDims = 4\nDimSize = {SIZES} 1\nElementType = MET_SHORT\nElementSpacing = 0.6 0.8 3 1\nOffset = 1 2 3 0\n"
-              "TransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\nElementDataFile = LOCAL\n")
+    fields = (
+        f"NDims = 4\nDimSize = {SIZES} 1\nElementType = MET_SHORT\nElementSpacing = 0.6 0.8 3 1\nOffset = 1 2 3 0\n"
+        "TransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\nElementDataFile = LOCAL\n"
+    )
     (folder / "x.mha").write_bytes(fields.encode() + RAW)
     (folder / "aslant.mha").write_bytes(fields.replace("= 1 0 0 0 ", "= 1 0 0 1 ").encode() + RAW)
     return Right(volumes=(anatomy(),), rejects={"not_decodable": 1})
@@ -134,10 +168,14 @@ def mgh_volumes(folder: Path) -> Right:
     """FreeSurfer's MGH and MGZ, stored along other axes, and two volumes in one file. surfer.nmr.mgh.harvard.edu/fswiki/FsTutorial/MghFormat."""
     axial = MGHImage(anatomy().T.astype(np.float32), AXIAL)
     axial.to_filename(folder / "axial.mgz")
-    turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(AXIAL), nibabel.orientations.axcodes2ornt("LIA"))
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(AXIAL), nibabel.orientations.axcodes2ornt("LIA")
+    )
     turned = nibabel.Nifti1Image(anatomy().T, AXIAL).as_reoriented(turn)
     MGHImage(np.asanyarray(turned.dataobj), turned.affine).to_filename(folder / "coronal.mgh")
-    MGHImage(np.stack([anatomy().T, anatomy().T + 1000], axis=-1), AXIAL).to_filename(folder / "two.mgz")
+    MGHImage(np.stack([anatomy().T, anatomy().T + 1000], axis=-1), AXIAL).to_filename(
+        folder / "two.mgz"
+    )
     return Right(volumes=(anatomy(), as_written(turned), anatomy(), anatomy() + 1000))
 
 
@@ -160,7 +198,11 @@ def an_mgh_that_does_not_say_how_it_lies(folder: Path) -> Right:
 @odd
 def nifti_in_two_files(folder: Path) -> Right:
     """NIfTI's pairs, .hdr and .img, packed or in capitals, of either version. nifti1.h, magic ni1."""
-    for name, kind in (("one", nibabel.Nifti1Pair), ("two", nibabel.Nifti2Pair), ("loud", nibabel.Nifti1Pair)):
+    for name, kind in (
+        ("one", nibabel.Nifti1Pair),
+        ("two", nibabel.Nifti2Pair),
+        ("loud", nibabel.Nifti1Pair),
+    ):
         nibabel.save(kind(anatomy().T, AXIAL), folder / f"{name}.img")
     (folder / "loud.hdr").rename(folder / "LOUD.HDR")
     (folder / "loud.img").rename(folder / "LOUD.IMG")
@@ -186,8 +228,12 @@ def analyze(folder: Path) -> Right:
     for order in "<>":
         head = nibabel.AnalyzeHeader(endianness=order)
         head.set_data_dtype(np.int16)
-        nibabel.save(nibabel.AnalyzeImage(anatomy().T, None, head), folder / f"volume{ord(order)}.img")
-        nibabel.save(nibabel.AnalyzeImage(anatomy()[:1].T, None, head), folder / f"plane{ord(order)}.img")
+        nibabel.save(
+            nibabel.AnalyzeImage(anatomy().T, None, head), folder / f"volume{ord(order)}.img"
+        )
+        nibabel.save(
+            nibabel.AnalyzeImage(anatomy()[:1].T, None, head), folder / f"plane{ord(order)}.img"
+        )
     return Right(volumes=(anatomy()[0, ::-1],) * 2, rejects={"no_orientation": 4})
 
 
@@ -233,14 +279,26 @@ def formats_that_are_not_read(folder: Path) -> Right:
     (folder / "x.mpg").write_bytes(b"\0\0\1\xba" + bytes(600))
     whole = Image.fromarray(np.tile(PICTURE, (8, 8)))
     whole.save(folder / "reduced.tif", save_all=True, append_images=[picture], tiffinfo={})
-    whole.save(folder / "x.svs", "TIFF", save_all=True, append_images=[picture], description="Aperio Image Library v10")
-    return Right(rejects={"unread_picture": 4, "unread_volume": 2, "film": 3, "slide": 1, "multi_frame": 1})
+    whole.save(
+        folder / "x.svs",
+        "TIFF",
+        save_all=True,
+        append_images=[picture],
+        description="Aperio Image Library v10",
+    )
+    return Right(
+        rejects={"unread_picture": 4, "unread_volume": 2, "film": 3, "slide": 1, "multi_frame": 1}
+    )
 
 
 @odd
 def films_and_slides_in_dicom(folder: Path) -> Right:
     """A film in MPEG-4 is a film and no unknown syntax; a scanned slide in tiles is no film. PS3.5 8.2.7, PS3.3 A.32.8."""
-    film = with_pixels(header(VideoEndoscopicImageStorage, "ES", BurnedInAnnotation="NO"), PICTURE, NumberOfFrames=3)
+    film = with_pixels(
+        header(VideoEndoscopicImageStorage, "ES", BurnedInAnnotation="NO"),
+        PICTURE,
+        NumberOfFrames=3,
+    )
     film.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.102")
     film.PixelData = encapsulate([b"\0\0\0\x20ftypisom" + bytes(200)])
     save(film, folder / "film.dcm")

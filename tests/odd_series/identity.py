@@ -101,7 +101,11 @@ def a_cut_copy_beside_a_whole_one(folder: Path) -> Right:
     content = bytearray((folder / "1.dcm").read_bytes())
     start = content.rindex(b"\xff\x93")  # start of data, ISO/IEC 15444-1 A.4
     content[start + 40 : start + 80] = bytes(40)
-    (folder / "1.dcm").write_bytes(content[: content.rindex(b"\xff\xd9")] + b"\0\0" + content[content.rindex(b"\xff\xd9") + 2 :])
+    (folder / "1.dcm").write_bytes(
+        content[: content.rindex(b"\xff\xd9")]
+        + b"\0\0"
+        + content[content.rindex(b"\xff\xd9") + 2 :]
+    )
     save(radiograph(), folder / "2.dcm")
     return Right((LARGE[1],), {"duplicate_instance": 1})
 
@@ -110,7 +114,14 @@ def a_cut_copy_beside_a_whole_one(folder: Path) -> Right:
 def one_uid_for_a_whole_series(folder: Path) -> Right:
     """A de-identifier gave every slice one UID: no copies, and no volume can be made. neurolabusc/dcm_qa_12bit."""
     for number, plane in enumerate(anatomy(), 1):
-        data = at(with_pixels(header(CTImageStorage, "CT", number, RescaleSlope=1, RescaleIntercept=-1024), plane), 0, 0, 3.0 * number)
+        data = at(
+            with_pixels(
+                header(CTImageStorage, "CT", number, RescaleSlope=1, RescaleIntercept=-1024), plane
+            ),
+            0,
+            0,
+            3.0 * number,
+        )
         data.SOPInstanceUID = f"{ROOT}.0"
         save(data, folder / f"{number}.dcm")
     return Right((), {"one_uid_several_images": 6})
@@ -122,7 +133,14 @@ def slices_of_air_under_one_uid(folder: Path) -> Right:
     planes = anatomy()
     planes[:2] = 0
     for number, plane in enumerate(planes, 1):
-        data = at(with_pixels(header(CTImageStorage, "CT", number, RescaleSlope=1, RescaleIntercept=-1024), plane), 0, 0, 3.0 * number)
+        data = at(
+            with_pixels(
+                header(CTImageStorage, "CT", number, RescaleSlope=1, RescaleIntercept=-1024), plane
+            ),
+            0,
+            0,
+            3.0 * number,
+        )
         data.SOPInstanceUID = f"{ROOT}.0" if number < 3 else data.SOPInstanceUID
         save(data, folder / f"{number}.dcm")
     return Right((), {"one_uid_several_images": 2, "sibling_rejected": 4})
@@ -132,7 +150,14 @@ def slices_of_air_under_one_uid(folder: Path) -> Right:
 def a_series_that_was_sent_twice(folder: Path) -> Right:
     """The other way: two transfers of one series are one volume. PS3.4 B.2."""
     for number, plane in enumerate(anatomy(), 1):
-        data = at(with_pixels(header(CTImageStorage, "CT", number, RescaleSlope=1, RescaleIntercept=-1024), plane), 0, 0, 3.0 * number)
+        data = at(
+            with_pixels(
+                header(CTImageStorage, "CT", number, RescaleSlope=1, RescaleIntercept=-1024), plane
+            ),
+            0,
+            0,
+            3.0 * number,
+        )
         save(data, folder / "first" / f"{number}.dcm")
         data.ImageComments = "again"
         save(data, folder / "second" / f"{number}.dcm")

@@ -16,7 +16,15 @@ def anatomy(slices: int = 6, rows: int = 24, columns: int = 20) -> np.ndarray:
     return ((100 * at_slice + 13 * at_row + 2 * at_column + 37 * block) % 997).astype(np.int16)
 
 
-def header(sop_class: str, modality: str, number: int = 1, series: int = 1, study: int = 1, patient: str = "MADE-1", **elements: object) -> Dataset:
+def header(
+    sop_class: str,
+    modality: str,
+    number: int = 1,
+    series: int = 1,
+    study: int = 1,
+    patient: str = "MADE-1",
+    **elements: object,
+) -> Dataset:
     """A data set with identity and without pixels; `elements` are set last."""
     data = Dataset()
     data.file_meta = FileMetaDataset()
@@ -24,7 +32,12 @@ def header(sop_class: str, modality: str, number: int = 1, series: int = 1, stud
     data.SOPClassUID, data.Modality = sop_class, modality
     data.SOPInstanceUID = f"{ROOT}.{study}.{series}.{number}"
     data.StudyInstanceUID, data.SeriesInstanceUID = f"{ROOT}.{study}", f"{ROOT}.{study}.{series}"
-    data.PatientID, data.PatientName, data.InstanceNumber, data.SeriesNumber = patient, "Made^Up", number, series
+    data.PatientID, data.PatientName, data.InstanceNumber, data.SeriesNumber = (
+        patient,
+        "Made^Up",
+        number,
+        series,
+    )
     return changed(data, elements)
 
 
@@ -55,10 +68,13 @@ def item(**elements: object) -> Dataset:
 
 def frame(*place: float, content: dict[str, object] | None = None, **groups: object) -> Dataset:
     """A frame's functional groups, at `place` (mm, LPS)."""
-    return item(PlanePositionSequence=[item(ImagePositionPatient=list(place))],
-                PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
-                PixelMeasuresSequence=[item(PixelSpacing=[0.8, 0.6], SliceThickness=3.0)],
-                FrameContentSequence=[item(**(content or {}))], **groups)
+    return item(
+        PlanePositionSequence=[item(ImagePositionPatient=list(place))],
+        PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+        PixelMeasuresSequence=[item(PixelSpacing=[0.8, 0.6], SliceThickness=3.0)],
+        FrameContentSequence=[item(**(content or {}))],
+        **groups,
+    )
 
 
 def changed(data: Dataset, elements: dict[str, object]) -> Dataset:
@@ -68,6 +84,9 @@ def changed(data: Dataset, elements: dict[str, object]) -> Dataset:
 
 
 def save(data: Dataset, path: Path) -> None:
-    data.file_meta.MediaStorageSOPClassUID, data.file_meta.MediaStorageSOPInstanceUID = data.SOPClassUID, data.SOPInstanceUID
+    data.file_meta.MediaStorageSOPClassUID, data.file_meta.MediaStorageSOPInstanceUID = (
+        data.SOPClassUID,
+        data.SOPInstanceUID,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     data.save_as(path, enforce_file_format=True)

@@ -28,11 +28,21 @@ PRIVATE = "1.3.46.670589.11.0.0.12.2"  # Philips'
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"  # PS3.6; pydicom 3.0.2 lacks it
 NEWER = "1.2.840.10008.5.1.4.1.1.999.1"  # of a standard to come
 HU = anatomy() - 1024.0
-DOUBLE = bytes.fromhex("0005160700020000") + b"Mac OS X        " + bytes(60)  # AppleDouble, RFC 1740
+DOUBLE = (
+    bytes.fromhex("0005160700020000") + b"Mac OS X        " + bytes(60)
+)  # AppleDouble, RFC 1740
 
 
 def ct(number: int, series: int = 1, syntax: str = ExplicitVRLittleEndian) -> Dataset:
-    data = header(CTImageStorage, "CT", number, series, RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")
+    data = header(
+        CTImageStorage,
+        "CT",
+        number,
+        series,
+        RescaleSlope=1,
+        RescaleIntercept=-1024,
+        RescaleType="HU",
+    )
     data.file_meta.TransferSyntaxUID = syntax
     return at(with_pixels(data, anatomy()[number - 1]), 0, 0, 3.0 * number)
 
@@ -42,7 +52,9 @@ def series(folder: Path, name: Callable[[int], str] = "IM{:04}".format, of: int 
         save(ct(number, of), folder / name(number))
 
 
-def private(sop_class: str = PRIVATE, of: int = 1, syntax: str = ExplicitVRLittleEndian, **elements: object) -> Dataset:
+def private(
+    sop_class: str = PRIVATE, of: int = 1, syntax: str = ExplicitVRLittleEndian, **elements: object
+) -> Dataset:
     data = header(sop_class, "CT", 99, of, **elements)
     data.file_meta.TransferSyntaxUID = syntax
     data.add_new(0x20050010, "LO", "Nobody's private group")
@@ -86,7 +98,10 @@ def a_private_object_with_pixels_in_the_series(folder: Path) -> Right:
 def a_capture_in_the_series(folder: Path) -> Right:
     """A capture of the screen under the series' UID: refused, since it may show a name, and no slice of it. PS3.3 A.8."""
     series(folder)
-    save(with_pixels(header(SecondaryCaptureImageStorage, "CT", 99), anatomy()[0]), folder / "capture")
+    save(
+        with_pixels(header(SecondaryCaptureImageStorage, "CT", 99), anatomy()[0]),
+        folder / "capture",
+    )
     return Right((HU,), {"burned_in_annotation": 1})
 
 
@@ -94,7 +109,13 @@ def a_capture_in_the_series(folder: Path) -> Right:
 def a_clean_capture_in_the_series(folder: Path) -> Right:
     """A capture that says it shows no name is a picture of its own: it has no place, and a volume is of one SOP class. PS3.3 A.8."""
     series(folder)
-    save(with_pixels(header(SecondaryCaptureImageStorage, "CT", 99, BurnedInAnnotation="NO"), anatomy(1, 30, 30)[0]), folder / "capture")
+    save(
+        with_pixels(
+            header(SecondaryCaptureImageStorage, "CT", 99, BurnedInAnnotation="NO"),
+            anatomy(1, 30, 30)[0],
+        ),
+        folder / "capture",
+    )
     return Right((HU, anatomy(1, 30, 30)[0]))
 
 
@@ -102,7 +123,15 @@ def a_clean_capture_in_the_series(folder: Path) -> Right:
 def a_slice_that_is_refused_takes_its_volume(folder: Path) -> Right:
     """The other way: a slice of the series' own SOP class that says it shows a name leaves a volume that lacks it. PS3.3 C.7.6.1."""
     series(folder)
-    save(at(with_pixels(header(CTImageStorage, "CT", 7, BurnedInAnnotation="YES"), anatomy()[0]), 0, 0, 21.0), folder / "IM0007")
+    save(
+        at(
+            with_pixels(header(CTImageStorage, "CT", 7, BurnedInAnnotation="YES"), anatomy()[0]),
+            0,
+            0,
+            21.0,
+        ),
+        folder / "IM0007",
+    )
     return Right((), {"burned_in_annotation": 1, "sibling_rejected": 6})
 
 
@@ -118,7 +147,10 @@ def spectra_in_the_series(folder: Path) -> Right:
 def a_label_map_that_the_dictionary_lacks(folder: Path) -> Right:
     """A segmentation of a class that is newer than pydicom's dictionary: derived, no lost image. PS3.4 B.5, PS3.3 A.51."""
     series(folder)
-    save(with_pixels(header(LABEL_MAP, "SEG", 1, 2), (anatomy() > 500).astype(np.uint8)), folder / "labelmap.dcm")
+    save(
+        with_pixels(header(LABEL_MAP, "SEG", 1, 2), (anatomy() > 500).astype(np.uint8)),
+        folder / "labelmap.dcm",
+    )
     return Right((HU,), {"derived_object": 1})
 
 
@@ -126,7 +158,10 @@ def a_label_map_that_the_dictionary_lacks(folder: Path) -> Right:
 def a_segmentation_of_a_class_that_nobody_knows(folder: Path) -> Right:
     """The same of any class to come, told by its modality. PS3.3 C.7.3.1.1.1: SEG is no acquisition."""
     series(folder)
-    save(with_pixels(header(NEWER, "SEG", 9), (anatomy() > 500).astype(np.uint8)), folder / "later.dcm")
+    save(
+        with_pixels(header(NEWER, "SEG", 9), (anatomy() > 500).astype(np.uint8)),
+        folder / "later.dcm",
+    )
     return Right((HU,), {"derived_object": 1})
 
 
@@ -149,16 +184,30 @@ def an_image_of_a_class_to_come_is_lost(folder: Path) -> Right:
 def files_that_systems_leave(folder: Path) -> Right:
     """Apple's, Windows', Synology's and QNAP's files beside a series, some empty, some named like images, some thumbnails. RFC 1740."""
     series(folder, "IM{:04}.dcm".format)
-    left = {"._IM0001.dcm": DOUBLE, "._IM0002.dcm": b"", ".DS_Store": b"\0\0\0\1Bud1", "Icon\r": b"", ".localized": b"", "Thumbs.db": b"x",
-            "desktop.ini": b"", "IM0003.dcm:Zone.Identifier": b"[ZoneTransfer]", "IM0004.dcmZone.Identifier": b"",
-            "__MACOSX/study/IM0001.dcm": DOUBLE, "~$labels.xlsx": b"",
-            ".AppleDouble/IM0004.dcm": DOUBLE, "$RECYCLE.BIN/$IABC.dcm": b"x", "IM0005.dcm@SynoEAStream": b""}
+    left = {
+        "._IM0001.dcm": DOUBLE,
+        "._IM0002.dcm": b"",
+        ".DS_Store": b"\0\0\0\1Bud1",
+        "Icon\r": b"",
+        ".localized": b"",
+        "Thumbs.db": b"x",
+        "desktop.ini": b"",
+        "IM0003.dcm:Zone.Identifier": b"[ZoneTransfer]",
+        "IM0004.dcmZone.Identifier": b"",
+        "__MACOSX/study/IM0001.dcm": DOUBLE,
+        "~$labels.xlsx": b"",
+        ".AppleDouble/IM0004.dcm": DOUBLE,
+        "$RECYCLE.BIN/$IABC.dcm": b"x",
+        "IM0005.dcm@SynoEAStream": b"",
+    }
     for name, content in left.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     for thumbnails in ("@eaDir/IM0001.dcm", ".@__thumb"):
         (folder / thumbnails).mkdir(parents=True)
-        Image.fromarray(anatomy()[0].astype(np.uint8)).save(folder / thumbnails / "SYNOPHOTO_THUMB_M.jpg")
+        Image.fromarray(anatomy()[0].astype(np.uint8)).save(
+            folder / thumbnails / "SYNOPHOTO_THUMB_M.jpg"
+        )
     return Right((HU,), {"not_an_image": len(left) + 2})
 
 
@@ -201,7 +250,11 @@ def a_broken_picture_beside_a_series(folder: Path) -> Right:
 def broken_files_that_are_named_as_other_formats(folder: Path) -> Right:
     """Files of other formats, empty, cut or pages of a portal: lost, and no slices. PS3.10 7.1."""
     series(folder)
-    for name, content in {"logo.png": b"", "photo.JPG": b"<html>", "mask.nii.gz": gzip.compress(bytes(99))[:-9]}.items():
+    for name, content in {
+        "logo.png": b"",
+        "photo.JPG": b"<html>",
+        "mask.nii.gz": gzip.compress(bytes(99))[:-9],
+    }.items():
         (folder / name).write_bytes(content)
     return Right((HU,), {"empty_file": 1, "not_what_its_name_says": 1, "truncated": 1})
 
@@ -240,20 +293,42 @@ def directory(path: Path, lines: Sequence[Line], linked: bool = True) -> None:
     """A DICOMDIR of one patient and study (PS3.3 F.3); `linked`: by offsets, else with none."""
     data = Dataset()
     data.file_meta = FileMetaDataset()
-    data.file_meta.TransferSyntaxUID, data.SOPClassUID, data.SOPInstanceUID = ExplicitVRLittleEndian, MediaStorageDirectoryStorage, f"{ROOT}.7"
-    records, last = [item(DirectoryRecordType="PATIENT", PatientID="MADE-1"), item(DirectoryRecordType="STUDY", StudyInstanceUID=f"{ROOT}.1")], None
+    data.file_meta.TransferSyntaxUID, data.SOPClassUID, data.SOPInstanceUID = (
+        ExplicitVRLittleEndian,
+        MediaStorageDirectoryStorage,
+        f"{ROOT}.7",
+    )
+    records, last = (
+        [
+            item(DirectoryRecordType="PATIENT", PatientID="MADE-1"),
+            item(DirectoryRecordType="STUDY", StudyInstanceUID=f"{ROOT}.1"),
+        ],
+        None,
+    )
     for uid, kind, name, sop_class, instance in lines:
         if uid != last:
             records.append(item(DirectoryRecordType="SERIES", Modality="CT", SeriesInstanceUID=uid))
             last = uid
-        records.append(item(DirectoryRecordType=kind, ReferencedFileID=["DISC", name], ReferencedSOPClassUIDInFile=sop_class,
-                            ReferencedSOPInstanceUIDInFile=instance, ReferencedTransferSyntaxUIDInFile=ExplicitVRLittleEndian))
+        records.append(
+            item(
+                DirectoryRecordType=kind,
+                ReferencedFileID=["DISC", name],
+                ReferencedSOPClassUIDInFile=sop_class,
+                ReferencedSOPInstanceUIDInFile=instance,
+                ReferencedTransferSyntaxUIDInFile=ExplicitVRLittleEndian,
+            )
+        )
     for record in records:
-        record.OffsetOfTheNextDirectoryRecord = record.OffsetOfReferencedLowerLevelDirectoryEntity = 0
+        record.OffsetOfTheNextDirectoryRecord = (
+            record.OffsetOfReferencedLowerLevelDirectoryEntity
+        ) = 0
         record.RecordInUseFlag = 0xFFFF
     data.DirectoryRecordSequence = records
     del data.SOPClassUID, data.SOPInstanceUID
-    data.file_meta.MediaStorageSOPClassUID, data.file_meta.MediaStorageSOPInstanceUID = MediaStorageDirectoryStorage, f"{ROOT}.7"
+    data.file_meta.MediaStorageSOPClassUID, data.file_meta.MediaStorageSOPInstanceUID = (
+        MediaStorageDirectoryStorage,
+        f"{ROOT}.7",
+    )
     data.save_as(path, enforce_file_format=True)
     if linked:
         places = [record.seq_item_tell for record in pydicom.dcmread(path).DirectoryRecordSequence]
@@ -262,7 +337,11 @@ def directory(path: Path, lines: Sequence[Line], linked: bool = True) -> None:
             if record.DirectoryRecordType == "SERIES":
                 above = record
                 record.OffsetOfReferencedLowerLevelDirectoryEntity = places[number + 1]
-            elif above is not None and number + 1 < len(records) and records[number + 1].DirectoryRecordType != "SERIES":
+            elif (
+                above is not None
+                and number + 1 < len(records)
+                and records[number + 1].DirectoryRecordType != "SERIES"
+            ):
                 record.OffsetOfTheNextDirectoryRecord = places[number + 1]
         data.save_as(path, enforce_file_format=True)
 
@@ -272,7 +351,16 @@ def disc(folder: Path, more: Sequence[Line] = (), linked: bool = True) -> None:
     lines = []
     for of in (1, 2):
         series(folder / "DISC", (f"IM{of}" + "{:03}").format, of)
-        lines += [(f"{ROOT}.1.{of}", "IMAGE", f"IM{of}{number:03}", CTImageStorage, f"{ROOT}.1.{of}.{number}") for number in range(1, 7)]
+        lines += [
+            (
+                f"{ROOT}.1.{of}",
+                "IMAGE",
+                f"IM{of}{number:03}",
+                CTImageStorage,
+                f"{ROOT}.1.{of}.{number}",
+            )
+            for number in range(1, 7)
+        ]
     directory(folder / "DICOMDIR", [*lines, *more], linked)
 
 
@@ -286,8 +374,13 @@ def a_whole_disc(folder: Path) -> Right:
 @odd
 def a_lost_report_of_a_disc(folder: Path) -> Right:
     """A report that the DICOMDIR names and that is gone is no lost slice of any series. PS3.3 F.5."""
-    disc(folder, [(f"{ROOT}.1.9", "SR DOCUMENT", "SR0001", BasicTextSRStorage, f"{ROOT}.1.9.1"),
-                  (f"{ROOT}.1.9", "PRIVATE", "XX0001", PRIVATE, f"{ROOT}.1.9.2")])
+    disc(
+        folder,
+        [
+            (f"{ROOT}.1.9", "SR DOCUMENT", "SR0001", BasicTextSRStorage, f"{ROOT}.1.9.1"),
+            (f"{ROOT}.1.9", "PRIVATE", "XX0001", PRIVATE, f"{ROOT}.1.9.2"),
+        ],
+    )
     return Right((HU, HU), {"no_pixels": 1, "missing_no_image": 2})
 
 
@@ -301,7 +394,9 @@ def a_lost_slice_of_a_disc(folder: Path) -> Right:
 @odd
 def a_lost_image_of_a_lost_series(folder: Path) -> Right:
     """A series of which nothing is there is counted and takes no other; its DICOMDIR has no offsets, so that the order tells. PS3.3 F.3."""
-    disc(folder, [(f"{ROOT}.1.3", "IMAGE", "IM3001", CTImageStorage, f"{ROOT}.1.3.1")], linked=False)
+    disc(
+        folder, [(f"{ROOT}.1.3", "IMAGE", "IM3001", CTImageStorage, f"{ROOT}.1.3.1")], linked=False
+    )
     return Right((HU, HU), {"no_pixels": 1, "missing_file": 1})
 
 
@@ -349,7 +444,15 @@ def a_slice_of_another_modality_class_in_the_folder(folder: Path) -> Right:
     """An MR series with a cut file and a CT series in one folder: the cut one takes its own. PS3.3 A.4."""
     series(folder)
     for number in range(1, 7):
-        save(at(with_pixels(header(MRImageStorage, "MR", number, 5), anatomy()[number - 1]), 0, 0, 3.0 * number), folder / f"MR{number}")
+        save(
+            at(
+                with_pixels(header(MRImageStorage, "MR", number, 5), anatomy()[number - 1]),
+                0,
+                0,
+                3.0 * number,
+            ),
+            folder / f"MR{number}",
+        )
     whole = (folder / "MR6").read_bytes()
     (folder / "MR6").write_bytes(whole[:-100])
     return Right((HU,), {"truncated": 1, "sibling_rejected": 5})

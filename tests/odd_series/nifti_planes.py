@@ -9,10 +9,19 @@ import SimpleITK as sitk
 from tests.odd_series.case import Right, odd
 from tests.odd_series.made import anatomy
 
-AXIAL = np.diag([-0.6, -0.8, 3.0, 1.0])  # as DICOM stores an axial series: to the left, back and head
+AXIAL = np.diag(
+    [-0.6, -0.8, 3.0, 1.0]
+)  # as DICOM stores an axial series: to the left, back and head
 
 
-def save(path: Path, affine: np.ndarray, values: np.ndarray | None = None, sform: int = 1, qform: int = 1, pixdim: np.ndarray | None = None) -> None:
+def save(
+    path: Path,
+    affine: np.ndarray,
+    values: np.ndarray | None = None,
+    sform: int = 1,
+    qform: int = 1,
+    pixdim: np.ndarray | None = None,
+) -> None:
     """`values`: (slices, rows, columns); `pixdim`: the affine that the qform and pixdim are made from."""
     stored = (anatomy() if values is None else values).T
     image = nibabel.Nifti1Image(stored, affine)
@@ -53,7 +62,9 @@ def an_sform_of_1_mm_beside_pixdim(folder: Path) -> Right:
     """A tool that wrote an sform of 1 mm and left pixdim as it was: nibabel takes 1 mm, ITK the sizes of pixdim."""
     save(folder / "x.nii", np.diag([-1.0, -1.0, 1.0, 1.0]), qform=0, pixdim=AXIAL)
     content = bytearray((folder / "x.nii").read_bytes())
-    content[80:92] = np.array([0.6, 0.8, 3.0], "<f4").tobytes()  # pixdim, which nibabel sets from the sform
+    content[80:92] = np.array(
+        [0.6, 0.8, 3.0], "<f4"
+    ).tobytes()  # pixdim, which nibabel sets from the sform
     (folder / "x.nii").write_bytes(content)
     return Right(volumes=(anatomy(),), flags=frozenset({"spacing_differs"}))
 
@@ -71,6 +82,8 @@ def a_qform_that_leaves_its_sign_out(folder: Path) -> Right:
 @odd
 def forms_that_agree(folder: Path) -> Right:
     """The sound neighbour of both: a quaternion in float32 is the sform but for rounding."""
-    turn = np.array([[0.9689124, -0.2474040, 0, 0], [0.2474040, 0.9689124, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    turn = np.array(
+        [[0.9689124, -0.2474040, 0, 0], [0.2474040, 0.9689124, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    )
     save(folder / "x.nii", turn @ AXIAL)
     return Right(volumes=(anatomy(),), flags=frozenset())

@@ -10,13 +10,19 @@ from tests.odd_series.case import Right, odd
 from tests.odd_series.made import header, save, with_pixels
 
 PLACES = np.add.outer(5 * np.arange(24), np.arange(20)).astype(np.uint8)
-COLOURS = {"Red": np.arange(256), "Green": 255 - np.arange(256), "Blue": np.arange(256) // 2}  # of 8 bits
+COLOURS = {
+    "Red": np.arange(256),
+    "Green": 255 - np.arange(256),
+    "Blue": np.arange(256) // 2,
+}  # of 8 bits
 SEEN = np.stack([values[PLACES] for values in COLOURS.values()], axis=-1)
 
 
 def picture(bits: int, order: str = "<", scale: int = 256) -> Dataset:
     """`bits`: of a colour, as the palette states; `scale`: what 8-bit colours are multiplied by in 16."""
-    data = with_pixels(header(VLPhotographicImageStorage, "XC"), PLACES, PhotometricInterpretation="PALETTE COLOR")
+    data = with_pixels(
+        header(VLPhotographicImageStorage, "XC"), PLACES, PhotometricInterpretation="PALETTE COLOR"
+    )
     for channel, values in COLOURS.items():
         setattr(data, f"{channel}PaletteColorLookupTableDescriptor", [256, 0, bits])
         stored = values.astype(np.uint8) if bits == 8 else (values * scale).astype(f"{order}u2")

@@ -10,16 +10,31 @@ from tests.odd_series.case import Right, odd
 from tests.odd_series.made import anatomy, at, header, save, with_pixels
 
 ROW, COLUMN = np.mgrid[:64, :64]
-PICTURE = np.stack([200 + ROW // 4, 150 + COLUMN // 2, 170 + (ROW * COLUMN) // 100], axis=-1).astype(np.uint8)
+PICTURE = np.stack(
+    [200 + ROW // 4, 150 + COLUMN // 2, 170 + (ROW * COLUMN) // 100], axis=-1
+).astype(np.uint8)
 
 
 def slide(flavour: str, label: str | None, number: int = 1, frames: int = 1) -> Dataset:
     """`label`: Specimen Label in Image."""
-    data = header(VLWholeSlideMicroscopyImageStorage, "SM", number, ImageType=["ORIGINAL", "PRIMARY", flavour, "NONE"],
-                  TotalPixelMatrixColumns=64 * frames, TotalPixelMatrixRows=64)
+    data = header(
+        VLWholeSlideMicroscopyImageStorage,
+        "SM",
+        number,
+        ImageType=["ORIGINAL", "PRIMARY", flavour, "NONE"],
+        TotalPixelMatrixColumns=64 * frames,
+        TotalPixelMatrixRows=64,
+    )
     if label:
         data.SpecimenLabelInImage = label
-    with_pixels(data, PICTURE[..., 0], PhotometricInterpretation="RGB", SamplesPerPixel=3, PlanarConfiguration=0, NumberOfFrames=frames)
+    with_pixels(
+        data,
+        PICTURE[..., 0],
+        PhotometricInterpretation="RGB",
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+        NumberOfFrames=frames,
+    )
     data.PixelData = PICTURE.tobytes() * frames
     return data
 
@@ -70,6 +85,18 @@ def a_slide_in_tiles(folder: Path) -> Right:
 def a_label_that_is_no_slides(folder: Path) -> Right:
     """The other way: in MR, LABEL is a kind of arterial spin labelling image. PS3.3 C.8.13.5.14 (ASL Context)."""
     for number, plane in enumerate(anatomy(), 1):
-        save(at(with_pixels(header(MRImageStorage, "MR", number, ImageType=["ORIGINAL", "PRIMARY", "LABEL"]), plane), 0, 0, 3.0 * number),
-             folder / f"{number}.dcm")
+        save(
+            at(
+                with_pixels(
+                    header(
+                        MRImageStorage, "MR", number, ImageType=["ORIGINAL", "PRIMARY", "LABEL"]
+                    ),
+                    plane,
+                ),
+                0,
+                0,
+                3.0 * number,
+            ),
+            folder / f"{number}.dcm",
+        )
     return Right((anatomy().astype(float),))

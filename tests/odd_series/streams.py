@@ -26,16 +26,31 @@ from tests.odd_series.made import header, save, with_pixels
 
 ROW, COLUMN = np.mgrid[:48, :64]
 GREY = ((5 * ROW + 3 * COLUMN + 90 * ((ROW // 8 + COLUMN // 8) % 2)) % 256).astype(np.uint8)
-COLOURS = np.stack([180 + ROW // 2, 120 + COLUMN // 2, 90 + (ROW + COLUMN) // 4], axis=-1).astype(np.uint8)
+COLOURS = np.stack([180 + ROW // 2, 120 + COLUMN // 2, 90 + (ROW + COLUMN) // 4], axis=-1).astype(
+    np.uint8
+)
 
 
-def ultrasound(shown: np.ndarray, syntax: str, frame: bytes, number: int = 1, **elements: object) -> Dataset:
-    return compressed(with_pixels(header(UltrasoundImageStorage, "US", number, BurnedInAnnotation="NO"), shown, **elements), syntax, frame)
+def ultrasound(
+    shown: np.ndarray, syntax: str, frame: bytes, number: int = 1, **elements: object
+) -> Dataset:
+    return compressed(
+        with_pixels(
+            header(UltrasoundImageStorage, "US", number, BurnedInAnnotation="NO"), shown, **elements
+        ),
+        syntax,
+        frame,
+    )
 
 
 def photograph(syntax: str, frame: bytes, photometric: str, planar: int = 0) -> Dataset:
-    data = with_pixels(header(VLPhotographicImageStorage, "XC", BurnedInAnnotation="NO"), COLOURS[..., 0], SamplesPerPixel=3,
-                       PhotometricInterpretation=photometric, PlanarConfiguration=planar)
+    data = with_pixels(
+        header(VLPhotographicImageStorage, "XC", BurnedInAnnotation="NO"),
+        COLOURS[..., 0],
+        SamplesPerPixel=3,
+        PhotometricInterpretation=photometric,
+        PlanarConfiguration=planar,
+    )
     return compressed(data, syntax, frame)
 
 
@@ -48,13 +63,20 @@ def compressed(data: Dataset, syntax: str, frame: bytes) -> Dataset:
 
 def rle(shown: np.ndarray, tail: bytes) -> bytes:
     content = shown.tobytes()
-    packed = b"".join(bytes([len(part) - 1]) + part for part in (content[at : at + 128] for at in range(0, len(content), 128)))
+    packed = b"".join(
+        bytes([len(part) - 1]) + part
+        for part in (content[at : at + 128] for at in range(0, len(content), 128))
+    )
     return struct.pack("<16I", 1, 64, *[0] * 14) + packed + tail
 
 
 def as_ycbcr(stream: bytes) -> np.ndarray:
     """A stream's samples, taken for YCbCr, in RGB."""
-    return convert_color_space(imagecodecs.jpeg8_decode(stream, colorspace="YCBCR", outcolorspace="YCBCR"), "YBR_FULL", "RGB")
+    return convert_color_space(
+        imagecodecs.jpeg8_decode(stream, colorspace="YCBCR", outcolorspace="YCBCR"),
+        "YBR_FULL",
+        "RGB",
+    )
 
 
 @odd
@@ -78,25 +100,52 @@ def lossless_jpeg_of_signed_samples_and_every_predictor(folder: Path) -> Right:
     deep = GREY.astype(np.uint16) * 16
     for predictor in range(2, 8):
         stream = lossless(GREY + predictor, predictor, as_signed=True)
-        save(ultrasound(GREY + predictor, JPEGLossless, stream, predictor), folder / f"{predictor}.dcm")
+        save(
+            ultrasound(GREY + predictor, JPEGLossless, stream, predictor),
+            folder / f"{predictor}.dcm",
+        )
         stream = lossless(deep + predictor, predictor, 12, as_signed=True)
-        save(ultrasound(deep + predictor, JPEGLossless, stream, 10 + predictor, BitsStored=12, HighBit=11), folder / f"deep{predictor}.dcm")
-    return Right((*(GREY + predictor for predictor in range(2, 8)), *(deep + predictor for predictor in range(2, 8))))
+        save(
+            ultrasound(
+                deep + predictor, JPEGLossless, stream, 10 + predictor, BitsStored=12, HighBit=11
+            ),
+            folder / f"deep{predictor}.dcm",
+        )
+    return Right(
+        (
+            *(GREY + predictor for predictor in range(2, 8)),
+            *(deep + predictor for predictor in range(2, 8)),
+        )
+    )
 
 
 @odd
 def jpeg_of_12_bits(folder: Path) -> Right:
     """Process 4: flat fields, which lose nothing. T.81 F."""
     flat = np.where(COLUMN < 32, 1000, 3000).astype(np.uint16)
-    save(ultrasound(flat, JPEGExtended12Bit, imagecodecs.jpeg8_encode(flat, level=100, bitspersample=12), BitsStored=12, HighBit=11), folder / "1.dcm")
-    return Right((imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(flat, level=100, bitspersample=12)),))
+    save(
+        ultrasound(
+            flat,
+            JPEGExtended12Bit,
+            imagecodecs.jpeg8_encode(flat, level=100, bitspersample=12),
+            BitsStored=12,
+            HighBit=11,
+        ),
+        folder / "1.dcm",
+    )
+    return Right(
+        (imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(flat, level=100, bitspersample=12)),)
+    )
 
 
 @odd
 def rle_whose_padding_reads_as_a_run(folder: Path) -> Right:
     """Bytes of padding after the last run. PS3.5 G.3.1; pydicom/pydicom#1438 (786,433 bytes for 786,432)."""
     save(ultrasound(GREY, RLELossless, rle(GREY, b"\0\0")), folder / "1.dcm")
-    save(ultrasound(GREY[::-1].copy(), RLELossless, rle(GREY[::-1], b"\0\0\0\0"), 2), folder / "2.dcm")
+    save(
+        ultrasound(GREY[::-1].copy(), RLELossless, rle(GREY[::-1], b"\0\0\0\0"), 2),
+        folder / "2.dcm",
+    )
     return Right((GREY, GREY[::-1]))
 
 
@@ -135,7 +184,10 @@ def a_photograph_in_rgb(folder: Path) -> Right:
 @odd
 def a_photograph_that_is_rgb_and_ycbcr(folder: Path) -> Right:
     """JFIF, and components named R, G and B: both cannot be (T.871 6.1), and decoders take one or the other."""
-    save(photograph(JPEGBaseline8Bit, baseline(COLOURS, JFIF, rgb=True), "YBR_FULL"), folder / "1.dcm")
+    save(
+        photograph(JPEGBaseline8Bit, baseline(COLOURS, JFIF, rgb=True), "YBR_FULL"),
+        folder / "1.dcm",
+    )
     return Right(rejects={"unclear_colours": 1})
 
 
@@ -149,7 +201,15 @@ def a_thinned_out_photograph_whose_header_says_rgb(folder: Path) -> Right:
 @odd
 def colour_by_plane_in_a_codec_with_its_own_order(folder: Path) -> Right:
     """Planar Configuration 1 beside JPEG 2000, whose order is its own (PS3.5 8.2.4). pydicom 3.0.2 cuts the pixels into planes."""
-    save(photograph(JPEG2000Lossless, imagecodecs.jpeg2k_encode(COLOURS, codecformat="j2k", level=0, reversible=True), "YBR_RCT", planar=1), folder / "1.dcm")
+    save(
+        photograph(
+            JPEG2000Lossless,
+            imagecodecs.jpeg2k_encode(COLOURS, codecformat="j2k", level=0, reversible=True),
+            "YBR_RCT",
+            planar=1,
+        ),
+        folder / "1.dcm",
+    )
     return Right((COLOURS,))
 
 
@@ -166,7 +226,14 @@ def a_stream_with_fewer_bits_than_a_signed_header(folder: Path) -> Right:
 def a_stream_with_fewer_bits_and_no_value_that_may_be_negative(folder: Path) -> Right:
     """Its sound neighbour: every reading gives the same."""
     words = np.where(COLUMN < 32, 5, 2000).astype(np.int16)
-    save(compressed(with_pixels(header(MRImageStorage, "MR"), words), JPEGLosslessSV1, lossless(words, bits=12)), folder / "1.dcm")
+    save(
+        compressed(
+            with_pixels(header(MRImageStorage, "MR"), words),
+            JPEGLosslessSV1,
+            lossless(words, bits=12),
+        ),
+        folder / "1.dcm",
+    )
     return Right((words,))
 
 

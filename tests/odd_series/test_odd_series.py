@@ -14,7 +14,10 @@ from tests.odd_series.case import WRITERS
 from workspace.paths import Workspace
 
 for _file in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-    importlib.import_module(f"tests.odd_series.{_file.stem}") if _file.stem not in ("case", "test_odd_series") else None
+    importlib.import_module(f"tests.odd_series.{_file.stem}") if _file.stem not in (
+        "case",
+        "test_odd_series",
+    ) else None
 
 
 def voxels(file: Path) -> np.ndarray:
@@ -22,7 +25,11 @@ def voxels(file: Path) -> np.ndarray:
     image = nibabel.load(file)
     values = np.asanyarray(image.dataobj)
     if values.dtype.names:
-        return np.stack([values[name] for name in values.dtype.names], axis=-1).swapaxes(0, 1).squeeze()
+        return (
+            np.stack([values[name] for name in values.dtype.names], axis=-1)
+            .swapaxes(0, 1)
+            .squeeze()
+        )
     if values.shape[2] == 1:
         return values[..., 0].T
     upward = image.affine[2, 2] >= 0
@@ -39,7 +46,11 @@ def test_an_odd_export_gives_what_is_right(name: str, tmp_path: Path) -> None:
     left = [voxels(file) for file in sorted(out.glob("*.nii.gz"))]
     shapes = sorted(str(values.shape) for values in left)
     for wanted in right.volumes:
-        fits = [place for place, values in enumerate(left) if values.shape == wanted.shape and np.allclose(values, wanted, rtol=1e-5, atol=1e-4)]
+        fits = [
+            place
+            for place, values in enumerate(left)
+            if values.shape == wanted.shape and np.allclose(values, wanted, rtol=1e-5, atol=1e-4)
+        ]
         assert fits, f"a volume of {wanted.shape} is missing or wrong; there are {shapes}"
         del left[fits[0]]
     assert not left, f"{len(left)} volumes or images that must not be there"

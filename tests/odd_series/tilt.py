@@ -17,24 +17,50 @@ def body(row: np.ndarray, column: np.ndarray, height: np.ndarray) -> np.ndarray:
     return 40.0 * row + 8.0 * column + 16.0 * height
 
 
-def slices(folder: Path, places: list[tuple[float, float]], keep: tuple[int, ...] = (), **elements: object) -> None:
+def slices(
+    folder: Path, places: list[tuple[float, float]], keep: tuple[int, ...] = (), **elements: object
+) -> None:
     """A series of CT whose slices lie so many rows and columns aside of the first one. `keep`: which; by default all."""
     row, column = np.mgrid[:ROWS, :COLUMNS]
     for number, (down, across) in enumerate(places):
         if not keep or number in keep:
             plane = np.rint(body(row + down, column + across, np.array(STEP * number)))
-            data = header(CTImageStorage, "CT", number + 1, RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU", **elements)
-            save(at(with_pixels(data, plane.astype(np.int16)), 0.6 * across, 0.8 * down, STEP * number), folder / f"{number}.dcm")
+            data = header(
+                CTImageStorage,
+                "CT",
+                number + 1,
+                RescaleSlope=1,
+                RescaleIntercept=-1024,
+                RescaleType="HU",
+                **elements,
+            )
+            save(
+                at(
+                    with_pixels(data, plane.astype(np.int16)),
+                    0.6 * across,
+                    0.8 * down,
+                    STEP * number,
+                ),
+                folder / f"{number}.dcm",
+            )
 
 
 def right_of(places: list[tuple[float, float]]) -> np.ndarray:
     """On the straight grid that holds all slices: the body where there is a slice, else what is darkest."""
     downs, acrosses = np.array(places).T
     top, left = int(np.floor(min(0, downs.min()))), int(np.floor(min(0, acrosses.min())))
-    rows, columns = ROWS + int(np.ceil(np.abs(downs).max())), COLUMNS + int(np.ceil(np.abs(acrosses).max()))
+    rows, columns = (
+        ROWS + int(np.ceil(np.abs(downs).max())),
+        COLUMNS + int(np.ceil(np.abs(acrosses).max())),
+    )
     height, row, column = np.mgrid[:SLICES, top : top + rows, left : left + columns].astype(float)
     down, across = downs[:, None, None], acrosses[:, None, None]
-    there = (row >= down) & (row <= down + ROWS - 1) & (column >= across) & (column <= across + COLUMNS - 1)
+    there = (
+        (row >= down)
+        & (row <= down + ROWS - 1)
+        & (column >= across)
+        & (column <= across + COLUMNS - 1)
+    )
     values = body(row, column, STEP * height) - 1024
     return np.where(there, values, values[there].min())
 
@@ -45,7 +71,9 @@ def a_tilt_of_a_quarter_pixel(folder: Path) -> Right:
     what lies at its place. PS3.3 C.8.2.1 (Gantry/Detector Tilt); rordenlab/dcm2niix, nii_saveNII3Dtilt."""
     places = [(0.25 * number, 0.0) for number in range(SLICES)]
     slices(folder, places, GantryDetectorTilt=3.8)
-    return Right(volumes=(right_of(places),), flags=frozenset({"straightened", "padding"}), straightened=True)
+    return Right(
+        volumes=(right_of(places),), flags=frozenset({"straightened", "padding"}), straightened=True
+    )
 
 
 @odd
@@ -81,6 +109,16 @@ def a_table_that_moved_aside(folder: Path) -> Right:
 def a_straight_stack_stays_as_it_is(folder: Path) -> Right:
     """The sound neighbour: slices that lie aside by a rounding error are not resampled, whatever was asked."""
     for number, plane in enumerate(anatomy()):
-        data = header(CTImageStorage, "CT", number + 1, RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")
-        save(at(with_pixels(data, plane), 0.001 * number, 0.002 * (number % 2), STEP * number), folder / f"{number}.dcm")
+        data = header(
+            CTImageStorage,
+            "CT",
+            number + 1,
+            RescaleSlope=1,
+            RescaleIntercept=-1024,
+            RescaleType="HU",
+        )
+        save(
+            at(with_pixels(data, plane), 0.001 * number, 0.002 * (number % 2), STEP * number),
+            folder / f"{number}.dcm",
+        )
     return Right(volumes=(anatomy() - 1024.0,), straightened=True)

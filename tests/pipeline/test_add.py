@@ -60,7 +60,11 @@ def workspace(fresh, tmp_path, monkeypatch, export) -> Workspace:
 
 
 def files_of(workspace: Workspace) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in sorted(workspace.root.rglob("*")) if path.is_file() and ".dvc" not in path.parts}
+    return {
+        str(path): path.read_bytes()
+        for path in sorted(workspace.root.rglob("*"))
+        if path.is_file() and ".dvc" not in path.parts
+    }
 
 
 def add(workspace: Workspace, role: str = "target", check: bool = False) -> None:
@@ -77,14 +81,24 @@ def test_a_new_workspace_links_the_one_dvc_yaml_and_has_no_sites(workspace):
 def test_a_new_workspace_has_a_private_folder_and_sends_no_statistics(tmp_path, monkeypatch):
     environments = []
     run = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda command, **options: environments.append(options.get("env")) or run(command, **options))
+    monkeypatch.setattr(
+        subprocess,
+        "run",
+        lambda command, **options: (
+            environments.append(options.get("env")) or run(command, **options)
+        ),
+    )
     init_workspace(Workspace(tmp_path / "study"))
     assert (tmp_path / "study" / ".fewsite").stat().st_mode & 0o777 == 0o700
-    assert environments[-1]["DVC_NO_ANALYTICS"] == "1"  # DVC's config is not written yet when it starts
+    assert (
+        environments[-1]["DVC_NO_ANALYTICS"] == "1"
+    )  # DVC's config is not written yet when it starts
 
 
 def test_a_folder_with_anything_in_it_is_no_new_workspace(workspace):
-    with pytest.raises(Refusal, match="found a place that is not empty; need a new or empty folder"):
+    with pytest.raises(
+        Refusal, match="found a place that is not empty; need a new or empty folder"
+    ):
         init_workspace(Workspace(Path.cwd()))
 
 
@@ -93,7 +107,9 @@ def test_a_check_prints_counts_and_the_largest_k_and_writes_nothing(workspace, c
     add(workspace, check=True)
     said = capsys.readouterr().out
     assert "80 records of 80 patients" in said and "40 records,    40 patients: round" in said
-    assert "k can be up to" in said and "fewsite add sites/west.yaml" in said and "ZZPHI" not in said
+    assert (
+        "k can be up to" in said and "fewsite add sites/west.yaml" in said and "ZZPHI" not in said
+    )
     assert files_of(workspace) == before
 
 
@@ -110,7 +126,10 @@ def test_adding_registers_and_links_and_adding_twice_changes_nothing(workspace, 
 
 def test_another_role_is_refused_until_the_site_was_removed(workspace):
     add(workspace)
-    with pytest.raises(Refusal, match="params.yaml sites.west: found 'target'; need no such site, or 'source'; do fewsite remove west"):
+    with pytest.raises(
+        Refusal,
+        match="params.yaml sites.west: found 'target'; need no such site, or 'source'; do fewsite remove west",
+    ):
         add(workspace, role="source")
     remove_site(workspace, "west")
     assert load_params(workspace).sites == {} and not workspace.incoming("west").exists()
@@ -118,14 +137,31 @@ def test_another_role_is_refused_until_the_site_was_removed(workspace):
     assert load_params(workspace).sites == {"west": "source"}
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (("root: /", "root: /nowhere/"), r"root: found nothing at /nowhere/.*; need a folder, a zip"),
-    (("round: [r]", "round: [q]"), r"found 40 values of kind under neither classes nor ignore \(lines 2, 4"),
-    (("class: kind", "class: kin"), r"labels.csv header: found 3 columns, among them file, who; need a column kin"),
-    (("match: file", "mach: file"), r"sites/west.yaml labels.mach: found an unknown setting; need one of .*; do write match"),
-    (("labels.csv", "label.csv"), r"found nothing|found no"),
-])
-def test_what_is_wrong_is_refused_in_one_line_and_nothing_is_written(workspace, export, change, said):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ("root: /", "root: /nowhere/"),
+            r"root: found nothing at /nowhere/.*; need a folder, a zip",
+        ),
+        (
+            ("round: [r]", "round: [q]"),
+            r"found 40 values of kind under neither classes nor ignore \(lines 2, 4",
+        ),
+        (
+            ("class: kind", "class: kin"),
+            r"labels.csv header: found 3 columns, among them file, who; need a column kin",
+        ),
+        (
+            ("match: file", "mach: file"),
+            r"sites/west.yaml labels.mach: found an unknown setting; need one of .*; do write match",
+        ),
+        (("labels.csv", "label.csv"), r"found nothing|found no"),
+    ],
+)
+def test_what_is_wrong_is_refused_in_one_line_and_nothing_is_written(
+    workspace, export, change, said
+):
     file = workspace.site_file("west")
     file.write_text(file.read_text().replace(*change))
     before = files_of(workspace)
@@ -135,18 +171,34 @@ def test_what_is_wrong_is_refused_in_one_line_and_nothing_is_written(workspace, 
     assert files_of(workspace) == before
 
 
-def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(workspace, export, capsys):
+def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(
+    workspace, export, capsys
+):
     (export / "ZZPHI_0.png").write_bytes(b"")
-    (export / "ZZPHI_1.png").write_bytes((export / "ZZPHI_1.png").read_bytes()[:-40])  # only decoding tells
-    (export / "labels.csv").write_text((export / "labels.csv").read_text() + "\nZZPHI_99.png,r,ZZPHI99")
+    (export / "ZZPHI_1.png").write_bytes(
+        (export / "ZZPHI_1.png").read_bytes()[:-40]
+    )  # only decoding tells
+    (export / "labels.csv").write_text(
+        (export / "labels.csv").read_text() + "\nZZPHI_99.png,r,ZZPHI99"
+    )
     check_site(workspace, "west")
     said = capsys.readouterr().out
-    assert "west: 81 files = 78 used + 2 rejected + 1 no images" in said and "78 were decoded" in said and "ZZPHI" not in said
+    assert (
+        "west: 81 files = 78 used + 2 rejected + 1 no images" in said
+        and "78 were decoded" in said
+        and "ZZPHI" not in said
+    )
     assert "labels: 81 rows, 79 matched an image and 2 none; 0 images have no row" in said
     assert "     1 no_image (line 82): no image that could be used; do send the image" in said
-    assert "     1 file_rejected (line 2): no image but a file that is not used; do look for its reason in rejects.csv" in said
+    assert (
+        "     1 file_rejected (line 2): no image but a file that is not used; do look for its reason in rejects.csv"
+        in said
+    )
     assert "39 records,    39 patients: long" in said and "as a target, k can be up to" in said
-    assert re.search(r" 1 empty_file: an empty file or archive; do send the file again\n +such as [0-9a-f]{20}\n", said)
+    assert re.search(
+        r" 1 empty_file: an empty file or archive; do send the file again\n +such as [0-9a-f]{20}\n",
+        said,
+    )
     file_hash = re.search(r"truncated: .*\n +such as ([0-9a-f]{20})", said)[1]
     show_file(workspace, "west", file_hash)  # though the site was not added
     assert capsys.readouterr().out.strip() == "ZZPHI_1.png"
@@ -157,7 +209,10 @@ def test_a_check_counts_the_pictures_that_two_patients_share(workspace, export, 
         picture.save(export / "ZZPHI_4.png")
         picture.point(lambda value: value * 0.9).save(export / "ZZPHI_6.png")
     check_site(workspace, "west")
-    assert "pictures of two patients: 1 pairs of identical and 2 of nearly identical ones, tying 3 patients" in capsys.readouterr().out
+    assert (
+        "pictures of two patients: 1 pairs of identical and 2 of nearly identical ones, tying 3 patients"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_check_writes_nothing_but_the_secret_that_its_hashes_are_made_with(workspace):
@@ -174,8 +229,10 @@ def test_a_check_and_a_conversion_count_the_same(workspace, export, capsys):
     capsys.readouterr()
     check_site(workspace, "west")
     summary = json.loads((workspace.studies("west") / "summary.json").read_text())
-    assert (f"{summary['files']} files = {summary['used']} used + {summary['rejected']} rejected + "
-            f"{summary['not_images']} no images") in capsys.readouterr().out
+    assert (
+        f"{summary['files']} files = {summary['used']} used + {summary['rejected']} rejected + "
+        f"{summary['not_images']} no images"
+    ) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("check", [True, False])
@@ -184,16 +241,27 @@ def test_a_lost_secret_is_refused_before_anything_is_written(workspace, check):
     convert(workspace, "west")
     workspace.secret_file.unlink()
     before = files_of(workspace)
-    for again in (lambda: add(workspace, check=check), lambda: convert(workspace, "west"), lambda: check_site(workspace, "west")):
-        with pytest.raises(Refusal, match="fewsite/secret: found none, though data/ holds keys made under one"):
+    for again in (
+        lambda: add(workspace, check=check),
+        lambda: convert(workspace, "west"),
+        lambda: check_site(workspace, "west"),
+    ):
+        with pytest.raises(
+            Refusal, match="fewsite/secret: found none, though data/ holds keys made under one"
+        ):
             again()
     assert files_of(workspace) == before
 
 
-def test_a_check_prints_its_table_before_it_refuses_what_convert_would_refuse(workspace, export, capsys):
+def test_a_check_prints_its_table_before_it_refuses_what_convert_would_refuse(
+    workspace, export, capsys
+):
     for at in range(20):
         (export / f"ZZPHI_{at}.png").write_bytes(b"")
-    with pytest.raises(Refusal, match=r"incoming/west: found 20 of 80 image files rejected \(empty_file 20\); need at most 5.0%"):
+    with pytest.raises(
+        Refusal,
+        match=r"incoming/west: found 20 of 80 image files rejected \(empty_file 20\); need at most 5.0%",
+    ):
         check_site(workspace, "west")
     assert "20 empty_file" in capsys.readouterr().out
 
@@ -204,13 +272,19 @@ def test_a_check_of_a_site_without_a_file_is_refused(workspace):
 
 
 @pytest.mark.parametrize("look", [add, lambda workspace: check_site(workspace, "west")])
-def test_what_dvc_cannot_hash_is_refused_before_it_is_added_with_hashes_that_locate_resolves(workspace, export, capsys, look):
+def test_what_dvc_cannot_hash_is_refused_before_it_is_added_with_hashes_that_locate_resolves(
+    workspace, export, capsys, look
+):
     (export / "ZZPHI_gone.png").symlink_to("nowhere")
     (export / ".dvcignore").touch()
     with pytest.raises(Refusal) as refused:
         look(workspace)
     said = str(refused.value)
-    assert "incoming/west: found 1 links that lead nowhere" in said and "found 1 files .dvcignore" in said and "ZZPHI" not in said
+    assert (
+        "incoming/west: found 1 links that lead nowhere" in said
+        and "found 1 files .dvcignore" in said
+        and "ZZPHI" not in said
+    )
     assert load_params(workspace).sites == {}
     capsys.readouterr()
     for file_hash in re.findall(r"such as ([0-9a-f]{20})", said):
@@ -220,14 +294,21 @@ def test_what_dvc_cannot_hash_is_refused_before_it_is_added_with_hashes_that_loc
 
 def test_a_rehearsal_sends_to_check_for_hashes_that_no_secret_would_resolve(workspace, export):
     (export / "gone.png").symlink_to("nowhere")
-    with pytest.raises(Refusal, match=r"1 links that lead nowhere \(fewsite check west names them\)"):
+    with pytest.raises(
+        Refusal, match=r"1 links that lead nowhere \(fewsite check west names them\)"
+    ):
         add(workspace, check=True)
 
 
 def test_a_class_with_too_few_patients_is_refused_by_class_and_site(workspace, export):
     rows = (export / "labels.csv").read_text().splitlines()
-    (export / "labels.csv").write_text("\n".join([rows[0], *(row for at, row in enumerate(rows[1:]) if at % 2 == 0 or at == 1)]))
-    with pytest.raises(Refusal, match=r"site west, class long: found [01] patients for (pool|query); need [12] at least"):
+    (export / "labels.csv").write_text(
+        "\n".join([rows[0], *(row for at, row in enumerate(rows[1:]) if at % 2 == 0 or at == 1)])
+    )
+    with pytest.raises(
+        Refusal,
+        match=r"site west, class long: found [01] patients for (pool|query); need [12] at least",
+    ):
         add(workspace)
     assert load_params(workspace).sites == {}
 

@@ -17,14 +17,24 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 SECRET = "5e" * 32  # a fixed one, so that the run is the same every time
-HOSPITALS = {"phantom_north": ("apex", 80), "phantom_east": ("borealis", 80), "phantom_south": ("dorado", 60)}
+HOSPITALS = {
+    "phantom_north": ("apex", 80),
+    "phantom_east": ("borealis", 80),
+    "phantom_south": ("dorado", 60),
+}
 
 
 def run(folder: Path, *command: str, expect: int = 0) -> str:
     """Run a command in a workspace and return all that it printed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == expect, done.stdout
     return done.stdout
 
@@ -43,16 +53,32 @@ def edit_params(folder: Path, change) -> None:
 
 
 def shrink(content) -> None:
-    content["sites"].update({"phantom_north": "source", "phantom_east": "source", "phantom_south": "target"})
-    content["phantom"]["hospitals"].update({name: {"vendor": vendor, "patients": patients, "seed": seed}
-                                            for seed, (name, (vendor, patients)) in enumerate(HOSPITALS.items())})
+    content["sites"].update(
+        {"phantom_north": "source", "phantom_east": "source", "phantom_south": "target"}
+    )
+    content["phantom"]["hospitals"].update(
+        {
+            name: {"vendor": vendor, "patients": patients, "seed": seed}
+            for seed, (name, (vendor, patients)) in enumerate(HOSPITALS.items())
+        }
+    )
     content["convert"].update({"size": [32, 32], "workers": 1})
     content["tasks"].update({"shots": [0, 1, 2], "draws": 2, "min_query": 1, "salt": 1})
     content["encoder"]["width"] = 8
     content["train"].update({"device": "cpu", "threads": 1, "checkpoint_every": 2})
-    for name, chosen in {"supervised": {"batch": 16}, "prototypical": {"shot": 1, "query": 2, "validation_episodes": 2},
-                         "maml": {"shot": 1, "query": 2, "tasks": 2, "inner_steps": 1, "adapt_steps": 1, "validation_episodes": 2,
-                                  "encoder": {"name": "conv4", "width": 8}}}.items():
+    for name, chosen in {
+        "supervised": {"batch": 16},
+        "prototypical": {"shot": 1, "query": 2, "validation_episodes": 2},
+        "maml": {
+            "shot": 1,
+            "query": 2,
+            "tasks": 2,
+            "inner_steps": 1,
+            "adapt_steps": 1,
+            "validation_episodes": 2,
+            "encoder": {"name": "conv4", "width": 8},
+        },
+    }.items():
         content["learners"][name] = {"steps": 4, "validate_every": 2, **chosen}
     content["adapt"].update({"fine_tuning": {"steps": 2}, "bootstrap": 100})
     content["report"]["shots"] = 2
@@ -69,8 +95,16 @@ def workspace(tmp_path_factory) -> Path:
     for name in HOSPITALS:
         shutil.copy(ROOT / "sites" / f"{name}.yaml", folder / "sites")
     ran, said = repro(folder)
-    assert {"split", "overview", "train@maml-0", *(f"{stage}@{site}" for site in HOSPITALS
-                                                   for stage in ("phantom", "convert", "tasks", "adapt", "report"))} <= ran
+    assert {
+        "split",
+        "overview",
+        "train@maml-0",
+        *(
+            f"{stage}@{site}"
+            for site in HOSPITALS
+            for stage in ("phantom", "convert", "tasks", "adapt", "report")
+        ),
+    } <= ran
     assert "Traceback" not in said and "ZZPHI" not in said
     return folder
 
@@ -91,7 +125,9 @@ def test_files_are_used_rejected_or_no_images_and_never_lost(workspace):
     for site in HOSPITALS:
         summary = json.loads((workspace / "data" / "studies" / site / "summary.json").read_text())
         assert summary["files"] == summary["used"] + summary["rejected"] + summary["not_images"]
-        assert summary["files"] == sum(path.is_file() for path in (workspace / "incoming" / site).rglob("*"))
+        assert summary["files"] == sum(
+            path.is_file() for path in (workspace / "incoming" / site).rglob("*")
+        )
         assert summary["rejected"] > 0
 
 
@@ -115,20 +151,34 @@ def test_a_second_repro_does_nothing(workspace):
 
 def test_the_same_seed_gives_the_same_bytes_in_another_workspace(workspace, tmp_path):
     again = tmp_path / "again"
-    shutil.copytree(workspace, again, symlinks=True, ignore=shutil.ignore_patterns("data", "runs", "results", "reports", "cache", "tmp",
-                                                                                   "dvc.lock", "incoming"))
+    shutil.copytree(
+        workspace,
+        again,
+        symlinks=True,
+        ignore=shutil.ignore_patterns(
+            "data", "runs", "results", "reports", "cache", "tmp", "dvc.lock", "incoming"
+        ),
+    )
     edit_params(again, lambda content: content.update({"code": os.path.relpath(ROOT, again)}))
     (again / "dvc.yaml").unlink()
     (again / "dvc.yaml").symlink_to(ROOT / "dvc.yaml")
     run(again, "dvc", "repro", "report@phantom_south")
-    for name in ("results/target/phantom_south/predictions.parquet", "reports/phantom_south/index.html", "runs/maml/0/model.safetensors"):
+    for name in (
+        "results/target/phantom_south/predictions.parquet",
+        "reports/phantom_south/index.html",
+        "runs/maml/0/model.safetensors",
+    ):
         assert (again / name).read_bytes() == (workspace / name).read_bytes()
 
 
 def test_adding_a_target_trains_nothing_and_removing_it_leaves_no_trace_in_the_overview(workspace):
     export = workspace.parent / "export"
     shutil.copytree(workspace / "incoming" / "phantom_south", export)
-    site = (workspace / "sites" / "phantom_south.yaml").read_text().replace("incoming/phantom_south", str(export))
+    site = (
+        (workspace / "sites" / "phantom_south.yaml")
+        .read_text()
+        .replace("incoming/phantom_south", str(export))
+    )
     new = workspace / "sites" / "westside.yaml"
     new.write_text(site)
     models = {path: path.read_bytes() for path in (workspace / "runs").rglob("*.safetensors")}
@@ -143,8 +193,14 @@ def test_adding_a_target_trains_nothing_and_removing_it_leaves_no_trace_in_the_o
     assert (workspace / "params.yaml").read_text() == registered, "adding twice changes nothing"
 
     ran, _ = repro(workspace)
-    assert ran == {*(f"{stage}@westside" for stage in ("convert", "tasks", "adapt", "report")), "split", "overview"}
-    assert {path: path.read_bytes() for path in (workspace / "runs").rglob("*.safetensors")} == models
+    assert ran == {
+        *(f"{stage}@westside" for stage in ("convert", "tasks", "adapt", "report")),
+        "split",
+        "overview",
+    }
+    assert {
+        path: path.read_bytes() for path in (workspace / "runs").rglob("*.safetensors")
+    } == models
     assert "westside/index.html" in (workspace / "reports" / "index.html").read_text()
 
     run(workspace, "fewsite", "remove", "westside")
@@ -155,14 +211,33 @@ def test_adding_a_target_trains_nothing_and_removing_it_leaves_no_trace_in_the_o
 
 
 def test_predictions_hold_every_method(workspace):
-    answers = pd.read_parquet(workspace / "results" / "target" / "phantom_south" / "predictions.parquet")
-    assert set(answers["method"]) == {"majority", "source_only", "nearest_centroid", "linear_probe", "fine_tuning", "prototypical", "maml"}
+    answers = pd.read_parquet(
+        workspace / "results" / "target" / "phantom_south" / "predictions.parquet"
+    )
+    assert set(answers["method"]) == {
+        "majority",
+        "source_only",
+        "nearest_centroid",
+        "linear_probe",
+        "fine_tuning",
+        "prototypical",
+        "maml",
+    }
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (lambda c: c["tasks"].update({"drawz": 1}), "params.yaml tasks.drawz: found an unknown setting; need one of"),
-    (lambda c: c["sites"].update({"nowhere": "target"}), "sites/nowhere.yaml: found no such file; need a YAML file"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda c: c["tasks"].update({"drawz": 1}),
+            "params.yaml tasks.drawz: found an unknown setting; need one of",
+        ),
+        (
+            lambda c: c["sites"].update({"nowhere": "target"}),
+            "sites/nowhere.yaml: found no such file; need a YAML file",
+        ),
+    ],
+)
 def test_bad_settings_end_in_one_line_and_change_nothing(workspace, change, said):
     kept = (workspace / "params.yaml").read_text()
     before = sorted((path, path.stat().st_mtime_ns) for path in (workspace / "results").rglob("*"))
@@ -172,23 +247,46 @@ def test_bad_settings_end_in_one_line_and_change_nothing(workspace, change, said
     finally:
         (workspace / "params.yaml").write_text(kept)
     assert said in printed and "Traceback" not in printed
-    assert sorted((path, path.stat().st_mtime_ns) for path in (workspace / "results").rglob("*")) == before
+    assert (
+        sorted((path, path.stat().st_mtime_ns) for path in (workspace / "results").rglob("*"))
+        == before
+    )
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-@pytest.mark.parametrize(("command", "output"), [
-    (("data_prep.convert", "phantom_south"), "data/studies/phantom_south"),
-    (("models.train", "prototypical", "0"), "runs/prototypical/0"),
-])
-def test_a_stage_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_run(workspace, tmp_path, command, output):
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [
+        (("data_prep.convert", "phantom_south"), "data/studies/phantom_south"),
+        (("models.train", "prototypical", "0"), "runs/prototypical/0"),
+    ],
+)
+def test_a_stage_killed_at_random_moments_ends_with_the_bytes_of_an_undisturbed_run(
+    workspace, tmp_path, command, output
+):
     copy = tmp_path / "copy"
-    shutil.copytree(workspace, copy, symlinks=True, ignore=shutil.ignore_patterns("cache", "tmp", "reports", "results"))
-    edit_params(copy, lambda content: content["learners"]["prototypical"].update({"steps": 60, "validate_every": 20}))
+    shutil.copytree(
+        workspace,
+        copy,
+        symlinks=True,
+        ignore=shutil.ignore_patterns("cache", "tmp", "reports", "results"),
+    )
+    edit_params(
+        copy,
+        lambda content: content["learners"]["prototypical"].update(
+            {"steps": 60, "validate_every": 20}
+        ),
+    )
     start = [sys.executable, "-m", *command]
-    quiet = {"cwd": copy, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    quiet = {
+        "cwd": copy,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "start_new_session": True,
+    }
 
     def clean() -> None:
         shutil.rmtree(copy / output, ignore_errors=True)

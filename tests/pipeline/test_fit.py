@@ -52,25 +52,39 @@ def patient(shape: tuple[int, int, int], seed: int) -> np.ndarray:
 def study(root: Path) -> Workspace:
     """Two sources of two and three CT volumes, each spaced in its own way, and a target with another spacing and other values."""
     (root / "sites").mkdir(parents=True)
-    spacings = {"north": [(1.0, 2.0, 5.0)] * 2, "east": [(1.5, 1.6, 2.5)] * 2 + [(1.2, 1.4, 4.0)], "far": [(9.0, 9.0, 9.0)] * 9}
+    spacings = {
+        "north": [(1.0, 2.0, 5.0)] * 2,
+        "east": [(1.5, 1.6, 2.5)] * 2 + [(1.2, 1.4, 4.0)],
+        "far": [(9.0, 9.0, 9.0)] * 9,
+    }
     shape = (40, 32, 12)  # columns, rows, slices
     for name, sizes in spacings.items():
         export = root / "incoming" / name
         export.mkdir(parents=True)
         rows = ["file,view"]
         for place, spacing in enumerate(sizes):
-            nibabel.save(nibabel.Nifti1Image(patient(shape, place) + (name == "far") * 500, np.diag([*spacing, 1])), export / f"{place}.nii")
+            nibabel.save(
+                nibabel.Nifti1Image(
+                    patient(shape, place) + (name == "far") * 500, np.diag([*spacing, 1])
+                ),
+                export / f"{place}.nii",
+            )
             rows.append(f"{place}.nii,{'ab'[place % 2]}")
         (export / "labels.csv").write_text("\n".join(rows))
-        (root / "sites" / f"{name}.yaml").write_text("root: x\ntask: t\nmodality: CT\nlabels: {file: labels.csv, match: file, class: view}\n"
-                                                     "classes: {a: [a], b: [b]}\n")
+        (root / "sites" / f"{name}.yaml").write_text(
+            "root: x\ntask: t\nmodality: CT\nlabels: {file: labels.csv, match: file, class: view}\n"
+            "classes: {a: [a], b: [b]}\n"
+        )
     (root / "params.yaml").write_text(
         "sites: {north: source, far: target, east: source}\nconvert: {size: [8, 8, 8], workers: 1}\ntrain: {learners: [prototypical]}\n"
-        "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n")
+        "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n"
+    )
     return Workspace(root)
 
 
-def test_the_suggestion_is_the_medians_of_the_sources_and_can_be_pasted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_suggestion_is_the_medians_of_the_sources_and_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fit(study(tmp_path))
     said = capsys.readouterr().out
     convert = Convert(**YAML(typ="safe").load(said)["convert"])
@@ -78,26 +92,41 @@ def test_the_suggestion_is_the_medians_of_the_sources_and_can_be_pasted(tmp_path
     assert convert.size == [12, 32, 40]  # medians of 48 x 51.2 x 48 mm
     low, high = convert.intensity_of("CT").window
     assert (low, high) == pytest.approx((-850, 99.5), abs=1)
-    assert "5 volumes of the source sites east (3), north (2); no target was opened" in said and "body voxels of 5 volumes" in said
+    assert (
+        "5 volumes of the source sites east (3), north (2); no target was opened" in said
+        and "body voxels of 5 volumes" in said
+    )
 
 
-def test_a_volumes_size_is_that_of_what_its_crop_rule_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_volumes_size_is_that_of_what_its_crop_rule_keeps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = study(tmp_path)
     for name in ("north", "east"):
-        made.site_file(name).write_text(made.site_file(name).read_text() + "crop: [{keep: [4, 10, 16, 20]}]\n")
+        made.site_file(name).write_text(
+            made.site_file(name).read_text() + "crop: [{keep: [4, 10, 16, 20]}]\n"
+        )
     fit(made)
-    assert YAML(typ="safe").load(capsys.readouterr().out)["convert"]["size"] == [12, 16, 20]  # of 12 x 32 x 40
+    assert YAML(typ="safe").load(capsys.readouterr().out)["convert"]["size"] == [
+        12,
+        16,
+        20,
+    ]  # of 12 x 32 x 40
 
 
 def test_targets_are_never_opened(tmp_path: Path, opened: list[str]) -> None:
     made = study(tmp_path)
     opened.clear()
     fit(made)
-    assert any("incoming/east" in name for name in opened) and any("north.yaml" in name for name in opened)
+    assert any("incoming/east" in name for name in opened) and any(
+        "north.yaml" in name for name in opened
+    )
     assert not [name for name in opened if "far" in name.removeprefix(str(tmp_path))]
 
 
-def test_nothing_is_written_and_the_same_is_said_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_written_and_the_same_is_said_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = study(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     fit(made)
@@ -106,13 +135,20 @@ def test_nothing_is_written_and_the_same_is_said_again(tmp_path: Path, capsys: p
     assert sorted(tmp_path.rglob("*")) == before and capsys.readouterr().out == first
 
 
-def test_other_modalities_have_nothing_to_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_modalities_have_nothing_to_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = study(tmp_path)
     for name in ("north", "east"):
-        made.site_file(name).write_text(made.site_file(name).read_text().replace("modality: CT", "modality: MR"))
+        made.site_file(name).write_text(
+            made.site_file(name).read_text().replace("modality: CT", "modality: MR")
+        )
     fit(made)
     said = capsys.readouterr().out
-    assert "intensity" not in YAML(typ="safe").load(said)["convert"] and "# MR: 5 volumes; percentiles and zscore are each volume's own" in said
+    assert (
+        "intensity" not in YAML(typ="safe").load(said)["convert"]
+        and "# MR: 5 volumes; percentiles and zscore are each volume's own" in said
+    )
 
 
 def test_the_body_holds_its_lungs_and_no_table_and_no_padding() -> None:
@@ -120,14 +156,20 @@ def test_the_body_holds_its_lungs_and_no_table_and_no_padding() -> None:
     valid = np.ones(values.shape, bool)
     valid[:, :10] = False
     found = body_voxels(Pixels(values, valid))
-    assert np.array_equal(np.unique(found), np.unique(values[valid & (values > -1000) & (values < 1000)]))
+    assert np.array_equal(
+        np.unique(found), np.unique(values[valid & (values > -1000) & (values < 1000)])
+    )
     assert len(found) == np.sum(valid & (values > -1000) & (values < 1000))
     assert len(body_voxels(Pixels(np.full((4, 9, 9), -1000, np.float32)))) == 0
 
 
 def test_images_and_a_workspace_without_sources_are_refused_together(tmp_path: Path) -> None:
     made = study(tmp_path)
-    made.params_file.write_text(made.params_file.read_text().replace("[8, 8, 8]", "[8, 8]").replace(": source", ": target"))
+    made.params_file.write_text(
+        made.params_file.read_text().replace("[8, 8, 8]", "[8, 8]").replace(": source", ": target")
+    )
     with pytest.raises(Refusal) as caught:
         fit(made)
-    assert "sites: found no source" in str(caught.value) and "convert.size: found the size of images" in str(caught.value)
+    assert "sites: found no source" in str(
+        caught.value
+    ) and "convert.size: found the size of images" in str(caught.value)

@@ -32,11 +32,18 @@ def pictures(folder: Path, numbers: range, side: int = 24) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(numbers.start)
     for number in numbers:
-        Image.fromarray(rng.integers(0, 255, (side, side), np.uint8)).save(folder / f"{number:04}.png")
+        Image.fromarray(rng.integers(0, 255, (side, side), np.uint8)).save(
+            folder / f"{number:04}.png"
+        )
 
 
 def labels(file: Path, count: int) -> None:
-    file.write_text("\n".join(["file,kind", *(f"{number:04}.png,{'rl'[number % 2]}" for number in range(count))]) + "\n")
+    file.write_text(
+        "\n".join(
+            ["file,kind", *(f"{number:04}.png,{'rl'[number % 2]}" for number in range(count))]
+        )
+        + "\n"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +73,13 @@ def add(workspace: Workspace, root: Path) -> None:
 
 def start(stage: str = "convert@west") -> subprocess.Popen:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen([sys.executable, "-m", "dvc", "repro", stage], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            env={**os.environ, "PATH": path})
+    return subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", stage],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PATH": path},
+    )
 
 
 def repro(workspace: Workspace) -> int:
@@ -78,25 +90,35 @@ def repro(workspace: Workspace) -> int:
     return json.loads((workspace.studies("west") / "summary.json").read_text())["records"]
 
 
-def test_what_moves_while_convert_runs_leaves_no_output_and_the_next_run_takes_it(workspace: Workspace, tmp_path: Path):
+def test_what_moves_while_convert_runs_leaves_no_output_and_the_next_run_takes_it(
+    workspace: Workspace, tmp_path: Path
+):
     export = tmp_path / "export"
     pictures(export, range(60), side=128)
     labels(export / "labels.csv", 70)
     add(workspace, export)
     running = start()
-    while running.poll() is None and not (workspace.studies("west").parent / ".west.partial").exists():  # it decodes
+    while (
+        running.poll() is None and not (workspace.studies("west").parent / ".west.partial").exists()
+    ):  # it decodes
         time.sleep(0.005)
     pictures(export, range(60, 70))
     with edited(workspace) as content:
         content["convert"]["size"] = [24, 24]
     said = running.communicate()[0]
-    assert "incoming/west: found files that came" in said and "params.yaml convert: found another value" in said and running.returncode
+    assert (
+        "incoming/west: found files that came" in said
+        and "params.yaml convert: found another value" in said
+        and running.returncode
+    )
     assert not workspace.studies("west").exists()
     assert repro(workspace) == 70
     assert np.load(workspace.studies("west") / "pixels.npy", mmap_mode="r").shape == (70, 1, 24, 24)
 
 
-def test_what_comes_goes_or_changes_behind_links_is_converted_by_the_next_run(workspace: Workspace, tmp_path: Path):
+def test_what_comes_goes_or_changes_behind_links_is_converted_by_the_next_run(
+    workspace: Workspace, tmp_path: Path
+):
     export, elsewhere, deeper = tmp_path / "export", tmp_path / "elsewhere", tmp_path / "deeper"
     pictures(export / "near", range(20))
     pictures(elsewhere, range(20, 30))
@@ -117,33 +139,48 @@ def test_what_comes_goes_or_changes_behind_links_is_converted_by_the_next_run(wo
     assert repro(workspace) == 48
     (tmp_path / "new").mkdir()
     os.symlink("../new", export / "new")
-    with pytest.raises(Refusal, match="incoming/west: found other folders behind links, .* do fewsite link, then dvc repro"):
+    with pytest.raises(
+        Refusal,
+        match="incoming/west: found other folders behind links, .* do fewsite link, then dvc repro",
+    ):
         convert(workspace, "west")
     link_sites(workspace)
     convert(workspace, "west")
 
 
-def test_what_a_list_names_is_watched_its_files_and_its_folders(workspace: Workspace, tmp_path: Path):
+def test_what_a_list_names_is_watched_its_files_and_its_folders(
+    workspace: Workspace, tmp_path: Path
+):
     pictures(tmp_path / "hospital" / "folder", range(20))
     pictures(tmp_path / "hospital", range(20, 30))
     labels(tmp_path / "hospital" / "labels.csv", 40)
     names = tmp_path / "hospital" / "names.txt"
-    names.write_text("\n".join(["labels.csv", "folder", *(f"{number:04}.png" for number in range(20, 30))]))
+    names.write_text(
+        "\n".join(["labels.csv", "folder", *(f"{number:04}.png" for number in range(20, 30))])
+    )
     add(workspace, names)
     assert repro(workspace) == 30
     pictures(tmp_path / "hospital" / "folder", range(30, 40))
     assert repro(workspace) == 40
     before = (workspace.studies("west") / "pixels.npy").read_bytes()
-    Image.fromarray(np.arange(576, dtype=np.uint8).reshape(24, 24)).save(tmp_path / "hospital" / "0025.png")
-    assert repro(workspace) == 40 and (workspace.studies("west") / "pixels.npy").read_bytes() != before
+    Image.fromarray(np.arange(576, dtype=np.uint8).reshape(24, 24)).save(
+        tmp_path / "hospital" / "0025.png"
+    )
+    assert (
+        repro(workspace) == 40 and (workspace.studies("west") / "pixels.npy").read_bytes() != before
+    )
     names.write_text(names.read_text().replace("0029.png\n", "").removesuffix("0029.png"))
-    with pytest.raises(Refusal, match="incoming/west: found other folders behind links, or another list"):
+    with pytest.raises(
+        Refusal, match="incoming/west: found other folders behind links, or another list"
+    ):
         convert(workspace, "west")
     link_sites(workspace)
     convert(workspace, "west")
 
 
-def test_a_site_with_linked_folders_shows_no_path_to_git_and_leaves_nothing_when_it_is_removed(workspace: Workspace, tmp_path: Path):
+def test_a_site_with_linked_folders_shows_no_path_to_git_and_leaves_nothing_when_it_is_removed(
+    workspace: Workspace, tmp_path: Path
+):
     export = tmp_path / "export"
     pictures(tmp_path / "far", range(20))
     pictures(export, range(20, 40))
@@ -159,7 +196,10 @@ def test_a_site_with_linked_folders_shows_no_path_to_git_and_leaves_nothing_when
     os.symlink("../far", export / "far")
     link_sites(workspace)
     remove_site(workspace, "west")
-    assert not os.path.lexists(workspace.incoming("west")) and not (workspace.root / "sites" / "dvc.yaml").exists()
+    assert (
+        not os.path.lexists(workspace.incoming("west"))
+        and not (workspace.root / "sites" / "dvc.yaml").exists()
+    )
     assert (tmp_path / "far" / "0000.png").exists() and (export / "0020.png").exists()
 
 
@@ -168,10 +208,16 @@ def test_the_order_of_classes_alone_is_a_change(workspace: Workspace, tmp_path: 
     pictures(tmp_path / "export", range(40))
     labels(tmp_path / "export" / "labels.csv", 40)
     add(workspace, tmp_path / "export")
-    for written, classes in (("{round: [r], long: [l]}", ["round", "long"]), ("{long: [l], round: [r]}", ["long", "round"])):
+    for written, classes in (
+        ("{round: [r], long: [l]}", ["round", "long"]),
+        ("{long: [l], round: [r]}", ["long", "round"]),
+    ):
         file = workspace.site_file("west")
         file.write_text(file.read_text().replace("{round: [r], long: [l]}", written))
         running = start("tasks@west")
         said = running.communicate()[0]
         assert running.returncode == 0, said
-        assert json.loads((workspace.tasks("target", "west") / "task.json").read_text())["classes"] == classes
+        assert (
+            json.loads((workspace.tasks("target", "west") / "task.json").read_text())["classes"]
+            == classes
+        )

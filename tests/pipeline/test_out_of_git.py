@@ -31,12 +31,25 @@ task: cells
 labels: {{file: labels.csv, match: file, class: kind, patient: who}}
 classes: {{round: [r], long: [l]}}
 """
-ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org",
-               "GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
 
 
 def run(folder: Path, *command: str) -> bytes:
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **ENVIRONMENT})
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **ENVIRONMENT},
+    )
     assert done.returncode == 0, done.stdout.decode()
     return done.stdout
 
@@ -48,7 +61,9 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     rows = ["file,kind,who"]
     for at in range(40):
-        Image.fromarray(rng.integers(0, 255, (24, 24), np.uint8)).save(folder / f"{IDENTIFIER}_{at}.png")
+        Image.fromarray(rng.integers(0, 255, (24, 24), np.uint8)).save(
+            folder / f"{IDENTIFIER}_{at}.png"
+        )
         rows.append(f"{IDENTIFIER}_{at}.png,{'rl'[at % 2]},{IDENTIFIER}-{at}")
     (folder / "labels.csv").write_text("\n".join(rows))
     return folder
@@ -91,7 +106,9 @@ def objects(folder: Path) -> bytes:
 
 
 @pytest.mark.parametrize("make", [git_first, git_last, inside_a_repository])
-def test_add_all_and_commit_takes_no_pixel_no_identifier_and_no_secret(make: Callable, tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch):
+def test_add_all_and_commit_takes_no_pixel_no_identifier_and_no_secret(
+    make: Callable, tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch
+):
     folder = tmp_path / "study"
     make(folder)
     monkeypatch.chdir(folder)
@@ -99,7 +116,11 @@ def test_add_all_and_commit_takes_no_pixel_no_identifier_and_no_secret(make: Cal
     add(workspace, export)
     run(folder, "dvc", "repro", "tasks@west")
     inspect_path(workspace, export, folder / "view")
-    for place in (workspace.results("target", "west"), workspace.report("west"), workspace.root / ".dvc" / "tmp"):
+    for place in (
+        workspace.results("target", "west"),
+        workspace.report("west"),
+        workspace.root / ".dvc" / "tmp",
+    ):
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(export / f"{IDENTIFIER}_0.png", place / "picture.png")
     kept = [path for path in (folder / ".dvc" / "cache").rglob("*") if path.is_file()]
@@ -110,11 +131,23 @@ def test_add_all_and_commit_takes_no_pixel_no_identifier_and_no_secret(make: Cal
     for row in np.load(workspace.studies("west") / "pixels.npy"):
         assert row.tobytes() not in held
     for value in (IDENTIFIER, SECRET, export.name):
-        assert value.encode() not in held.replace(str(export).encode(), b"")  # the root in sites/west.yaml is what a person wrote
+        assert value.encode() not in held.replace(
+            str(export).encode(), b""
+        )  # the root in sites/west.yaml is what a person wrote
     assert (export / f"{IDENTIFIER}_0.png").read_bytes() not in held
     committed = run(folder, "git", "ls-files").decode().split()
-    assert {"dvc.lock", "dvc.yaml", "params.yaml", "sites/west.yaml", "reviews/decisions.md", ".gitignore", ".dvc/config"} <= set(committed)
-    assert not any(name.startswith(tuple(line.strip("/") for line in KEPT_OUT)) for name in committed)
+    assert {
+        "dvc.lock",
+        "dvc.yaml",
+        "params.yaml",
+        "sites/west.yaml",
+        "reviews/decisions.md",
+        ".gitignore",
+        ".dvc/config",
+    } <= set(committed)
+    assert not any(
+        name.startswith(tuple(line.strip("/") for line in KEPT_OUT)) for name in committed
+    )
 
 
 def test_every_workspace_of_this_repository_keeps_the_same_out():
@@ -130,7 +163,11 @@ def test_an_older_workspace_is_mended_by_link_and_what_it_ignored_stays(tmp_path
     (tmp_path / ".gitignore").write_text("*.bak\n/data")
     link_sites(workspace)
     lines = (tmp_path / ".gitignore").read_text().splitlines()
-    assert lines[:2] == ["*.bak", "/data"] and set(KEPT_OUT) <= set(lines) and lines.count("/data") == 1
+    assert (
+        lines[:2] == ["*.bak", "/data"]
+        and set(KEPT_OUT) <= set(lines)
+        and lines.count("/data") == 1
+    )
     before = (tmp_path / ".gitignore").stat().st_mtime_ns
     keep_out_of_git(workspace)
     assert (tmp_path / ".gitignore").stat().st_mtime_ns == before
@@ -141,7 +178,10 @@ def test_a_place_moved_to_another_disk_stays_out_though_it_is_a_link(tmp_path: P
     keep_out_of_git(Workspace(tmp_path))
     for place in ("data", "incoming"):
         (tmp_path / place).symlink_to(tmp_path.parent)
-    assert run(tmp_path, "git", "status", "--short", "--untracked-files=all").split() == [b"??", b".gitignore"]
+    assert run(tmp_path, "git", "status", "--short", "--untracked-files=all").split() == [
+        b"??",
+        b".gitignore",
+    ]
 
 
 @pytest.fixture
@@ -162,23 +202,39 @@ def committed(tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch) -> 
     workspace.secret_file.write_text(SECRET)
     run(tmp_path, "git", "init", "--quiet")
     run(tmp_path, "git", "add", "--all")
-    run(tmp_path, "git", "commit", "--quiet", "--message", "Start\n\nSigned-off-by: A <a@example.org>")
+    run(
+        tmp_path,
+        "git",
+        "commit",
+        "--quiet",
+        "--message",
+        "Start\n\nSigned-off-by: A <a@example.org>",
+    )
     return workspace
 
 
 def refused(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    with pytest.raises(Refusal, match=r"fewsite audit: found \d+ identifiers or files of patients in \d+ objects of Git; need none; do push nothing") as found:
+    with pytest.raises(
+        Refusal,
+        match=r"fewsite audit: found \d+ identifiers or files of patients in \d+ objects of Git; need none; do push nothing",
+    ) as found:
         audit_workspace(workspace)
     said = capsys.readouterr().out + str(found.value)
     assert IDENTIFIER not in said and SECRET not in said
     return said
 
 
-def test_a_clean_repository_is_clean_and_the_audit_says_what_it_searched(committed: Workspace, capsys: pytest.CaptureFixture[str]):
+def test_a_clean_repository_is_clean_and_the_audit_says_what_it_searched(
+    committed: Workspace, capsys: pytest.CaptureFixture[str]
+):
     audit_workspace(committed)
     said = capsys.readouterr().out
-    assert "searched in Git's objects" in said and "3 blobs, 1 commits, 2 trees" in said and said.endswith("nothing found\n")
+    assert (
+        "searched in Git's objects" in said
+        and "3 blobs, 1 commits, 2 trees" in said
+        and said.endswith("nothing found\n")
+    )
 
 
 def text(folder: Path, export: Path) -> None:
@@ -207,11 +263,21 @@ def cached(folder: Path, export: Path) -> None:
     (folder / ".dvc" / "cache" / "files" / "ab").write_bytes(b"\1\2\3")
 
 
-@pytest.mark.parametrize(("leak", "kind"), [
-    (text, "file or folder name"), (secret, "workspace's secret"), (file_name, "file or folder name"), (export_file, "a file of the export"),
-    (array, "a file of the kind npy"), (cached, "a file of .dvc/cache")])
+@pytest.mark.parametrize(
+    ("leak", "kind"),
+    [
+        (text, "file or folder name"),
+        (secret, "workspace's secret"),
+        (file_name, "file or folder name"),
+        (export_file, "a file of the export"),
+        (array, "a file of the kind npy"),
+        (cached, "a file of .dvc/cache"),
+    ],
+)
 @pytest.mark.parametrize("state", ["deleted in the next commit", "staged, never committed"])
-def test_what_git_took_in_is_found_though_the_file_is_gone(committed: Workspace, export: Path, capsys, leak: Callable, kind: str, state: str):
+def test_what_git_took_in_is_found_though_the_file_is_gone(
+    committed: Workspace, export: Path, capsys, leak: Callable, kind: str, state: str
+):
     folder = Path.cwd()
     before = {path for path in folder.rglob("*") if path.is_file() and ".git" not in path.parts}
     leak(folder, export)
@@ -219,7 +285,12 @@ def test_what_git_took_in_is_found_though_the_file_is_gone(committed: Workspace,
     if state.startswith("deleted"):
         run(folder, "git", "commit", "--quiet", "--message", "oops")
     for path in folder.rglob("*"):
-        if path.is_file() and ".git" not in path.parts and path not in before and leak is not cached:
+        if (
+            path.is_file()
+            and ".git" not in path.parts
+            and path not in before
+            and leak is not cached
+        ):
             path.unlink()
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--allow-empty", "--message", "as if nothing had been")
@@ -229,14 +300,26 @@ def test_what_git_took_in_is_found_though_the_file_is_gone(committed: Workspace,
     assert kind in refused(committed, capsys)
 
 
-def test_a_name_that_is_staged_is_found_before_it_is_committed(committed: Workspace, export: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_name_that_is_staged_is_found_before_it_is_committed(
+    committed: Workspace, export: Path, capsys: pytest.CaptureFixture[str]
+):
     file_name(Path.cwd(), export)
     run(Path.cwd(), "git", "add", "--all")
     assert "Git's index: file or folder name" in refused(committed, capsys)
 
 
-def test_an_identifier_in_a_message_is_found(committed: Workspace, capsys: pytest.CaptureFixture[str]):
-    run(Path.cwd(), "git", "commit", "--quiet", "--allow-empty", "--message", f"Without {IDENTIFIER}-7")
+def test_an_identifier_in_a_message_is_found(
+    committed: Workspace, capsys: pytest.CaptureFixture[str]
+):
+    run(
+        Path.cwd(),
+        "git",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "--message",
+        f"Without {IDENTIFIER}-7",
+    )
     assert "Git's commit" in refused(committed, capsys)
 
 
@@ -255,8 +338,15 @@ def test_a_repository_that_git_does_not_open_is_refused_and_none_is_none(tmp_pat
         repository_of(tmp_path)
 
 
-def test_remove_takes_page_pictures_and_results_away_and_says_what_stays(committed: Workspace, capsys: pytest.CaptureFixture[str]):
-    gone = [committed.report("west"), committed.results("target", "west"), committed.results("source", "west"), committed.decoded("west")]
+def test_remove_takes_page_pictures_and_results_away_and_says_what_stays(
+    committed: Workspace, capsys: pytest.CaptureFixture[str]
+):
+    gone = [
+        committed.report("west"),
+        committed.results("target", "west"),
+        committed.results("source", "west"),
+        committed.decoded("west"),
+    ]
     stays = [committed.studies("west"), committed.tasks("target", "west")]
     for folder in (*gone, *stays):
         folder.mkdir(parents=True)
@@ -266,11 +356,14 @@ def test_remove_takes_page_pictures_and_results_away_and_says_what_stays(committ
     said = capsys.readouterr().err
     assert not any(folder.exists() for folder in (*gone, committed.pdf("west")))
     assert all(folder.exists() for folder in stays)
-    assert "rm -r data/studies/west data/tasks/target/west\n" in said and "DVC's cache keeps" in said
+    assert (
+        "rm -r data/studies/west data/tasks/target/west\n" in said and "DVC's cache keeps" in said
+    )
 
 
 def test_an_export_in_the_workspace_stays_out_and_one_beside_it_in_the_repository_is_refused(
-        tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "study"
     inside_a_repository(folder)
     monkeypatch.chdir(folder)
@@ -282,14 +375,20 @@ def test_an_export_in_the_workspace_stays_out_and_one_beside_it_in_the_repositor
         content["convert"].update({"size": [16, 16], "workers": 1})
         content["tasks"].update({"shots": [0, 1], "draws": 1, "min_query": 1})
         content["report"]["shots"] = 1
-    for root, found in ((tmp_path / "beside", "a place that git add takes"), (tmp_path, "a folder in which the workspace lies")):
+    for root, found in (
+        (tmp_path / "beside", "a place that git add takes"),
+        (tmp_path, "a folder in which the workspace lies"),
+    ):
         workspace.site_file("west").write_text(SITE.format(root=root))
         with pytest.raises(Refusal, match=f"root: found {found}; .* do move"):
             add_site(workspace, workspace.site_file("west"), "target", check=True)
     workspace.site_file("west").write_text(SITE.format(root=f"'{inside}'"))
     add_site(workspace, workspace.site_file("west"), "target", check=False)
     run(folder, "git", "add", "--all")
-    assert "west" in run(folder, "git", "ls-files").decode() and IDENTIFIER not in run(folder, "git", "ls-files").decode()
+    assert (
+        "west" in run(folder, "git", "ls-files").decode()
+        and IDENTIFIER not in run(folder, "git", "ls-files").decode()
+    )
 
 
 def test_what_dvc_leaves_where_it_is_run_and_what_it_plots_stays_out(tmp_path: Path) -> None:
@@ -298,13 +397,19 @@ def test_what_dvc_leaves_where_it_is_run_and_what_it_plots_stays_out(tmp_path: P
     for place in ("sites/.fewsite/dvc/repo/cache.db", "dvc_plots/index.html"):
         (tmp_path / place).parent.mkdir(parents=True)
         (tmp_path / place).write_text(IDENTIFIER)
-    assert run(tmp_path, "git", "status", "--short", "--untracked-files=all").split() == [b"??", b".gitignore"]
+    assert run(tmp_path, "git", "status", "--short", "--untracked-files=all").split() == [
+        b"??",
+        b".gitignore",
+    ]
 
 
-def test_what_inspect_writes_stays_out_though_it_was_killed(tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_inspect_writes_stays_out_though_it_was_killed(
+    tmp_path: Path, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def killed(*_: object) -> None:
         assert (tmp_path / ".view.partial" / ".gitignore").read_text() == "*\n"
         raise KeyboardInterrupt
+
     monkeypatch.setattr("pipeline.inspect.write_nifti", killed)
     with pytest.raises(KeyboardInterrupt):
         inspect_path(Workspace(tmp_path), export, tmp_path / "view")

@@ -9,7 +9,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-GPL = re.compile(r"\bA?GPL|(?<!Lesser )General Public License", re.IGNORECASE)  # LGPL has no word boundary before its G
+GPL = re.compile(
+    r"\bA?GPL|(?<!Lesser )General Public License", re.IGNORECASE
+)  # LGPL has no word boundary before its G
 # Under the GPL among other words, and why that binds nobody here.
 ALLOWED = {
     "asyncssh": "EPL-2.0 OR GPL-2.0-or-later: the user's choice",
@@ -26,7 +28,12 @@ def needed(names: list[str]) -> set[str]:
     while ahead:
         requirement = ahead.pop()
         name = canonicalize_name(requirement.name)
-        if name in seen or (requirement.marker and not any(requirement.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras))):
+        if name in seen or (
+            requirement.marker
+            and not any(
+                requirement.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)
+            )
+        ):
             continue
         try:
             ahead += [Requirement(line) for line in distribution(name).requires or []]
@@ -40,15 +47,39 @@ def licence(name: str) -> str:
     """Every word of a package's metadata on its licence; of a text of several lines the first, which names it."""
     about = distribution(name).metadata
     classified = [line for line in about.get_all("Classifier") or [] if line.startswith("License")]
-    return " ; ".join([about.get("License-Expression") or "", (about.get("License") or "").strip().partition("\n")[0], *classified])
+    return " ; ".join(
+        [
+            about.get("License-Expression") or "",
+            (about.get("License") or "").strip().partition("\n")[0],
+            *classified,
+        ]
+    )
 
 
 def test_no_required_package_is_under_the_gpl() -> None:
     names = needed(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
     assert {"pydicom", "imagecodecs", "torch", "scmrepo"} <= names
-    assert {name: licence(name) for name in names - ALLOWED.keys() if GPL.search(licence(name))} == {}
+    assert {
+        name: licence(name) for name in names - ALLOWED.keys() if GPL.search(licence(name))
+    } == {}
 
 
 def test_the_words_tell_the_gpl_from_the_lgpl() -> None:
-    assert all(GPL.search(words) for words in ("GPL-3.0-or-later", "GNU General Public License v3 (GPLv3)", "AGPL-3.0", "License :: GPLv2"))
-    assert not any(GPL.search(words) for words in ("LGPL-2.1", "GNU Lesser General Public License v3", "BSD-3-Clause", "Apache-2.0"))
+    assert all(
+        GPL.search(words)
+        for words in (
+            "GPL-3.0-or-later",
+            "GNU General Public License v3 (GPLv3)",
+            "AGPL-3.0",
+            "License :: GPLv2",
+        )
+    )
+    assert not any(
+        GPL.search(words)
+        for words in (
+            "LGPL-2.1",
+            "GNU Lesser General Public License v3",
+            "BSD-3-Clause",
+            "Apache-2.0",
+        )
+    )

@@ -12,8 +12,16 @@ ARROWS = ["workspace", "data_prep", "models", "eval", "pipeline"]  # each may im
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 CODE = "${code}/"
 LEARNERS = "models/learners"
-BY_NAME = {"train": [LEARNERS], "adapt": [LEARNERS, "eval/scores"], "report": ["eval/scores", "eval/sections"], "overview": ["eval/scores"]}
-TEMPLATES = {"report": ["eval/page/templates", "eval/sections/templates"], "overview": ["eval/page/templates"]}
+BY_NAME = {
+    "train": [LEARNERS],
+    "adapt": [LEARNERS, "eval/scores"],
+    "report": ["eval/scores", "eval/sections"],
+    "overview": ["eval/scores"],
+}
+TEMPLATES = {
+    "report": ["eval/page/templates", "eval/sections/templates"],
+    "overview": ["eval/page/templates"],
+}
 
 
 def imports(file: Path) -> set[str]:
@@ -26,7 +34,11 @@ def imports(file: Path) -> set[str]:
         for name in names:
             place = Path(*name.split("."))
             if place.parts[0] in ARROWS:
-                found |= {str(path) for path in (place.with_suffix(".py"), place / "__init__.py") if (ROOT / path).is_file()}
+                found |= {
+                    str(path)
+                    for path in (place.with_suffix(".py"), place / "__init__.py")
+                    if (ROOT / path).is_file()
+                }
     return found
 
 
@@ -38,7 +50,9 @@ def closure(file: str) -> set[str]:
         if at not in seen:
             seen.add(at)
             ahead += imports(ROOT / at)
-    return {path for path in seen if (ROOT / path).read_text().count("\n") > 1}  # an __init__ of one docstring changes nothing
+    return {
+        path for path in seen if (ROOT / path).read_text().count("\n") > 1
+    }  # an __init__ of one docstring changes nothing
 
 
 @pytest.mark.parametrize("package", ARROWS)
@@ -58,9 +72,13 @@ def needed(stage: str) -> set[str]:
     """The files that a stage imports, and those that it may import by name: one learner that trains, any other where a site is evaluated."""
     files = closure(str(main_file(stage)))
     for folder in BY_NAME.get(stage, ()):
-        files |= set().union(*(closure(str(file.relative_to(ROOT))) for file in (ROOT / folder).glob("[a-z]*.py")))
+        files |= set().union(
+            *(closure(str(file.relative_to(ROOT))) for file in (ROOT / folder).glob("[a-z]*.py"))
+        )
     if stage == "train":
-        files = {file for file in files if not file.startswith(LEARNERS)} | {LEARNERS + "/${item.learner}.py"}
+        files = {file for file in files if not file.startswith(LEARNERS)} | {
+            LEARNERS + "/${item.learner}.py"
+        }
     return files | {folder for folder in TEMPLATES.get(stage, ())}
 
 
@@ -83,26 +101,39 @@ def test_a_stage_depends_on_exactly_the_files_that_it_imports(stage):
     missing = sorted(file for file in files if not any(covers(name, file) for name in written))
     needless = [name for name in written if not any(covers(name, file) for file in files)]
     assert not missing and not needless and written == sorted(set(written)), (
-        f"needless deps of this stage: {needless}; not sorted, or missing:\n" + "\n".join(f"        - {CODE}{name}" for name in missing))
+        f"needless deps of this stage: {needless}; not sorted, or missing:\n"
+        + "\n".join(f"        - {CODE}{name}" for name in missing)
+    )
 
 
-@pytest.mark.parametrize(("changed", "rerun"), [
-    ("eval/verdict/criteria.py", {"report", "overview"}),  # a criterion
-    ("eval/sections/shift.py", {"report"}),  # a section of the page, and its template
-    ("eval/sections/templates/new.html.j2", {"report"}),
-    ("eval/measures/calibration.py", {"report", "overview"}),
-    ("eval/figures/forest.py", {"overview"}),
-    ("eval/adapt/predictions.py", {"adapt"}),
-    ("eval/scores/label.py", {"adapt", "report", "overview"}),  # performance.csv holds every score
-])
+@pytest.mark.parametrize(
+    ("changed", "rerun"),
+    [
+        ("eval/verdict/criteria.py", {"report", "overview"}),  # a criterion
+        ("eval/sections/shift.py", {"report"}),  # a section of the page, and its template
+        ("eval/sections/templates/new.html.j2", {"report"}),
+        ("eval/measures/calibration.py", {"report", "overview"}),
+        ("eval/figures/forest.py", {"overview"}),
+        ("eval/adapt/predictions.py", {"adapt"}),
+        (
+            "eval/scores/label.py",
+            {"adapt", "report", "overview"},
+        ),  # performance.csv holds every score
+    ],
+)
 def test_a_change_in_eval_reruns_the_stages_that_it_can_change_alone(changed, rerun):
-    assert {stage for stage in STAGES if any(covers(name, changed) for name in code_deps(stage))} == rerun
+    assert {
+        stage for stage in STAGES if any(covers(name, changed) for name in code_deps(stage))
+    } == rerun
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_looks_at_its_inputs_again_before_its_outputs_appear(stage):
     text = (ROOT / main_file(stage)).read_text()
-    assert re.search(r"whole_folder\(|write_meta_split\(|refuse_moved_inputs\(", text) and "run_module(" in text
+    assert (
+        re.search(r"whole_folder\(|write_meta_split\(|refuse_moved_inputs\(", text)
+        and "run_module(" in text
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -56,7 +56,9 @@ def test_parquet_has_the_same_bytes_for_the_same_table(tmp_path):
 
 def test_a_refusal_prints_every_problem_and_exits_with_two(capsys):
     with pytest.raises(SystemExit) as left:
-        run_stage("x", lambda: refuse_if([Problem("a", "b", "c", "d"), Problem("e", "f", "g", "h")]))
+        run_stage(
+            "x", lambda: refuse_if([Problem("a", "b", "c", "d"), Problem("e", "f", "g", "h")])
+        )
     assert left.value.code == 2
     assert capsys.readouterr().err == "a: found b; need c; do d\ne: found f; need g; do h\n"
 
@@ -71,7 +73,9 @@ def test_an_unexpected_error_shows_its_place_and_never_its_words(capsys, monkeyp
         run_stage("convert", fail)
     said = capsys.readouterr().err
     assert left.value.code == 1
-    assert "ValueError in test_outputs.py" in said and "ZZPHI" not in said and "Traceback" not in said
+    assert (
+        "ValueError in test_outputs.py" in said and "ZZPHI" not in said and "Traceback" not in said
+    )
 
 
 def test_a_full_disk_is_one_clear_line_without_the_file_name(capsys, monkeypatch):
@@ -84,7 +88,10 @@ def test_a_full_disk_is_one_clear_line_without_the_file_name(capsys, monkeypatch
         run_stage("convert", fail)
     said = capsys.readouterr().err
     assert left.value.code == 2
-    assert said.startswith("convert: found the system's answer 'No space left on device'; need") and "ZZPHI" not in said
+    assert (
+        said.startswith("convert: found the system's answer 'No space left on device'; need")
+        and "ZZPHI" not in said
+    )
 
 
 def test_a_stage_called_without_its_arguments_says_how_it_is_called(capsys, monkeypatch):
@@ -92,7 +99,10 @@ def test_a_stage_called_without_its_arguments_says_how_it_is_called(capsys, monk
     with pytest.raises(SystemExit) as left:
         run_module("data_prep.tasks", lambda site, role: None, "SITE", "ROLE")
     assert left.value.code == 2
-    assert capsys.readouterr().err == "data_prep.tasks: found 1 arguments; need SITE ROLE; do python -m data_prep.tasks SITE ROLE\n"
+    assert (
+        capsys.readouterr().err
+        == "data_prep.tasks: found 1 arguments; need SITE ROLE; do python -m data_prep.tasks SITE ROLE\n"
+    )
 
 
 def test_nothing_is_raised_without_problems():

@@ -16,13 +16,26 @@ J2K_SIZE = b"\xff\x4f\xff\x51"  # T.800 A.4.1 and A.5.1: start of codestream, th
 J2K_DEPTH = 42  # from there to the first component's bits - 1, and 128 if it is signed
 J2K_CODING = 0x52  # T.800 A.6.1: coding style default
 TILE_BYTES = 14  # T.800 A.4.2 and A.4.3: each tile has a header of at least that
-JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS
+JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {
+    0xF7
+}  # T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS
 JPEG_PIXELS = 512  # T.81 F.1.2 and G.1.2: a byte holds 8 blocks of 8 x 8 pixels at most, each with one bit for its mean
 JPEG_ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # T.81 B.1.1.3: markers without a length
 J2K_SEARCHED = 2**20  # bytes before the codestream of a JP2 file: colour profiles and metadata
 BMP_RUNS, BMP_RUN = (1, 2), 128  # BI_RLE8 and BI_RLE4; pixels in a byte
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # PNG 11.2.2: samples a pixel, by colour type
-PNG_PASSES = {0: ((0, 0, 1, 1),), 1: ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))}
+PNG_PASSES = {
+    0: ((0, 0, 1, 1),),
+    1: (
+        (0, 0, 8, 8),
+        (4, 0, 8, 8),
+        (0, 4, 4, 8),
+        (2, 0, 4, 4),
+        (0, 2, 2, 4),
+        (1, 0, 2, 2),
+        (0, 1, 1, 2),
+    ),
+}
 CHUNK = 2**20
 
 
@@ -66,7 +79,11 @@ def check_picture(stream: BinaryIO, kind: str, rows: int, columns: int) -> None:
 
 def _jpeg_size(stream: bytes) -> tuple[int, int]:
     """Rows and columns. Raises IndexError or struct.error where no marker says them."""
-    return next(struct.unpack_from(">HH", segment, 1) for marker, segment in jpeg_segments(stream) if marker in JPEG_SIZES)
+    return next(
+        struct.unpack_from(">HH", segment, 1)
+        for marker, segment in jpeg_segments(stream)
+        if marker in JPEG_SIZES
+    )
 
 
 def jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
@@ -94,7 +111,11 @@ def unsigned_bits(frame: bytes, syntax: str) -> int | None:
 
 def has_colour_transform(frame: bytes) -> bool:
     """Whether a JPEG 2000 decoder gives RGB, by undoing the multiple component transform (T.800 A.6.1 and G)."""
-    return next(bool(segment[4]) for marker, segment in jpeg_segments(frame[frame.index(J2K_SIZE) :]) if marker == J2K_CODING)
+    return next(
+        bool(segment[4])
+        for marker, segment in jpeg_segments(frame[frame.index(J2K_SIZE) :])
+        if marker == J2K_CODING
+    )
 
 
 def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:
@@ -112,8 +133,12 @@ def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:
 
 
 def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
-    start = frame.index(J2K_SIZE) if J2K_SIZE in frame else len(frame)  # it may be wrapped in a JP2 file
-    right, bottom, left, top, width, height, tile_left, tile_top = struct.unpack_from(">8I", frame, start + 8)
+    start = (
+        frame.index(J2K_SIZE) if J2K_SIZE in frame else len(frame)
+    )  # it may be wrapped in a JP2 file
+    right, bottom, left, top, width, height, tile_left, tile_top = struct.unpack_from(
+        ">8I", frame, start + 8
+    )
     tiles = math.ceil((right - tile_left) / width) * math.ceil((bottom - tile_top) / height)
     if tiles * TILE_BYTES > len(frame):
         raise Rejected("truncated", "a compressed image that is too short for its tiles")
@@ -127,7 +152,9 @@ def jpeg_2000_sample(stream: BinaryIO) -> tuple[int, bool]:
     try:
         stated = content[content.index(J2K_SIZE) + 42]
     except (ValueError, IndexError):
-        raise Rejected("not_decodable", "a compressed image that does not say its samples") from None
+        raise Rejected(
+            "not_decodable", "a compressed image that does not say its samples"
+        ) from None
     return (stated & 0x7F) + 1, stated > 0x7F
 
 
@@ -135,7 +162,11 @@ def _bmp_is_whole(stream: BinaryIO, pixels: int) -> bool:
     """Whether there is a byte for as many pixels as its packing allows: run lengths make 255 of two, others no more than 8 of one."""
     stream.seek(14)
     header = stream.read(20)
-    packed = len(header) == 20 and struct.unpack("<I", header[:4])[0] >= 40 and struct.unpack("<I", header[16:])[0] in BMP_RUNS
+    packed = (
+        len(header) == 20
+        and struct.unpack("<I", header[:4])[0] >= 40
+        and struct.unpack("<I", header[16:])[0] in BMP_RUNS
+    )
     return pixels <= (BMP_RUN if packed else 8) * stream.seek(0, 2)
 
 
@@ -146,7 +177,11 @@ def _png_is_whole(stream: BinaryIO) -> bool:
     missing = 0
     for left, top, right, down in PNG_PASSES[interlace]:
         pixels, lines = math.ceil((columns - left) / right), math.ceil((rows - top) / down)
-        missing += lines * (1 + math.ceil(pixels * PNG_SAMPLES[colour] * depth / 8)) if pixels > 0 and lines > 0 else 0
+        missing += (
+            lines * (1 + math.ceil(pixels * PNG_SAMPLES[colour] * depth / 8))
+            if pixels > 0 and lines > 0
+            else 0
+        )
     stream.seek(4, 1)
     unpacker = zlib.decompressobj()
     while missing > 0 and len(head := stream.read(8)) == 8:

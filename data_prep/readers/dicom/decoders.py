@@ -30,22 +30,34 @@ from pydicom.uid import (
 )
 
 from data_prep.readers.dicom import jpeg
-from data_prep.readers.dicom.codestream import check_frame, has_colour_transform, rle_is_padded, unsigned_bits
+from data_prep.readers.dicom.codestream import (
+    check_frame,
+    has_colour_transform,
+    rle_is_padded,
+    unsigned_bits,
+)
 from data_prep.readers.dicom.header import whole
 from data_prep.rejects import Rejected, not_decodable
 
 OURS = "fewsite"  # pydicom's name for the plugin in jpeg.py
 # pydicom would try another decoder after a failure, and a lenient one may accept what a strict one refused.
 DECODERS = {
-    ImplicitVRLittleEndian: "", ExplicitVRLittleEndian: "", ExplicitVRBigEndian: "", DeflatedExplicitVRLittleEndian: "",
+    ImplicitVRLittleEndian: "",
+    ExplicitVRLittleEndian: "",
+    ExplicitVRBigEndian: "",
+    DeflatedExplicitVRLittleEndian: "",
     RLELossless: "pydicom",
     **dict.fromkeys((JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1), OURS),
     **dict.fromkeys(JPEGLSTransferSyntaxes, "pyjpegls"),
-    **dict.fromkeys((JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K), "pylibjpeg"),
+    **dict.fromkeys(
+        (JPEG2000Lossless, JPEG2000, HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K), "pylibjpeg"
+    ),
 }
 ENCAPSULATED = frozenset(syntax for syntax, decoder in DECODERS.items() if decoder)
 END_OF_IMAGE = b"\xff\xd9"  # of JPEG, JPEG-LS and JPEG 2000 alike
-FILLING = b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
+FILLING = (
+    b"\0\xff"  # bytes after it that bring a frame to even length; PS3.5 A.4 wants 0, some write 255
+)
 NO_PIXELS = "no pixel data: it ends before them, or was sent without"
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -75,7 +87,9 @@ def check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
     sample_bytes = max((whole(data, "BitsAllocated") or 8) // 8, 1)
     samples = whole(data, "SamplesPerPixel") or 1
     try:
-        for frame in generate_frames(data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1):
+        for frame in generate_frames(
+            data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1
+        ):
             if syntax != RLELossless and not frame.rstrip(FILLING).endswith(END_OF_IMAGE):
                 raise Rejected("truncated", "a compressed image without its end marker")
             check_frame(frame, syntax, *shape, samples * sample_bytes)
@@ -93,26 +107,38 @@ def check_warnings(caught: Iterable[WarningMessage], data: Dataset, shape: tuple
     if any(not re.search("|".join(map(re.escape, HARMLESS)), text) for text in said):
         raise Rejected("decode_warning")
     if any(RLE_SURPLUS in text for text in said):
-        frames = generate_frames(data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1)
+        frames = generate_frames(
+            data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1
+        )
         if not all(rle_is_padded(frame, shape[0] * shape[1], FILLING) for frame in frames):
             raise Rejected("decode_warning")
 
 
 def stored_frames(data: Dataset, syntax: str, indices: Sequence[int]) -> Iterator[np.ndarray]:
     """Stored values of some frames, in the order of `indices`: (rows, columns), or (rows, columns, 3) in RGB. Raises Rejected."""
-    data.file_meta.TransferSyntaxUID = UID(syntax)  # a file without meta header has none, and the decoder asks for it
+    data.file_meta.TransferSyntaxUID = UID(
+        syntax
+    )  # a file without meta header has none, and the decoder asks for it
     below = bits_below(data)
-    if below and syntax in ENCAPSULATED and syntax != RLELossless:  # PS3.5 8.2: a codestream's samples have no place in a word
+    if (
+        below and syntax in ENCAPSULATED and syntax != RLELossless
+    ):  # PS3.5 8.2: a codestream's samples have no place in a word
         raise Rejected("bad_bits", "a High Bit that a compressed image cannot have")
     options = {"bits_stored": data.BitsStored + below} if below else {}
     if syntax in JPEG2000TransferSyntaxes:
-        options["planar_configuration"] = 0  # the order of what the decoder gives, whatever the header says
+        options["planar_configuration"] = (
+            0  # the order of what the decoder gives, whatever the header says
+        )
     sign = _doubtful_sign(data, syntax)
-    for frame in iter_pixels(data, indices=indices, decoding_plugin=DECODERS[UID(syntax)], **options):
+    for frame in iter_pixels(
+        data, indices=indices, decoding_plugin=DECODERS[UID(syntax)], **options
+    ):
         if below and (frame & ((1 << below) - 1)).any() and not _has_overlay_in_pixels(data):
             raise Rejected("bad_bits", "values below the bits that High Bit says are stored")
         if sign and (frame & sign).any():
-            raise Rejected("bad_bits", "signed values in a compressed image of fewer bits than Bits Stored")
+            raise Rejected(
+                "bad_bits", "signed values in a compressed image of fewer bits than Bits Stored"
+            )
         yield frame >> below if below else frame
 
 
@@ -121,7 +147,9 @@ def bits_below(data: Dataset) -> int:
 
     Raises Rejected where the stored bits do not fit.
     """
-    high, stored, allocated = (whole(data, keyword) for keyword in ("HighBit", "BitsStored", "BitsAllocated"))
+    high, stored, allocated = (
+        whole(data, keyword) for keyword in ("HighBit", "BitsStored", "BitsAllocated")
+    )
     if high is None or stored is None or allocated is None or high == stored - 1:
         return 0
     if not 0 < stored <= high < allocated:
@@ -134,9 +162,16 @@ def _doubtful_sign(data: Dataset, syntax: str) -> int:
 
     A sample that has it may be large or negative: GDCM and pydicom, which both guess, disagree.
     """
-    if syntax not in ENCAPSULATED or syntax == RLELossless or not whole(data, "PixelRepresentation"):
+    if (
+        syntax not in ENCAPSULATED
+        or syntax == RLELossless
+        or not whole(data, "PixelRepresentation")
+    ):
         return 0
-    bits = unsigned_bits(next(generate_frames(data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1)), syntax)
+    bits = unsigned_bits(
+        next(generate_frames(data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1)),
+        syntax,
+    )
     return 1 << (bits - 1) if bits and bits < data.BitsStored else 0
 
 
@@ -145,12 +180,23 @@ def _check_colour(frame: bytes, syntax: str, photometric: str) -> None:
     if syntax in jpeg.LOSSY:
         jpeg.check_colour(frame, photometric)
     elif syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
-        if "YBR" in jpeg.what_it_says(frame)[0] and "YBR" not in photometric:  # T.871 speaks of lossy streams, pydicom takes it of all
+        if (
+            "YBR" in jpeg.what_it_says(frame)[0] and "YBR" not in photometric
+        ):  # T.871 speaks of lossy streams, pydicom takes it of all
             raise Rejected("unclear_colours")
-    elif syntax in JPEG2000TransferSyntaxes and photometric.startswith("YBR_FULL") and has_colour_transform(frame):
-        raise Rejected("unclear_colours", "a compressed image that decodes to RGB, while its header says YCbCr")
+    elif (
+        syntax in JPEG2000TransferSyntaxes
+        and photometric.startswith("YBR_FULL")
+        and has_colour_transform(frame)
+    ):
+        raise Rejected(
+            "unclear_colours", "a compressed image that decodes to RGB, while its header says YCbCr"
+        )
 
 
 def _has_overlay_in_pixels(data: Dataset) -> bool:
     """Whether an overlay lies in unused bits, as it may until 2004: Overlay Bits Allocated is then that of the pixels (PS3.5 8.1.2)."""
-    return any((group, 0x0100) in data and data[group, 0x0100].value != 1 for group in range(0x6000, 0x6020, 2))
+    return any(
+        (group, 0x0100) in data and data[group, 0x0100].value != 1
+        for group in range(0x6000, 0x6020, 2)
+    )

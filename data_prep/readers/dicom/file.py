@@ -23,7 +23,14 @@ from data_prep.exports.sources import Found
 from data_prep.privacy.age_and_sex import age_from_dicom, sex, understood
 from data_prep.privacy.deidentify import equipment, modality, study_year
 from data_prep.readers.dicom import frame_bytes, frames, native
-from data_prep.readers.dicom.decoders import DECODERS, NO_PIXELS, bits_below, check_frames, check_warnings, stored_frames
+from data_prep.readers.dicom.decoders import (
+    DECODERS,
+    NO_PIXELS,
+    bits_below,
+    check_frames,
+    check_warnings,
+    stored_frames,
+)
 from data_prep.readers.dicom.frame_bytes import PixelData, StoredFrame
 from data_prep.readers.dicom.header import identifier as _identifier
 from data_prep.readers.dicom.header import numbers as _numbers
@@ -37,51 +44,143 @@ from data_prep.readers.dicom.objects import Object, object_of
 from data_prep.readers.dicom.said import said
 from data_prep.readers.dicom.units import units
 from data_prep.readers.dicom.values import COLOUR, GREY, PALETTE, padding, scaling, values_of
-from data_prep.readers.image_file import Facts, ImageFile, Pixels, Place, Rectangle, shared, shared_shape
+from data_prep.readers.image_file import (
+    Facts,
+    ImageFile,
+    Pixels,
+    Place,
+    Rectangle,
+    shared,
+    shared_shape,
+)
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Rejected, not_decodable
 
-VISIBLE_LIGHT = "1.2.840.10008.5.1.4.1.1.77.1."  # SOP classes of endoscopes, microscopes and slide scanners
+VISIBLE_LIGHT = (
+    "1.2.840.10008.5.1.4.1.1.77.1."  # SOP classes of endoscopes, microscopes and slide scanners
+)
 FILMS = ("MPEG", "HEVC")  # in the names of transfer syntaxes of films (PS3.6 A)
 MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 MAX_VOXELS = 2**30  # of all frames of a file: 1024 x 1024 x 1024
 
 IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 DEVICE = ("Manufacturer", "ManufacturerModelName")
-PARTS = ("ConcatenationUID", "InConcatenationNumber", "InConcatenationTotalNumber")  # PS3.3 C.7.6.16.2.2.4: one object as several files
+PARTS = (
+    "ConcatenationUID",
+    "InConcatenationNumber",
+    "InConcatenationTotalNumber",
+)  # PS3.3 C.7.6.16.2.2.4: one object as several files
 # Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with one of these is dropped.
-IDENTIFYING = ("PatientName", "PatientID", "OtherPatientIDs", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName",
-               "PatientBirthDate", "PatientAddress", "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "StudyDate",
-               "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "StationName", "DeviceSerialNumber",
-               "ReferringPhysicianName", "PerformingPhysicianName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
-               "RequestingPhysician", "OperatorsName", "ResponsiblePerson")
-NEEDED = ("SOPClassUID", "Modality", "PatientAge", "PatientSex", *DEVICE, *PARTS, "ImageType",
-          "BurnedInAnnotation", "SpecimenLabelInImage", "RecognizableVisualFeatures", "TotalPixelMatrixColumns",
-          "SequenceOfUltrasoundRegions", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns",
-          "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-          "ImagesInAcquisition", "NumberOfSlices", "InstanceNumber", "NumberOfTemporalPositions", *ASKED, *frames.NEEDED,
-          "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope",
-          "RescaleIntercept", "ModalityLUTSequence", "RealWorldValueMappingSequence", "SUVType", "MultienergyCTAcquisition",
-          *frame_bytes.NEEDED)
-HEADER_TAGS = list(dict.fromkeys(_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED)))
+IDENTIFYING = (
+    "PatientName",
+    "PatientID",
+    "OtherPatientIDs",
+    "OtherPatientNames",
+    "PatientBirthName",
+    "PatientMotherBirthName",
+    "PatientBirthDate",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "InstitutionName",
+    "InstitutionAddress",
+    "InstitutionalDepartmentName",
+    "StationName",
+    "DeviceSerialNumber",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "PhysiciansOfRecord",
+    "NameOfPhysiciansReadingStudy",
+    "RequestingPhysician",
+    "OperatorsName",
+    "ResponsiblePerson",
+)
+NEEDED = (
+    "SOPClassUID",
+    "Modality",
+    "PatientAge",
+    "PatientSex",
+    *DEVICE,
+    *PARTS,
+    "ImageType",
+    "BurnedInAnnotation",
+    "SpecimenLabelInImage",
+    "RecognizableVisualFeatures",
+    "TotalPixelMatrixColumns",
+    "SequenceOfUltrasoundRegions",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "NominalScannedPixelSpacing",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "ImagesInAcquisition",
+    "NumberOfSlices",
+    "InstanceNumber",
+    "NumberOfTemporalPositions",
+    *ASKED,
+    *frames.NEEDED,
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "RealWorldValueMappingSequence",
+    "SUVType",
+    "MultienergyCTAcquisition",
+    *frame_bytes.NEEDED,
+)
+HEADER_TAGS = list(
+    dict.fromkeys(_tag(keyword) for keyword in (*IDENTIFIERS, *IDENTIFYING, *NEEDED))
+)
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
 UNDEFINED_LENGTH = 0xFFFFFFFF
-LONG_FORM = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UN")  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
+LONG_FORM = (
+    b"OB",
+    b"OD",
+    b"OF",
+    b"OL",
+    b"OV",
+    b"OW",
+    b"UN",
+)  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
 
 
-def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple[str, ...] = ()) -> ImageFile:
+def read_header(
+    stream: BinaryIO, found: Found, bare: bool = False, asked: tuple[str, ...] = ()
+) -> ImageFile:
     """What the header says, without decoding pixels. `bare`: the file has no preamble; `asked`: more identifiers. Raises Rejected."""
     with quiet():
-        data = parse(stream, force=bare, stop_before_pixels=True, specific_tags=[*HEADER_TAGS, *map(_tag, asked)])
+        data = parse(
+            stream,
+            force=bare,
+            stop_before_pixels=True,
+            specific_tags=[*HEADER_TAGS, *map(_tag, asked)],
+        )
         syntax = shared(_transfer_syntax(data))
         pixels = None
-        identifiers = {keyword: shared(value) for keyword in (*IDENTIFIERS, *DEVICE, *PARTS, *asked) if (value := _identifier(data, keyword))}
+        identifiers = {
+            keyword: shared(value)
+            for keyword in (*IDENTIFIERS, *DEVICE, *PARTS, *asked)
+            if (value := _identifier(data, keyword))
+        }
         identifiers["SOPClassUID"] = shared(_sop_class(data))
         try:
             _check_object(data, _has_pixels(stream, data, syntax))
-            if syntax != DeflatedExplicitVRLittleEndian:  # deflated, there is no place to look at; decoding tells
+            if (
+                syntax != DeflatedExplicitVRLittleEndian
+            ):  # deflated, there is no place to look at; decoding tells
                 pixels = _whole_pixels(stream, data)
             shape = shared_shape(_check_image(data, syntax))
             bits_below(data)
@@ -91,18 +190,40 @@ def read_header(stream: BinaryIO, found: Found, bare: bool = False, asked: tuple
             if not identifiers.get("SOPInstanceUID"):
                 raise Rejected("no_instance_uid")
         except Rejected as rejected:
-            raise Rejected(rejected.reason, rejected.found, identifiers.get("SeriesInstanceUID", ""), identifiers.get("SOPInstanceUID", ""),
-                           sop_class=identifiers["SOPClassUID"]) from None
+            raise Rejected(
+                rejected.reason,
+                rejected.found,
+                identifiers.get("SeriesInstanceUID", ""),
+                identifiers.get("SOPInstanceUID", ""),
+                sop_class=identifiers["SOPClassUID"],
+            ) from None
         grey = _text(data, "PhotometricInterpretation") in GREY
         places = [(_place(data, header, grey), _spacing(header)) for header in headers]
         facts = _facts(data, syntax, places[0][1], places[0][0].units)
-        image = ImageFile(found, "dicom", shape, facts, identifiers, places[0][0],
-                          clean=_text(data, "BurnedInAnnotation").upper() == "NO", exposed=_is_exposed(data, identifiers["SOPClassUID"]),
-                          regions=_regions(data))
+        image = ImageFile(
+            found,
+            "dicom",
+            shape,
+            facts,
+            identifiers,
+            places[0][0],
+            clean=_text(data, "BurnedInAnnotation").upper() == "NO",
+            exposed=_is_exposed(data, identifiers["SOPClassUID"]),
+            regions=_regions(data),
+        )
         if len(headers) == 1:
-            return replace(image, native=_native(stream, data, syntax, pixels)) if headers[0] is data else image
-        return replace(image, shape=(len(headers), *_frame_shape(data, shape)), place=None, frames=tuple(places),
-                       stored=_stored_frames(stream, data, syntax, pixels, headers))
+            return (
+                replace(image, native=_native(stream, data, syntax, pixels))
+                if headers[0] is data
+                else image
+            )
+        return replace(
+            image,
+            shape=(len(headers), *_frame_shape(data, shape)),
+            place=None,
+            frames=tuple(places),
+            stored=_stored_frames(stream, data, syntax, pixels, headers),
+        )
 
 
 def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
@@ -131,14 +252,18 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
         return pixels
 
 
-def _read_frames(stream: BinaryIO, wanted: Sequence[ImageFile]) -> tuple[Dataset, list[Dataset], list[int]] | None:
+def _read_frames(
+    stream: BinaryIO, wanted: Sequence[ImageFile]
+) -> tuple[Dataset, list[Dataset], list[int]] | None:
     """A data set of the wanted frames, their headers and where each is; None where it takes the whole file."""
     stored = [image.native for image in wanted if isinstance(image.native, StoredFrame)]
     read = frame_bytes.read(stream, stored) if len(stored) == len(wanted) else None
     return None if read is None else (*read, list(range(len(wanted))))
 
 
-def _read_whole(stream: BinaryIO, wanted: Sequence[ImageFile], caught: list[WarningMessage]) -> tuple[Dataset, list[Dataset], list[int]]:
+def _read_whole(
+    stream: BinaryIO, wanted: Sequence[ImageFile], caught: list[WarningMessage]
+) -> tuple[Dataset, list[Dataset], list[int]]:
     """The same of a whole file. Raises Rejected, also where it is not the one that was scanned."""
     expected = wanted[0]
     stream.seek(0)
@@ -149,7 +274,9 @@ def _read_whole(stream: BinaryIO, wanted: Sequence[ImageFile], caught: list[Warn
     headers = frames.frame_headers(data)
     indices = [image.frame or 0 for image in wanted]
     read = (_identifier(data, "SOPInstanceUID"), *_frame_shape(data, shape))
-    if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(headers):
+    if read != (expected.identifiers["SOPInstanceUID"], *expected.shape) or max(indices) >= len(
+        headers
+    ):
         raise Rejected("file_changed")
     return data, headers, indices
 
@@ -186,10 +313,17 @@ def _shows_a_label(data: Dataset, sop_class: str) -> bool:
 
 def _is_exposed(data: Dataset, sop_class: str) -> bool:
     """Whether a patient may be known by the picture, whatever modality made it: a face (PS3.3 C.7.6.1), or a slide seen whole."""
-    stated = {_text(data, "SpecimenLabelInImage").upper(), _text(data, "BurnedInAnnotation").upper()}
+    stated = {
+        _text(data, "SpecimenLabelInImage").upper(),
+        _text(data, "BurnedInAnnotation").upper(),
+    }
     flavours = _slide_flavours(data, sop_class)
-    whole = "THUMBNAIL" in flavours or (sop_class == VLWholeSlideMicroscopyImageStorage and "VOLUME" not in flavours)
-    return (whole and "NO" not in stated) or _text(data, "RecognizableVisualFeatures").upper() == "YES"
+    whole = "THUMBNAIL" in flavours or (
+        sop_class == VLWholeSlideMicroscopyImageStorage and "VOLUME" not in flavours
+    )
+    return (whole and "NO" not in stated) or _text(
+        data, "RecognizableVisualFeatures"
+    ).upper() == "YES"
 
 
 def _slide_flavours(data: Dataset, sop_class: str) -> set[str]:
@@ -206,15 +340,29 @@ def _sop_class(data: Dataset) -> str:
 def _check_image(data: Dataset, syntax: str) -> tuple[int, int]:
     """Rows and columns of an image that fewsite decodes. Raises Rejected."""
     if syntax not in DECODERS:
-        if (_whole(data, "NumberOfFrames") or 1) > 1 and any(word in UID(syntax).name for word in FILMS):
+        if (_whole(data, "NumberOfFrames") or 1) > 1 and any(
+            word in UID(syntax).name for word in FILMS
+        ):
             raise Rejected("film", UID(syntax).name)
-        raise Rejected("unknown_transfer_syntax", syntax if syntax in UID_dictionary else "a private transfer syntax")
+        raise Rejected(
+            "unknown_transfer_syntax",
+            syntax if syntax in UID_dictionary else "a private transfer syntax",
+        )
     photometric, samples = _text(data, "PhotometricInterpretation"), _whole(data, "SamplesPerPixel")
-    if (photometric, samples) not in [(name, 1) for name in (*GREY, PALETTE)] + [(name, 3) for name in COLOUR]:
-        raise Rejected("unsupported_pixels", "a photometric interpretation and samples per pixel that do not fit")
+    if (photometric, samples) not in [(name, 1) for name in (*GREY, PALETTE)] + [
+        (name, 3) for name in COLOUR
+    ]:
+        raise Rejected(
+            "unsupported_pixels",
+            "a photometric interpretation and samples per pixel that do not fit",
+        )
     shape = _whole(data, "Rows") or 0, _whole(data, "Columns") or 0
     if not 0 < math.prod(shape) <= MAX_PIXELS:
-        raise Rejected("too_large") if math.prod(shape) else Rejected("not_decodable", "an image of no rows or no columns")
+        raise (
+            Rejected("too_large")
+            if math.prod(shape)
+            else Rejected("not_decodable", "an image of no rows or no columns")
+        )
     return shape
 
 
@@ -270,20 +418,30 @@ def _whole_pixels(stream: BinaryIO, data: Dataset) -> PixelData:
     raise Rejected("truncated", "encapsulated pixel data without its end")
 
 
-def _native(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None) -> native.Native | None:
+def _native(
+    stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None
+) -> native.Native | None:
     """How to read the pixels without parsing the file again; None where there is more to them than grey values and a scale."""
-    if pixels is None or not pixels.integer or not pixels.fills_file or _text(data, "PhotometricInterpretation") not in GREY:
+    if (
+        pixels is None
+        or not pixels.integer
+        or not pixels.fills_file
+        or _text(data, "PhotometricInterpretation") not in GREY
+    ):
         return None
     try:
         if data.get("ModalityLUTSequence") or bits_below(data):
             return None
         return native.locate(stream, data, syntax, pixels.start, scaling(data), padding(data))
-    except Exception:  # a doubtful or malformed value matters only where the file is used, and then decoding tells
+    except (
+        Exception
+    ):  # a doubtful or malformed value matters only where the file is used, and then decoding tells
         return None
 
 
-def _stored_frames(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None,
-                   headers: list[Dataset]) -> tuple[StoredFrame, ...]:
+def _stored_frames(
+    stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None, headers: list[Dataset]
+) -> tuple[StoredFrame, ...]:
     """The same of each frame; none where the frames are tiles of one picture."""
     if pixels is None or len(headers) != _whole(data, "NumberOfFrames"):
         return ()
@@ -305,7 +463,9 @@ def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
     if not np.isfinite(values).all():
         return None
     inverted = expected.facts.photometric == "MONOCHROME1"
-    return Pixels(values, native.valid(stored, known.padding), inverted, rescaled=known.scaling is not None)
+    return Pixels(
+        values, native.valid(stored, known.padding), inverted, rescaled=known.scaling is not None
+    )
 
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int]) -> list[Pixels]:
@@ -315,7 +475,9 @@ def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[in
         stored = [mosaic.tile(picture, index) for index in indices]
     else:
         stored = stored_frames(data, syntax, indices)
-    return [values_of(data, headers[index], frame) for index, frame in zip(indices, stored, strict=True)]
+    return [
+        values_of(data, headers[index], frame) for index, frame in zip(indices, stored, strict=True)
+    ]
 
 
 def _transfer_syntax(data: Dataset) -> str:
@@ -323,32 +485,50 @@ def _transfer_syntax(data: Dataset) -> str:
     if stated:
         return stated
     implicit, little = data.original_encoding
-    return str(ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian)
+    return str(
+        ImplicitVRLittleEndian
+        if implicit
+        else ExplicitVRLittleEndian
+        if little
+        else ExplicitVRBigEndian
+    )
 
 
-def _facts(data: Dataset, syntax: str, spacing: tuple[float, ...] | None, its_units: str | None) -> Facts:
+def _facts(
+    data: Dataset, syntax: str, spacing: tuple[float, ...] | None, its_units: str | None
+) -> Facts:
     identifying = [_text(data, keyword) for keyword in IDENTIFYING]
     study_date = _text(data, "StudyDate")
-    age, age_read = understood(age_from_dicom, _text(data, "PatientAge"), _text(data, "PatientBirthDate"), study_date)
+    age, age_read = understood(
+        age_from_dicom, _text(data, "PatientAge"), _text(data, "PatientBirthDate"), study_date
+    )
     patient_sex, sex_read = understood(sex, _text(data, "PatientSex"))
-    return shared(Facts(
-        transfer_syntax=syntax,
-        photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
-        modality=modality(_text(data, "Modality")),
-        manufacturer=equipment(_text(data, "Manufacturer"), identifying),
-        model=equipment(_text(data, "ManufacturerModelName"), identifying),
-        age=age,
-        sex=patient_sex,
-        study_year=study_year(study_date),
-        spacing=spacing,
-        units=its_units,
-        unread=("age",) * (not age_read) + ("sex",) * (not sex_read),
-    ))
+    return shared(
+        Facts(
+            transfer_syntax=syntax,
+            photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
+            modality=modality(_text(data, "Modality")),
+            manufacturer=equipment(_text(data, "Manufacturer"), identifying),
+            model=equipment(_text(data, "ManufacturerModelName"), identifying),
+            age=age,
+            sex=patient_sex,
+            study_year=study_year(study_date),
+            spacing=spacing,
+            units=its_units,
+            unread=("age",) * (not age_read) + ("sex",) * (not sex_read),
+        )
+    )
 
 
 def _spacing(data: Dataset) -> tuple[float, ...] | None:
-    return next((found for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
-                 if (found := _numbers(data, keyword, 2)) and min(found) > 0), None)
+    return next(
+        (
+            found
+            for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+            if (found := _numbers(data, keyword, 2)) and min(found) > 0
+        ),
+        None,
+    )
 
 
 def _regions(data: Dataset) -> Rectangle | None:
@@ -357,8 +537,13 @@ def _regions(data: Dataset) -> Rectangle | None:
     Makers differ in whether Max is the last pixel of a region or the next one: it is left out, so that no pixel beside one is kept.
     """
     try:
-        corners = [[int(region[f"RegionLocation{corner}"].value) for corner in ("MinY0", "MinX0", "MaxY1", "MaxX1")]
-                   for region in data.SequenceOfUltrasoundRegions]
+        corners = [
+            [
+                int(region[f"RegionLocation{corner}"].value)
+                for corner in ("MinY0", "MinX0", "MaxY1", "MaxX1")
+            ]
+            for region in data.SequenceOfUltrasoundRegions
+        ]
     except Exception:  # as in _text
         return None
     if not corners:
@@ -370,9 +555,14 @@ def _regions(data: Dataset) -> Rectangle | None:
 def _place(whole: Dataset, data: Dataset, grey: bool) -> Place:
     """`whole`: the file's header; `data`: its image's, or one frame's own."""
     its_units = units(whole, data) if grey else None
-    meant = its_units if _tag("RescaleSlope") in data or not grey else units(whole, data, as_if_rescaled=True)
+    meant = (
+        its_units
+        if _tag("RescaleSlope") in data or not grey
+        else units(whole, data, as_if_rescaled=True)
+    )
     return Place(
-        _numbers(data, "ImagePositionPatient", 3), _numbers(data, "ImageOrientationPatient", 6),
+        _numbers(data, "ImagePositionPatient", 3),
+        _numbers(data, "ImageOrientationPatient", 6),
         "LOCALIZER" in _text(data, "ImageType").upper(),
         stated=_whole(data, "ImagesInAcquisition") or _whole(data, "NumberOfSlices"),
         stack=_text(data, "StackID"),
@@ -381,4 +571,5 @@ def _place(whole: Dataset, data: Dataset, grey: bool) -> Place:
         number=_whole(data, "InstanceNumber"),
         times=_whole(data, "NumberOfTemporalPositions"),
         between=_numbers(data, "SpacingBetweenSlices", 1),
-        units=its_units)
+        units=its_units,
+    )

@@ -19,8 +19,21 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 # What decoding asks of a header (PS3.3 C.7.6.3 and C.7.5.1.1.2).
-KEPT = ("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit",
-        "PixelRepresentation", "SmallestImagePixelValue", "LargestImagePixelValue", "PixelPaddingValue", "PixelPaddingRangeLimit")
+KEPT = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PlanarConfiguration",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "SmallestImagePixelValue",
+    "LargestImagePixelValue",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+)
 OF_A_FRAME = ("RescaleSlope", "RescaleIntercept")
 ELSEWHERE = ("ModalityLUTSequence",)  # takes more of a header than is kept
 NEEDED = (*KEPT, "ExtendedOffsetTable")
@@ -48,7 +61,9 @@ class StoredFile:
     digest: bytes  # SHA-256 of all before the pixels
     start: int  # of the pixels
     size: int  # of the file
-    version: tuple[int, ...] | None = field(repr=False)  # of the file, where it was settled when scanned; not what its pixels depend on
+    version: tuple[int, ...] | None = field(
+        repr=False
+    )  # of the file, where it was settled when scanned; not what its pixels depend on
     syntax: str
     header: tuple[tuple[int, str, object], ...]  # tag, VR and value of what decoding asks
 
@@ -63,26 +78,47 @@ class StoredFrame:
     scale: tuple[tuple[int, str, object], ...]
 
 
-def locate(stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData, headers: Sequence[Dataset]) -> tuple[StoredFrame, ...]:
+def locate(
+    stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData, headers: Sequence[Dataset]
+) -> tuple[StoredFrame, ...]:
     """Where each frame's bytes lie; none where that cannot be told for sure, or where decoding asks for more than is kept."""
-    parts = _encapsulated(stream, data, pixels, len(headers)) if pixels.items else _native(data, syntax, pixels, len(headers))
-    unusual = data.PhotometricInterpretation == "PALETTE COLOR" or data.get("HighBit") != data.BitsStored - 1
-    if parts is None or unusual or any(keyword in header for header in headers for keyword in ELSEWHERE):
+    parts = (
+        _encapsulated(stream, data, pixels, len(headers))
+        if pixels.items
+        else _native(data, syntax, pixels, len(headers))
+    )
+    unusual = (
+        data.PhotometricInterpretation == "PALETTE COLOR"
+        or data.get("HighBit") != data.BitsStored - 1
+    )
+    if (
+        parts is None
+        or unusual
+        or any(keyword in header for header in headers for keyword in ELSEWHERE)
+    ):
         return ()
     version = _version(stream)
     size = stream.seek(0, os.SEEK_END)
-    file = StoredFile(_digest(stream, pixels.start), pixels.start, size, version, syntax, _elements(data, KEPT))
-    return tuple(StoredFrame(file, start, length, _elements(header, OF_A_FRAME)) for (start, length), header in zip(parts, headers, strict=True))
+    file = StoredFile(
+        _digest(stream, pixels.start), pixels.start, size, version, syntax, _elements(data, KEPT)
+    )
+    return tuple(
+        StoredFrame(file, start, length, _elements(header, OF_A_FRAME))
+        for (start, length), header in zip(parts, headers, strict=True)
+    )
 
 
 def read(stream: BinaryIO, wanted: Sequence[StoredFrame]) -> tuple[Dataset, list[Dataset]] | None:
     """A data set of some frames of one file, and a header for each; None where the file is not what it was."""
     file = wanted[0].file
     if (file.version is None or _version(stream) != file.version) and (
-            stream.seek(0, os.SEEK_END) != file.size or _digest(stream, file.start) != file.digest):
+        stream.seek(0, os.SEEK_END) != file.size or _digest(stream, file.start) != file.digest
+    ):
         return None
     found = {}
-    for frame in sorted(wanted, key=lambda frame: frame.start):  # a compressed stream goes forward only
+    for frame in sorted(
+        wanted, key=lambda frame: frame.start
+    ):  # a compressed stream goes forward only
         stream.seek(frame.start)
         found[frame.start] = stream.read(frame.length)
     frames = [found[frame.start] for frame in wanted]
@@ -96,9 +132,16 @@ def read(stream: BinaryIO, wanted: Sequence[StoredFrame]) -> tuple[Dataset, list
     return data, [_data_set(frame.scale) for frame in wanted]
 
 
-def _native(data: Dataset, syntax: str, pixels: PixelData, count: int) -> list[tuple[int, int]] | None:
+def _native(
+    data: Dataset, syntax: str, pixels: PixelData, count: int
+) -> list[tuple[int, int]] | None:
     """Start and length of each frame."""
-    if syntax not in NATIVE or not pixels.integer or data.SamplesPerPixel != 1 or data.BitsAllocated % 8:
+    if (
+        syntax not in NATIVE
+        or not pixels.integer
+        or data.SamplesPerPixel != 1
+        or data.BitsAllocated % 8
+    ):
         return None
     length = data.Rows * data.Columns * data.BitsAllocated // 8
     if pixels.length is None or pixels.length < count * length:
@@ -106,18 +149,27 @@ def _native(data: Dataset, syntax: str, pixels: PixelData, count: int) -> list[t
     return [(pixels.start + frame * length, length) for frame in range(count)]
 
 
-def _encapsulated(stream: BinaryIO, data: Dataset, pixels: PixelData, count: int) -> list[tuple[int, int]] | None:
+def _encapsulated(
+    stream: BinaryIO, data: Dataset, pixels: PixelData, count: int
+) -> list[tuple[int, int]] | None:
     """From the first to the last item of each frame: one item a frame, or as many as the offset table gives it."""
     (table_start, table_end), *items = pixels.items
     stream.seek(table_start + ITEM.size)
     table = stream.read(table_end - table_start - ITEM.size)
     offsets = list(struct.unpack(f"<{len(table) // 4}I", table))
     if "ExtendedOffsetTable" in data:
-        offsets = list(struct.unpack(f"<{len(data.ExtendedOffsetTable) // 8}Q", data.ExtendedOffsetTable))
+        offsets = list(
+            struct.unpack(f"<{len(data.ExtendedOffsetTable) // 8}Q", data.ExtendedOffsetTable)
+        )
     begins = [start - table_end for start, _ in items]
     if not offsets and len(items) == count:
         offsets = begins
-    if len(offsets) != count or offsets[0] != 0 or sorted(set(offsets)) != offsets or not set(offsets) <= set(begins):
+    if (
+        len(offsets) != count
+        or offsets[0] != 0
+        or sorted(set(offsets)) != offsets
+        or not set(offsets) <= set(begins)
+    ):
         return None
     ends = [*offsets[1:], items[-1][1] - table_end]
     return [(table_end + start, end - start) for start, end in zip(offsets, ends, strict=True)]
@@ -130,7 +182,11 @@ def _offsets(frames: list[bytes]) -> bytes:
 
 
 def _elements(data: Dataset, keywords: Sequence[str]) -> tuple[tuple[int, str, object], ...]:
-    return tuple((int(element.tag), str(element.VR), element.value) for keyword in keywords if (element := data.get(Tag(keyword))) is not None)
+    return tuple(
+        (int(element.tag), str(element.VR), element.value)
+        for keyword in keywords
+        if (element := data.get(Tag(keyword))) is not None
+    )
 
 
 def _data_set(elements: Sequence[tuple[int, str, object]]) -> Dataset:

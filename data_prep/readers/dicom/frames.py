@@ -53,12 +53,20 @@ SAME_AS = {
     ("MRModifierSequence", "MagnetizationTransfer"): "MagnetizationTransfer",
     ("MRDiffusionSequence", "DiffusionBValue"): "DiffusionBValue",
     ("MRDiffusionSequence", "DiffusionDirectionality"): "DiffusionDirectionality",
-    ("MRDiffusionSequence", "DiffusionGradientDirectionSequence", "DiffusionGradientOrientation"): "DiffusionGradientOrientation",
+    (
+        "MRDiffusionSequence",
+        "DiffusionGradientDirectionSequence",
+        "DiffusionGradientOrientation",
+    ): "DiffusionGradientOrientation",
     ("MRVelocityEncodingSequence", "VelocityEncodingDirection"): "VelocityEncodingDirection",
     ("MRVelocityEncodingSequence", "VelocityEncodingMinimumValue"): "VelocityEncodingMinimumValue",
     ("MRVelocityEncodingSequence", "VelocityEncodingMaximumValue"): "VelocityEncodingMaximumValue",
     ("MRArterialSpinLabelingSequence", "ASLContext"): "ASLContext",
-    ("MRArterialSpinLabelingSequence", "ASLSlabSequence", "ASLPulseTrainDuration"): "ASLPulseTrainDuration",
+    (
+        "MRArterialSpinLabelingSequence",
+        "ASLSlabSequence",
+        "ASLPulseTrainDuration",
+    ): "ASLPulseTrainDuration",
     ("MRMetaboliteMapSequence", "MetaboliteMapDescription"): "MetaboliteMapDescription",
     ("CTReconstructionSequence", "ConvolutionKernel"): "ConvolutionKernel",
     ("CTReconstructionSequence", "ReconstructionAlgorithm"): "ReconstructionAlgorithm",
@@ -72,9 +80,18 @@ SAME_AS = {
     ("FrameAcquisitionSequence", "KVP"): "KVP",
     # when, and which of several
     ("CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime"): "TriggerTime",
-    ("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase"): "NominalPercentageOfCardiacPhase",
-    ("RespiratorySynchronizationSequence", "NominalRespiratoryTriggerDelayTime"): "NominalRespiratoryTriggerDelayTime",
-    ("RespiratorySynchronizationSequence", "NominalPercentageOfRespiratoryPhase"): "NominalPercentageOfRespiratoryPhase",
+    (
+        "CardiacSynchronizationSequence",
+        "NominalPercentageOfCardiacPhase",
+    ): "NominalPercentageOfCardiacPhase",
+    (
+        "RespiratorySynchronizationSequence",
+        "NominalRespiratoryTriggerDelayTime",
+    ): "NominalRespiratoryTriggerDelayTime",
+    (
+        "RespiratorySynchronizationSequence",
+        "NominalPercentageOfRespiratoryPhase",
+    ): "NominalPercentageOfRespiratoryPhase",
     ("TemporalPositionSequence", "TemporalPositionTimeOffset"): "TemporalPositionTimeOffset",
     ("FrameContentSequence", "FrameAcquisitionDateTime"): "AcquisitionDateTime",
     ("FrameContentSequence", "FrameReferenceDateTime"): "FrameReferenceDateTime",
@@ -89,17 +106,45 @@ SAME_AS = {
 # A frame that leaves out where it lies has no place of its own.
 NOT_OF_THE_FILE = ("ImagePositionPatient", "ImagePositionVolume", "DimensionIndexValues")
 # What else a frame has of the whole file.
-OF_THE_FILE = ("InstanceNumber", "ModalityLUTSequence", "NominalScannedPixelSpacing", "Units", "FrameReferenceTime", "ScanningSequence",
-               "SequenceVariant", "FrameOfReferenceUID", "NumberOfTemporalPositions")
-INHERITED = tuple(dict.fromkeys([*(same for same in SAME_AS.values() if same not in NOT_OF_THE_FILE), *OF_THE_FILE]))
+OF_THE_FILE = (
+    "InstanceNumber",
+    "ModalityLUTSequence",
+    "NominalScannedPixelSpacing",
+    "Units",
+    "FrameReferenceTime",
+    "ScanningSequence",
+    "SequenceVariant",
+    "FrameOfReferenceUID",
+    "NumberOfTemporalPositions",
+)
+INHERITED = tuple(
+    dict.fromkeys(
+        [*(same for same in SAME_AS.values() if same not in NOT_OF_THE_FILE), *OF_THE_FILE]
+    )
+)
 # Dimensions that tell where in a volume a frame lies; what is left tells volumes apart.
-WITHIN_A_VOLUME = tuple(map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume")))
+WITHIN_A_VOLUME = tuple(
+    map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume"))
+)
 # What was converted from single-frame images keeps here what no functional group holds (PS3.3 C.7.6.16.2.25 and 26).
-CONVERTED = ("UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence")
-NEEDED = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
-          *dict.fromkeys(way[0] for way in SAME_AS), *INHERITED, *mosaic.NEEDED, *tomogram.NEEDED)
+CONVERTED = (
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
+)
+NEEDED = (
+    "NumberOfFrames",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "DimensionIndexSequence",
+    *dict.fromkeys(way[0] for way in SAME_AS),
+    *INHERITED,
+    *mosaic.NEEDED,
+    *tomogram.NEEDED,
+)
 
-_WAYS: dict[BaseTag, list[tuple[tuple[BaseTag, ...], BaseTag]]] = defaultdict(list)  # group -> way on from it, same element
+_WAYS: dict[BaseTag, list[tuple[tuple[BaseTag, ...], BaseTag]]] = defaultdict(
+    list
+)  # group -> way on from it, same element
 for _way, _same in SAME_AS.items():
     _WAYS[Tag(_way[0])].append((tuple(map(Tag, _way[1:])), Tag(_same)))
 _INHERITED = tuple(map(Tag, INHERITED))
@@ -109,7 +154,10 @@ def frame_headers(data: Dataset) -> list[Dataset]:
     """A header for each frame; of a single-frame image its own. Raises Rejected, also for frames without positions."""
     try:
         if tiles := find_mosaic(data):
-            return [_placed(data, {"ImagePositionPatient": list(position)}) for position in tiles.positions]
+            return [
+                _placed(data, {"ImagePositionPatient": list(position)})
+                for position in tiles.positions
+            ]
         count = _number_of_frames(data)
         if not value(data, "PerFrameFunctionalGroupsSequence"):
             if count > 1:
@@ -124,8 +172,13 @@ def frame_headers(data: Dataset) -> list[Dataset]:
     except Exception as error:  # malformed groups make pydicom raise nearly anything, and the text may quote a value
         raise not_decodable(error) from None
     placeless = [header for header in headers if "ImagePositionPatient" not in header]
-    if any("ImagePositionVolume" in header for header in placeless):  # PS3.3 C.8.24.2: where the probe was is not known
-        raise Rejected("no_orientation", "an ultrasound volume that says how it lies before the probe, not how it lies in the patient")
+    if any(
+        "ImagePositionVolume" in header for header in placeless
+    ):  # PS3.3 C.8.24.2: where the probe was is not known
+        raise Rejected(
+            "no_orientation",
+            "an ultrasound volume that says how it lies before the probe, not how it lies in the patient",
+        )
     if count > 1 and placeless:
         raise Rejected("multi_frame")
     return headers
@@ -145,7 +198,9 @@ def _placed(data: Dataset, place: dict[str, object]) -> Dataset:
     """What the file says of all its frames, and the place of one."""
     header = _of_the_file(data)
     for keyword, given in place.items():
-        header[keyword] = DataElement(Tag(keyword), VR.FD if isinstance(given, list) else dictionary_VR(keyword), given)
+        header[keyword] = DataElement(
+            Tag(keyword), VR.FD if isinstance(given, list) else dictionary_VR(keyword), given
+        )
     return header
 
 
@@ -154,7 +209,9 @@ def _functional_groups(data: Dataset) -> list[Dataset]:
     whole = _of_the_file(data)
     for group in (data, *checked_items(data, "SharedFunctionalGroupsSequence")[:1]):
         _read_group(group, whole)
-    pointers = [item.get("DimensionIndexPointer") for item in checked_items(data, "DimensionIndexSequence")]
+    pointers = [
+        item.get("DimensionIndexPointer") for item in checked_items(data, "DimensionIndexSequence")
+    ]
     between = [place for place, pointer in enumerate(pointers) if pointer not in WITHIN_A_VOLUME]
     headers = []
     for group in checked_items(data, "PerFrameFunctionalGroupsSequence"):

@@ -17,7 +17,9 @@ from data_prep.privacy.same_value import one_form
 from data_prep.readers.image_file import shared
 from data_prep.rejects import Rejected, not_decodable
 
-UNDECODED = "\ufffd"  # what pydicom puts in the place of bytes that the Specific Character Set has not
+UNDECODED = (
+    "\ufffd"  # what pydicom puts in the place of bytes that the Specific Character Set has not
+)
 
 tag_of = cache(Tag)
 

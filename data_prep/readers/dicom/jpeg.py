@@ -23,10 +23,18 @@ DECODER_DEPENDENCIES = {
 }
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit)
 APP0, APP14 = 0xE0, 0xEE
-ADOBE_TRANSFORM = 11  # its place in the marker, which libjpeg does not look at where that is shorter
-START_OF_SCAN, HALVING = 0xDA, 5  # T.81 table H.1: predictors from 5 on halve what they predict from, and half of a wrapped sample is another
+ADOBE_TRANSFORM = (
+    11  # its place in the marker, which libjpeg does not look at where that is shorter
+)
+START_OF_SCAN, HALVING = (
+    0xDA,
+    5,
+)  # T.81 table H.1: predictors from 5 on halve what they predict from, and half of a wrapped sample is another
 MOST_BITS = 16  # of a lossless sample
-NAMES_ALONE = {b"RGB": {"RGB"}, b"rgb": {"RGB", "YBR"}}  # to libjpeg small letters are no names, to pydicom they are
+NAMES_ALONE = {
+    b"RGB": {"RGB"},
+    b"rgb": {"RGB", "YBR"},
+}  # to libjpeg small letters are no names, to pydicom they are
 
 
 def is_available(uid: str) -> bool:
@@ -38,19 +46,25 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     """One frame's samples, colour by pixel. Raises ValueError where they do not fit in Bits Allocated."""
     colour = runner.samples_per_pixel == 3
     if colour:
-        runner.set_option("planar_configuration", 0)  # PS3.5 8.2.1 asks a header for that, but a stream's order is its own
+        runner.set_option(
+            "planar_configuration", 0
+        )  # PS3.5 8.2.1 asks a header for that, but a stream's order is its own
     stated = colour_space(src) if colour and runner.transfer_syntax in LOSSY else ""
     if stated == "RGB":
         runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)
     elif stated:
         runner.set_option("photometric_interpretation", PhotometricInterpretation.YBR_FULL)
-    if runner.transfer_syntax == JPEGBaseline8Bit:  # Pillow notices a stream that ends early, which libjpeg by itself does not
+    if (
+        runner.transfer_syntax == JPEGBaseline8Bit
+    ):  # Pillow notices a stream that ends early, which libjpeg by itself does not
         image = Image.open(io.BytesIO(src), formats=("JPEG",))
         if colour and stated != "RGB":
             image.draft("YCbCr", image.size)  # no conversion, of whatever the three are
         samples = np.asarray(image)
     else:
-        space = {"colorspace": "RGB", "outcolorspace": "RGB"} if colour else {}  # the same on both sides: no conversion
+        space = (
+            {"colorspace": "RGB", "outcolorspace": "RGB"} if colour else {}
+        )  # the same on both sides: no conversion
         samples = _samples(src, space)
     if samples.dtype.itemsize * 8 > runner.bits_allocated:
         raise ValueError("samples of more bits than Bits Allocated")
@@ -64,11 +78,15 @@ def _samples(stream: bytes, space: dict[str, str]) -> np.ndarray:
     nothing does. So such a stream is decoded as one of 16 bits, which differs from it by the first prediction alone (T.81 H.1.2.1).
     """
     frame = next(segment for marker, segment in jpeg_segments(stream) if marker in JPEG_SIZES)
-    predictor = next(segment[-3] for marker, segment in jpeg_segments(stream) if marker == START_OF_SCAN)
+    predictor = next(
+        segment[-3] for marker, segment in jpeg_segments(stream) if marker == START_OF_SCAN
+    )
     if predictor < HALVING or frame[0] == MOST_BITS:
         return imagecodecs.jpeg8_decode(stream, **space)
     half = 1 << (frame[0] - 1)
-    wide = imagecodecs.jpeg8_decode(stream.replace(frame, bytes([MOST_BITS]) + frame[1:], 1), **space)
+    wide = imagecodecs.jpeg8_decode(
+        stream.replace(frame, bytes([MOST_BITS]) + frame[1:], 1), **space
+    )
     samples = wide.astype(np.int32) - ((1 << (MOST_BITS - 1)) - half)
     lowest, highest = int(samples.min()), int(samples.max())
     if not (0 <= lowest <= highest < 2 * half or -half <= lowest <= highest < half):
@@ -87,7 +105,10 @@ def colour_space(stream: bytes) -> str:
 def check_colour(stream: bytes, photometric: str) -> None:
     """Raise Rejected where a stream cannot be what it and its header say that it is."""
     if what_it_says(stream) == (set(), True) and photometric == "RGB":
-        raise Rejected("unclear_colours", "a compressed image whose colours are thinned out, as only YCbCr is, while its header says RGB")
+        raise Rejected(
+            "unclear_colours",
+            "a compressed image whose colours are thinned out, as only YCbCr is, while its header says RGB",
+        )
     colour_space(stream)
 
 

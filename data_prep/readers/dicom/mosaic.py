@@ -21,7 +21,14 @@ CSA_TAGS = (0x00290010, 0x00290011, 0x00291010, 0x00291110)
 # United Imaging, https://github.com/rordenlab/dcm2niix/blob/master/UIH/README.md: who made it, number of slices, an item a slice.
 GRID_CREATOR, GRID_COUNT, GRID_SLICES = 0x00650010, 0x00651050, 0x00651051
 GRID_CREATED_BY = "Image Private Header"
-NEEDED = ("AcquisitionMatrix", "SpacingBetweenSlices", *CSA_TAGS, GRID_CREATOR, GRID_COUNT, GRID_SLICES)
+NEEDED = (
+    "AcquisitionMatrix",
+    "SpacingBetweenSlices",
+    *CSA_TAGS,
+    GRID_CREATOR,
+    GRID_COUNT,
+    GRID_SLICES,
+)
 
 
 @dataclass(frozen=True)
@@ -90,15 +97,23 @@ def _siemens(data: Dataset) -> Mosaic | None:
     between_rows, between_columns = _placed_by(data, "PixelSpacing", 2)
     (step,) = _placed_by(data, "SpacingBetweenSlices", 1)
     side = _side(count)
-    corner = (np.array(_placed_by(data, "ImagePositionPatient", 3))
-              + along_row * between_columns * (data.Columns - data.Columns // side) / 2
-              + along_column * between_rows * (data.Rows - data.Rows // side) / 2)
-    return Mosaic(side, side, tuple(tuple(map(float, corner + index * step * normal)) for index in range(count)))
+    corner = (
+        np.array(_placed_by(data, "ImagePositionPatient", 3))
+        + along_row * between_columns * (data.Columns - data.Columns // side) / 2
+        + along_column * between_rows * (data.Rows - data.Rows // side) / 2
+    )
+    return Mosaic(
+        side,
+        side,
+        tuple(tuple(map(float, corner + index * step * normal)) for index in range(count)),
+    )
 
 
 def _too_small(data: Dataset) -> bool:
     """Whether a picture cannot be a mosaic, which has two tiles or more each way, each as large as the matrix that was acquired."""
-    acquired = numbers(data, "AcquisitionMatrix", 4)  # PS3.3 C.8.3.1: frequency rows and columns, phase rows and columns; two are 0
+    acquired = numbers(
+        data, "AcquisitionMatrix", 4
+    )  # PS3.3 C.8.3.1: frequency rows and columns, phase rows and columns; two are 0
     if acquired is None:
         return False
     rows, columns = max(acquired[0], acquired[2]), max(acquired[1], acquired[3])

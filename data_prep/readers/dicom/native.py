@@ -30,10 +30,20 @@ class Native:
     padding: tuple[int, int] | None
 
 
-def locate(stream: BinaryIO, data: Dataset, syntax: str, start: int, scaling: tuple[float, float] | None,
-           padding: tuple[int, int] | None) -> Native | None:
+def locate(
+    stream: BinaryIO,
+    data: Dataset,
+    syntax: str,
+    start: int,
+    scaling: tuple[float, float] | None,
+    padding: tuple[int, int] | None,
+) -> Native | None:
     """What is needed to read the pixels that run from `start` to the file's end; None where they are not as long as the header says."""
-    if syntax not in SYNTAXES or ("NumberOfFrames" in data and data.NumberOfFrames != 1) or data.BitsAllocated % 8:
+    if (
+        syntax not in SYNTAXES
+        or ("NumberOfFrames" in data and data.NumberOfFrames != 1)
+        or data.BitsAllocated % 8
+    ):
         return None
     description = _shared(*as_pixel_options(data, number_of_frames=1).items())
     expected = data.Rows * data.Columns * data.BitsAllocated // 8
@@ -46,11 +56,18 @@ def locate(stream: BinaryIO, data: Dataset, syntax: str, start: int, scaling: tu
 
 def read_stored(stream: BinaryIO, native: Native) -> np.ndarray | None:
     """Stored values (rows, columns); None where the file is not what it was, or the decoder finds fault with it."""
-    content = memoryview(bytearray(native.start + native.length + 1))  # one byte more, to see whether the file grew
-    if stream.readinto(content) != len(content) - 1 or _digest(content[: native.start]) != native.header:
+    content = memoryview(
+        bytearray(native.start + native.length + 1)
+    )  # one byte more, to see whether the file grew
+    if (
+        stream.readinto(content) != len(content) - 1
+        or _digest(content[: native.start]) != native.header
+    ):
         return None
     try:
-        return get_decoder(UID(native.syntax)).as_array(content[native.start : -1], pixel_keyword="PixelData", **native.description)[0]
+        return get_decoder(UID(native.syntax)).as_array(
+            content[native.start : -1], pixel_keyword="PixelData", **native.description
+        )[0]
     except Exception:  # a decoder raises whatever it likes; who parses the file says what is wrong
         return None
 

@@ -20,5 +20,13 @@ def object_of(sop_class: str, modality: str = "") -> Object:
     if not sop_class:
         return Object.UNSAID
     if sop_class in UID_dictionary:
-        return Object.IMAGE if IMAGE_NAMES in UID(sop_class).name or sop_class == EnhancedUSVolumeStorage else Object.NO_IMAGE
-    return Object.NO_IMAGE if sop_class.startswith(NO_IMAGES) or modality in MADE_OF_IMAGES else Object.UNKNOWN
+        return (
+            Object.IMAGE
+            if IMAGE_NAMES in UID(sop_class).name or sop_class == EnhancedUSVolumeStorage
+            else Object.NO_IMAGE
+        )
+    return (
+        Object.NO_IMAGE
+        if sop_class.startswith(NO_IMAGES) or modality in MADE_OF_IMAGES
+        else Object.UNKNOWN
+    )

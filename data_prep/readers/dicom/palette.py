@@ -9,7 +9,11 @@ CHANNELS = ("Red", "Green", "Blue")
 
 def colours(stored: np.ndarray, data: Dataset) -> np.ndarray:
     """(rows, columns) of places -> (rows, columns, 3) of 8 or 16 bits, as the palette's descriptor says."""
-    big = not data.original_encoding[1] and bits(data) > 8 and f"{CHANNELS[0]}PaletteColorLookupTableData" in data
+    big = (
+        not data.original_encoding[1]
+        and bits(data) > 8
+        and f"{CHANNELS[0]}PaletteColorLookupTableData" in data
+    )
     return apply_color_lut(stored, _little(data) if big else data)[..., :3]
 
 
@@ -24,5 +28,9 @@ def _little(data: Dataset) -> Dataset:
     for channel in CHANNELS:
         name = f"{channel}PaletteColorLookupTable"
         setattr(palette, f"{name}Descriptor", data[f"{name}Descriptor"].value)
-        setattr(palette, f"{name}Data", np.frombuffer(data[f"{name}Data"].value, ">u2").astype("=u2").tobytes())
+        setattr(
+            palette,
+            f"{name}Data",
+            np.frombuffer(data[f"{name}Data"].value, ">u2").astype("=u2").tobytes(),
+        )
     return palette

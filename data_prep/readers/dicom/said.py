@@ -22,7 +22,10 @@ from data_prep.readers.dicom.meaning import (
 )
 from data_prep.readers.quiet import quiet
 
-DATE_OF = {"AcquisitionTime": "AcquisitionDate", "ContentTime": "ContentDate"}  # a time of day starts anew at midnight
+DATE_OF = {
+    "AcquisitionTime": "AcquisitionDate",
+    "ContentTime": "ContentDate",
+}  # a time of day starts anew at midnight
 STANDARD_MORE = tuple(element for element in STANDARD if not element.scanned)
 
 
@@ -33,8 +36,16 @@ def read_more(stream: BinaryIO, wanted: Sequence[int | None]) -> list[dict[str, 
         headers = frames.frame_headers(data) if data.get("PerFrameFunctionalGroupsSequence") else []
         stated = {name: _plain(value(data, name)) for name in STATED_VOLUMES}
         of_file = _said_more(data)
-        of_frames = [{name: found for name, found in _said_more(header).items() if found is not None} for header in headers]
-        return [stated | of_file | (of_frames[frame] if frame is not None and frame < len(of_frames) else {}) for frame in wanted]
+        of_frames = [
+            {name: found for name, found in _said_more(header).items() if found is not None}
+            for header in headers
+        ]
+        return [
+            stated
+            | of_file
+            | (of_frames[frame] if frame is not None and frame < len(of_frames) else {})
+            for frame in wanted
+        ]
 
 
 def reverses_rows(stream: BinaryIO) -> bool:
@@ -42,7 +53,10 @@ def reverses_rows(stream: BinaryIO) -> bool:
     with quiet():
         data = parse(stream, force=True, stop_before_pixels=True)
         blocks = _private_blocks(data)
-        return PEPOLAR in str(_private(data, blocks, *PULSE_SEQUENCE)).lower() and _private(data, blocks, *USER_DATA_12) != 0
+        return (
+            PEPOLAR in str(_private(data, blocks, *PULSE_SEQUENCE)).lower()
+            and _private(data, blocks, *USER_DATA_12) != 0
+        )
 
 
 def said(data: Dataset, element: Element) -> Hashable:
@@ -60,9 +74,18 @@ def said(data: Dataset, element: Element) -> Hashable:
 
 def _said_more(data: Dataset) -> dict[str, Hashable]:
     blocks = _private_blocks(data)
-    packed = _packed(data) if SIEMENS_CSA in {creator for _, creator in blocks} and SIEMENS not in {creator for _, creator in blocks} else {}
+    packed = (
+        _packed(data)
+        if SIEMENS_CSA in {creator for _, creator in blocks}
+        and SIEMENS not in {creator for _, creator in blocks}
+        else {}
+    )
     return {element.name: said(data, element) for element in STANDARD_MORE} | {
-        element.name: packed.get(element.field) if element.field else _private(data, blocks, *element.private) for element in PRIVATE}
+        element.name: packed.get(element.field)
+        if element.field
+        else _private(data, blocks, *element.private)
+        for element in PRIVATE
+    }
 
 
 def _packed(data: Dataset) -> dict[str, Hashable]:
@@ -70,7 +93,10 @@ def _packed(data: Dataset) -> dict[str, Hashable]:
     from nibabel.nicom import csareader  # warns as it is imported, here where callers are quiet
 
     try:
-        return {name: _plain(tag["items"]) for name, tag in csareader.get_csa_header(data)["tags"].items()}
+        return {
+            name: _plain(tag["items"])
+            for name, tag in csareader.get_csa_header(data)["tags"].items()
+        }
     except Exception:  # as in header.text
         return {}
 
@@ -81,13 +107,18 @@ def _private_blocks(data: Dataset) -> dict[tuple[int, str], int]:
     for tag in data.keys():  # noqa: SIM118 - a data set iterates over elements
         if tag.is_private_creator:
             try:
-                blocks.setdefault((tag.group, str(data[tag].value).strip(" \0")), tag.group << 16 | tag.element << 8)
+                blocks.setdefault(
+                    (tag.group, str(data[tag].value).strip(" \0")),
+                    tag.group << 16 | tag.element << 8,
+                )
             except Exception:  # as in header.text
                 continue
     return blocks
 
 
-def _private(data: Dataset, blocks: dict[tuple[int, str], int], group: int, creator: str, byte: int) -> Hashable:
+def _private(
+    data: Dataset, blocks: dict[tuple[int, str], int], group: int, creator: str, byte: int
+) -> Hashable:
     block = blocks.get((group, creator))
     try:
         element = None if block is None else data.get(Tag(block | byte))

@@ -10,8 +10,20 @@ from data_prep.readers.dicom.header import checked_items, numbers, text, whole
 from data_prep.rejects import Rejected
 
 ENERGIES = "EnergyWindowVector"
-TIMES = ("RRIntervalVector", "TimeSlotVector", "TimeSliceVector", "PhaseVector")  # C.8.4.8: of gated and dynamic tomograms
-NEEDED = ("SliceVector", ENERGIES, *TIMES, "DetectorInformationSequence", "NumberOfSlices", "SpacingBetweenSlices")
+TIMES = (
+    "RRIntervalVector",
+    "TimeSlotVector",
+    "TimeSliceVector",
+    "PhaseVector",
+)  # C.8.4.8: of gated and dynamic tomograms
+NEEDED = (
+    "SliceVector",
+    ENERGIES,
+    *TIMES,
+    "DetectorInformationSequence",
+    "NumberOfSlices",
+    "SpacingBetweenSlices",
+)
 
 
 def frame_places(data: Dataset, count: int) -> list[dict[str, object]]:
@@ -34,10 +46,16 @@ def frame_places(data: Dataset, count: int) -> list[dict[str, object]]:
     times = [vector for name in TIMES if (vector := _vector(data, name, count))]
     moments = list(zip(*times, strict=True)) if times else [()] * count
     order = {moment: number for number, moment in enumerate(sorted(set(moments)), 1)}
-    return [{"ImagePositionPatient": (np.array(position) + (number - slices[0]) * along).tolist(), "ImageOrientationPatient": list(orientation),
-             "TemporalPositionIdentifier": order[moment], "StackID": str(energies[frame]) if energies else "",
-             "NumberOfSlices": whole(data, "NumberOfSlices") or len(set(slices))}
-            for frame, (number, moment) in enumerate(zip(slices, moments, strict=True))]
+    return [
+        {
+            "ImagePositionPatient": (np.array(position) + (number - slices[0]) * along).tolist(),
+            "ImageOrientationPatient": list(orientation),
+            "TemporalPositionIdentifier": order[moment],
+            "StackID": str(energies[frame]) if energies else "",
+            "NumberOfSlices": whole(data, "NumberOfSlices") or len(set(slices)),
+        }
+        for frame, (number, moment) in enumerate(zip(slices, moments, strict=True))
+    ]
 
 
 def single_place(data: Dataset) -> dict[str, object] | None:
@@ -45,7 +63,10 @@ def single_place(data: Dataset) -> dict[str, object] | None:
     if not _is_reconstructed(data) or data.get("ImagePositionPatient"):
         return None
     first = _first_place(data)
-    return first and {"ImagePositionPatient": list(first[0]), "ImageOrientationPatient": list(first[1])}
+    return first and {
+        "ImagePositionPatient": list(first[0]),
+        "ImageOrientationPatient": list(first[1]),
+    }
 
 
 def _is_reconstructed(data: Dataset) -> bool:
@@ -56,7 +77,10 @@ def _is_reconstructed(data: Dataset) -> bool:
 def _first_place(data: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Position and orientation of the first frame, in the detector's item or else in the file's header."""
     for item in (*checked_items(data, "DetectorInformationSequence"), data):
-        position, orientation = numbers(item, "ImagePositionPatient", 3), numbers(item, "ImageOrientationPatient", 6)
+        position, orientation = (
+            numbers(item, "ImagePositionPatient", 3),
+            numbers(item, "ImageOrientationPatient", 6),
+        )
         if position and orientation:
             return position, orientation
     return None

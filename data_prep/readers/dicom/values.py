@@ -18,7 +18,15 @@ from data_prep.readers.dicom.header import numbers, text, whole
 from data_prep.readers.image_file import Pixels, shared
 from data_prep.rejects import Rejected
 
-LOSSLESS = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
+LOSSLESS = (
+    RLELossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
@@ -32,8 +40,13 @@ def values_of(data: Dataset, header: Dataset, stored: np.ndarray) -> Pixels:
     if photometric not in GREY:
         return Pixels(_eight_bits(stored, whole(data, "BitsStored") or 8))
     rescaled = bool(header.get("ModalityLUTSequence")) or "RescaleSlope" in header
-    return Pixels(_rescaled(header, stored), native.valid(stored, padding(data)), photometric == "MONOCHROME1", rescaled,
-                  _outside_stated_range(data, stored))
+    return Pixels(
+        _rescaled(header, stored),
+        native.valid(stored, padding(data)),
+        photometric == "MONOCHROME1",
+        rescaled,
+        _outside_stated_range(data, stored),
+    )
 
 
 def _rescaled(data: Dataset, stored: np.ndarray) -> np.ndarray:

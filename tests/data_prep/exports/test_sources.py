@@ -48,7 +48,9 @@ def test_a_link_to_nowhere_is_unreadable(tmp_path: Path) -> None:
     assert problem(tmp_path) == "unreadable"
 
 
-def test_a_folder_that_may_not_be_read_refuses_the_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_refuses_the_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "a").mkdir()
     real = os.scandir
 
@@ -68,19 +70,26 @@ def test_a_member_that_leads_out_of_its_zip_is_not_read(tmp_path: Path, name: st
     assert problem(tmp_path) == "unsafe_member"
 
 
-def test_a_zip_that_unpacks_to_more_than_deflate_can_hold_is_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_that_unpacks_to_more_than_deflate_can_hold_is_a_bomb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_zip(tmp_path / "a.zip", {"x": bytes(2**20)})
     monkeypatch.setattr(archives, "MAX_RATIO", 100)
     assert problem(tmp_path) == "archive_bomb"
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_members_of_one_name_are_all_rejected_since_which_is_meant_cannot_be_told(tmp_path: Path) -> None:
+def test_members_of_one_name_are_all_rejected_since_which_is_meant_cannot_be_told(
+    tmp_path: Path,
+) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name, content in (("x", b"1"), ("x", b"2"), ("y", b"3")):
             archive.writestr(name, content)
     assert [(found.name, found.problem) for found in walk(tmp_path)] == [
-        ("a.zip/x", "damaged_archive"), ("a.zip/x", "damaged_archive"), ("a.zip/y", None)]
+        ("a.zip/x", "damaged_archive"),
+        ("a.zip/x", "damaged_archive"),
+        ("a.zip/y", None),
+    ]
 
 
 def test_a_damaged_zip_is_one_rejected_file(tmp_path: Path) -> None:
@@ -110,7 +119,9 @@ def test_gzip_is_undone_and_its_damage_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", [bz2.compress, lzma.compress])
-def test_bzip2_and_xz_are_undone_and_their_damage_noticed(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+def test_bzip2_and_xz_are_undone_and_their_damage_noticed(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
     whole = compress(b"hello" * 1000)
     (tmp_path / "x").write_bytes(whole)
     assert content(tmp_path, "x") == b"hello" * 1000
@@ -123,8 +134,9 @@ def test_bzip2_and_xz_are_undone_and_their_damage_noticed(tmp_path: Path, compre
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
-def test_a_compressed_file_stops_at_the_limit_whether_read_or_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                                      compress: Callable[[bytes], bytes]) -> None:
+def test_a_compressed_file_stops_at_the_limit_whether_read_or_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compress: Callable[[bytes], bytes]
+) -> None:
     (tmp_path / "x").write_bytes(compress(bytes(10_000)))
     (found,) = walk(tmp_path)
     with opened(found) as stream:
@@ -153,10 +165,14 @@ def test_asking_for_gigabytes_takes_no_more_memory_than_the_file(tmp_path: Path,
             tracemalloc.stop()
 
 
-def test_a_zip_member_that_claims_gigabytes_takes_no_more_memory_than_the_file(tmp_path: Path) -> None:
+def test_a_zip_member_that_claims_gigabytes_takes_no_more_memory_than_the_file(
+    tmp_path: Path,
+) -> None:
     member = os.urandom(2**20)
     whole = bytearray(make_zip(tmp_path / "x", {"y": member}).read_bytes())
-    struct.pack_into("<I", whole, whole.index(b"PK\1\2") + 20, 2**31 - 1)  # PKWARE APPNOTE 4.3.12: its packed size
+    struct.pack_into(
+        "<I", whole, whole.index(b"PK\1\2") + 20, 2**31 - 1
+    )  # PKWARE APPNOTE 4.3.12: its packed size
     (tmp_path / "x").write_bytes(whole)
     tracemalloc.start()
     try:
@@ -166,7 +182,9 @@ def test_a_zip_member_that_claims_gigabytes_takes_no_more_memory_than_the_file(t
         tracemalloc.stop()
 
 
-def test_a_file_larger_than_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_file_larger_than_the_limit_is_not_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sources, "MAX_FILE_BYTES", 10)
     with pytest.raises(Rejected, match="too_large"):
         sources.read_all(io.BytesIO(bytes(11)))
@@ -179,15 +197,29 @@ def oldest_tar() -> bytes:
     return head[:148] + b"%06o\0 " % (sum(head) - sum(head[148:156]) + 8 * ord(" ")) + head[156:]
 
 
-@pytest.mark.parametrize(("head", "kind"), [
-    (b"", Kind.EMPTY), (bytes(128) + b"DICM", Kind.DICOM), (b"\x89PNG\r\n\x1a\n", Kind.PNG), (b"\xff\xd8\xff\xe0", Kind.JPEG),
-    (b"II*\0", Kind.TIFF), (b"PK\x03\x04", Kind.ZIP), (b"\x1f\x8b\x08", Kind.GZIP), (b"BZh91AY&SY", Kind.BZIP2), (b"\xfd7zXZ\0", Kind.XZ),
-    (tarfile.TarInfo("x").tobuf(), Kind.TAR), (oldest_tar(), Kind.TAR), (bytes(512), Kind.OTHER),
-    (bytes(100) + b"\x80\x80" + bytes(410), Kind.OTHER),
-    (b"<!DOCTYPE html>", Kind.OTHER), (b"a,b\n1,2\n", Kind.OTHER),
-    (b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100", Kind.BARE_DICOM), ((348).to_bytes(4, "little") + bytes(340) + b"n+1\0", Kind.NIFTI),
-    ((348).to_bytes(4, "big") + bytes(340) + b"ni1\0", Kind.NIFTI_PAIR),
-    ((540).to_bytes(4, "little") + b"n+2\0\r\n\x1a\n", Kind.NIFTI),
-])
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"", Kind.EMPTY),
+        (bytes(128) + b"DICM", Kind.DICOM),
+        (b"\x89PNG\r\n\x1a\n", Kind.PNG),
+        (b"\xff\xd8\xff\xe0", Kind.JPEG),
+        (b"II*\0", Kind.TIFF),
+        (b"PK\x03\x04", Kind.ZIP),
+        (b"\x1f\x8b\x08", Kind.GZIP),
+        (b"BZh91AY&SY", Kind.BZIP2),
+        (b"\xfd7zXZ\0", Kind.XZ),
+        (tarfile.TarInfo("x").tobuf(), Kind.TAR),
+        (oldest_tar(), Kind.TAR),
+        (bytes(512), Kind.OTHER),
+        (bytes(100) + b"\x80\x80" + bytes(410), Kind.OTHER),
+        (b"<!DOCTYPE html>", Kind.OTHER),
+        (b"a,b\n1,2\n", Kind.OTHER),
+        (b"\x08\0\x05\0\x0a\0\0\0ISO_IR 100", Kind.BARE_DICOM),
+        ((348).to_bytes(4, "little") + bytes(340) + b"n+1\0", Kind.NIFTI),
+        ((348).to_bytes(4, "big") + bytes(340) + b"ni1\0", Kind.NIFTI_PAIR),
+        ((540).to_bytes(4, "little") + b"n+2\0\r\n\x1a\n", Kind.NIFTI),
+    ],
+)
 def test_a_kind_is_told_by_content(head: bytes, kind: Kind) -> None:
     assert sniff(head) is kind

@@ -18,7 +18,11 @@ from workspace.errors import Refusal
 
 def disc(root: Path) -> Path:
     """pydicom's test disc: a DICOMDIR, and the files that it names in three folders."""
-    shutil.copytree(Path(get_testdata_file("DICOMDIR")).parent, root, ignore=shutil.ignore_patterns("DICOMDIR?*", "TINY_ALPHA"))
+    shutil.copytree(
+        Path(get_testdata_file("DICOMDIR")).parent,
+        root,
+        ignore=shutil.ignore_patterns("DICOMDIR?*", "TINY_ALPHA"),
+    )
     return root
 
 
@@ -66,7 +70,9 @@ def test_too_many_files_refuse_the_export(tmp_path: Path, monkeypatch: pytest.Mo
         walk(tmp_path)
 
 
-def test_a_list_names_files_folders_and_archives_from_its_own_folder_each_once(tmp_path: Path) -> None:
+def test_a_list_names_files_folders_and_archives_from_its_own_folder_each_once(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "d").mkdir()
     for name in ("d/1", "d/2", "x", "not listed"):
         (tmp_path / name).write_bytes(b"x")
@@ -86,12 +92,17 @@ def test_paths_of_a_list_with_nothing_there_are_counted_and_never_quoted(tmp_pat
 @pytest.mark.parametrize("content", [b"", b"\n\n", bytes(128) + b"DICM"])
 def test_a_file_that_is_no_archive_and_no_list_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(Refusal, match="a file that is no archive and no list; need a folder, a zip, a tar or a text file"):
+    with pytest.raises(
+        Refusal,
+        match="a file that is no archive and no list; need a folder, a zip, a tar or a text file",
+    ):
         walk(tmp_path / "x")
 
 
 @pytest.mark.parametrize("change", [str, str.lower])
-def test_a_whole_disc_lacks_nothing_and_its_directory_is_no_image(tmp_path: Path, change: object) -> None:
+def test_a_whole_disc_lacks_nothing_and_its_directory_is_no_image(
+    tmp_path: Path, change: object
+) -> None:
     root = disc(tmp_path / "disc")
     for path in sorted(root.rglob("*"), reverse=True):
         path.rename(path.with_name(change(path.name)))
@@ -100,7 +111,9 @@ def test_a_whole_disc_lacks_nothing_and_its_directory_is_no_image(tmp_path: Path
     assert directory.reason == "no_pixels" and not directory.image
 
 
-def test_files_that_a_dicomdir_names_and_that_are_not_there_are_rejected_one_by_one(tmp_path: Path) -> None:
+def test_files_that_a_dicomdir_names_and_that_are_not_there_are_rejected_one_by_one(
+    tmp_path: Path,
+) -> None:
     root = disc(tmp_path / "disc")
     whole = names(root)
     gone = sorted(path for path in (root / "77654033").rglob("*") if path.is_file())[:3]
@@ -122,7 +135,9 @@ def test_a_dicomdir_inside_an_archive_is_held_against_that_archive(tmp_path: Pat
 
 
 @pytest.mark.parametrize("undefined_length", [False, True])
-def test_a_dicomdir_that_cannot_be_read_whole_is_told(tmp_path: Path, undefined_length: bool) -> None:
+def test_a_dicomdir_that_cannot_be_read_whole_is_told(
+    tmp_path: Path, undefined_length: bool
+) -> None:
     data = pydicom.dcmread(get_testdata_file("DICOMDIR"))
     data["DirectoryRecordSequence"].is_undefined_length = undefined_length
     data.save_as(tmp_path / "DICOMDIR")
@@ -149,10 +164,18 @@ def test_a_name_that_is_no_utf8_is_kept(tmp_path: Path) -> None:
     assert names(tmp_path / "list") == [os.fsdecode(b"M\xfcller")]
 
 
-def test_a_picture_of_a_datalad_data_set_has_its_own_name_and_not_that_of_the_store(tmp_path: Path) -> None:
+def test_a_picture_of_a_datalad_data_set_has_its_own_name_and_not_that_of_the_store(
+    tmp_path: Path,
+) -> None:
     """Every annexed file is a link into .git/annex/objects (git-annex, internals). DVC sees nothing of .git, .hg and .dvc."""
     key = ".git/annex/objects/7X/q0/MD5E-s3--900150983cd24fb0d6963f7d28e17f72.nii.gz/MD5E-s3--900150983cd24fb0d6963f7d28e17f72.nii.gz"
-    for name in (key, ".dvc/cache/files/md5/90/0150", ".hg/store/data", "sub-01/anat/.git/hidden", "labels.csv"):
+    for name in (
+        key,
+        ".dvc/cache/files/md5/90/0150",
+        ".hg/store/data",
+        "sub-01/anat/.git/hidden",
+        "labels.csv",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "sub-01/anat/sub-01_T1w.nii.gz").symlink_to(f"../../{key}")

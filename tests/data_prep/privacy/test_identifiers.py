@@ -49,12 +49,20 @@ def _(path: Path) -> None:
 
 @made("MGH commands")
 def _(path: Path) -> None:
-    path.write_bytes(MGHImage(VOXELS, np.eye(4)).to_bytes() + struct.pack(">iq", 3, 40) + f"mri_convert {NAME}/001.mgz".encode())
+    path.write_bytes(
+        MGHImage(VOXELS, np.eye(4)).to_bytes()
+        + struct.pack(">iq", 3, 40)
+        + f"mri_convert {NAME}/001.mgz".encode()
+    )
 
 
 @made("MGZ commands")
 def _(path: Path) -> None:
-    path.write_bytes(gzip.compress(MGHImage(VOXELS, np.eye(4)).to_bytes() + f"mri_convert {NAME}/001.mgz".encode()))
+    path.write_bytes(
+        gzip.compress(
+            MGHImage(VOXELS, np.eye(4)).to_bytes() + f"mri_convert {NAME}/001.mgz".encode()
+        )
+    )
 
 
 @made("JPEG 2000 comment")
@@ -72,7 +80,9 @@ def _(path: Path) -> None:
 @made("NRRD field behind a long table")
 def _(path: Path) -> None:
     table = "".join(f"DWMRI_gradient_{number:04d}:=0.1 0.2 0.3\n" for number in range(400))
-    path.write_text(f"NRRD0005\ntype: short\ndimension: 1\nsizes: 1\nencoding: raw\n{table}DICOM_0010_0010:={NAME}\ndata file: x.raw\n")
+    path.write_text(
+        f"NRRD0005\ntype: short\ndimension: 1\nsizes: 1\nencoding: raw\n{table}DICOM_0010_0010:={NAME}\ndata file: x.raw\n"
+    )
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -82,13 +92,25 @@ def test_a_text_is_found_where_the_format_has_a_place_for_it(tmp_path: Path, nam
     assert any("ZZPHI" in value and value in shown for value in values(tmp_path / "x"))
 
 
-@pytest.mark.parametrize(("line", "value"), [
-    ("PatientName:=Müller^Zoë", "Müller^Zoë"), ("content: Roe^Jane", "Roe^Jane"), ("# Roe^Jane", "Roe^Jane"), ('labels: "Roe^Jane" "y"', "Roe^Jane"),
-    ("key of my own:=a: b", "a: b"), ("DICOM_0010_0010:=Roe^Jane; ward 5", "Roe^Jane"),
-])
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("PatientName:=Müller^Zoë", "Müller^Zoë"),
+        ("content: Roe^Jane", "Roe^Jane"),
+        ("# Roe^Jane", "Roe^Jane"),
+        ('labels: "Roe^Jane" "y"', "Roe^Jane"),
+        ("key of my own:=a: b", "a: b"),
+        ("DICOM_0010_0010:=Roe^Jane; ward 5", "Roe^Jane"),
+    ],
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_what_a_line_says_of_a_field_is_a_value(tmp_path: Path, line: str, value: str, encoding: str) -> None:
-    (tmp_path / "x").write_bytes(f"NRRD0005\ntype: short\ndimension: 1\nsizes: 1\nencoding: raw\n{line}\n\n".encode(encoding) + bytes(2))
+def test_what_a_line_says_of_a_field_is_a_value(
+    tmp_path: Path, line: str, value: str, encoding: str
+) -> None:
+    (tmp_path / "x").write_bytes(
+        f"NRRD0005\ntype: short\ndimension: 1\nsizes: 1\nencoding: raw\n{line}\n\n".encode(encoding)
+        + bytes(2)
+    )
     assert values(tmp_path / "x")[value] == (PERSON if "^" in value else PREAMBLE)
 
 
@@ -99,5 +121,7 @@ def test_metaimage_fields_are_values(tmp_path: Path) -> None:
 
 
 def test_voxels_of_an_mgh_are_no_text(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(MGHImage(np.full((9, 9, 9), 0x4142, np.int16), np.eye(4)).to_bytes())
+    (tmp_path / "x").write_bytes(
+        MGHImage(np.full((9, 9, 9), 0x4142, np.int16), np.eye(4)).to_bytes()
+    )
     assert not [value for value in values(tmp_path / "x") if "AB" in value]

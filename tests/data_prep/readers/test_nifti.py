@@ -28,7 +28,9 @@ def read(path: Path) -> tuple[ImageFile, Pixels]:
         return header, nifti.read_pixels(stream)
 
 
-def save(path: Path, array: np.ndarray, affine: np.ndarray = RAS, kind: type = nibabel.Nifti1Image) -> Path:
+def save(
+    path: Path, array: np.ndarray, affine: np.ndarray = RAS, kind: type = nibabel.Nifti1Image
+) -> Path:
     nibabel.save(kind(array, affine), path)
     return path
 
@@ -50,7 +52,9 @@ def test_a_volume_is_read_in_the_common_order(tmp_path: Path, kind: type, name: 
 @pytest.mark.parametrize("axes", ["RAS", "LPS", "SRA", "PIR"])
 def test_the_same_volume_stored_along_other_axes_reads_the_same(tmp_path: Path, axes: str) -> None:
     image = nibabel.Nifti1Image(block(), RAS)
-    turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(RAS), nibabel.orientations.axcodes2ornt(axes))
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(RAS), nibabel.orientations.axcodes2ornt(axes)
+    )
     nibabel.save(image.as_reoriented(turn), tmp_path / "x.nii")
     header, pixels = read(tmp_path / "x.nii")
     assert np.array_equal(pixels.values, read(save(tmp_path / "y.nii", block()))[1].values)
@@ -68,7 +72,9 @@ def test_a_dicom_series_and_its_nifti_have_one_array_order(tmp_path: Path) -> No
     for number, data in enumerate(slices):
         decoded.append(read_pixels(write(data, tmp_path / str(number)).read_bytes()).values.T)
     assert np.array_equal(pixels.values, to_common(np.stack(decoded, axis=-1), ras))
-    assert np.array_equal(pixels.values[3], slices[3].pixel_array)  # an axial series keeps its own rows and columns
+    assert np.array_equal(
+        pixels.values[3], slices[3].pixel_array
+    )  # an axial series keeps its own rows and columns
 
 
 def test_a_plane_is_read_with_its_last_row_on_top(tmp_path: Path) -> None:
@@ -82,7 +88,11 @@ def test_a_colour_plane_is_a_photograph(tmp_path: Path) -> None:
     colours = np.zeros((5, 4, 1), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
     colours["G"] = 7
     header, pixels = read(save(tmp_path / "x.nii", colours))
-    assert pixels.photograph and pixels.values.shape == (4, 5, 3) and pixels.values[0, 0].tolist() == [0, 7, 0]
+    assert (
+        pixels.photograph
+        and pixels.values.shape == (4, 5, 3)
+        and pixels.values[0, 0].tolist() == [0, 7, 0]
+    )
     assert header.facts.photometric == "RGB"
 
 
@@ -102,20 +112,46 @@ def reason(path: Path) -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize(("array", "affine", "expected"), [
-    (np.zeros((4, 4, 4, 1, 3), np.int16), RAS, "several_values"),
-    (np.zeros((4, 4, 1, 3), np.int16), RAS, "time_series"),
-    (np.zeros((4, 4, 4, 10_001), np.uint8), RAS, "too_large"),
-    (np.full((4, 4, 4), np.nan, np.float32), RAS, "not_finite"),
-    (np.full((4, 4, 4), np.inf, np.float32), RAS, "not_finite"),
-    (np.zeros((4, 4, 4), np.complex64), RAS, "unsupported_pixels"),
-    (np.full((4, 4, 4), 1e300), RAS, "not_finite"),
-    (np.zeros((4, 4, 4), np.complex128), RAS, "unsupported_pixels"),
-    (np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")]), RAS, "several_values"),
-    (np.zeros((4, 4, 1), [("R", "u1"), ("G", "u1"), ("B", "u1"), ("A", "u1")]), RAS, "unsupported_pixels"),
-    (block(), np.array([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]), "sheared_affine"),
-], ids=["vectors", "film", "10001 volumes", "nan", "inf", "complex", "beyond float32", "complex128", "rgb volume", "rgba", "shear"])
-def test_an_untrustworthy_volume_is_rejected(tmp_path: Path, array: np.ndarray, affine: np.ndarray, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("array", "affine", "expected"),
+    [
+        (np.zeros((4, 4, 4, 1, 3), np.int16), RAS, "several_values"),
+        (np.zeros((4, 4, 1, 3), np.int16), RAS, "time_series"),
+        (np.zeros((4, 4, 4, 10_001), np.uint8), RAS, "too_large"),
+        (np.full((4, 4, 4), np.nan, np.float32), RAS, "not_finite"),
+        (np.full((4, 4, 4), np.inf, np.float32), RAS, "not_finite"),
+        (np.zeros((4, 4, 4), np.complex64), RAS, "unsupported_pixels"),
+        (np.full((4, 4, 4), 1e300), RAS, "not_finite"),
+        (np.zeros((4, 4, 4), np.complex128), RAS, "unsupported_pixels"),
+        (np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")]), RAS, "several_values"),
+        (
+            np.zeros((4, 4, 1), [("R", "u1"), ("G", "u1"), ("B", "u1"), ("A", "u1")]),
+            RAS,
+            "unsupported_pixels",
+        ),
+        (
+            block(),
+            np.array([[1, 0, 0, 0], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]),
+            "sheared_affine",
+        ),
+    ],
+    ids=[
+        "vectors",
+        "film",
+        "10001 volumes",
+        "nan",
+        "inf",
+        "complex",
+        "beyond float32",
+        "complex128",
+        "rgb volume",
+        "rgba",
+        "shear",
+    ],
+)
+def test_an_untrustworthy_volume_is_rejected(
+    tmp_path: Path, array: np.ndarray, affine: np.ndarray, expected: str
+) -> None:
     assert reason(save(tmp_path / "x.nii", array, affine)) == expected
 
 
@@ -168,15 +204,32 @@ def patched(path: Path, *changes: tuple[int, str, object]) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("offset", "kind", "value", "expected"), [
-    (108, "<f4", np.nan, "not_decodable"), (108, "<f4", np.inf, "not_decodable"), (108, "<f4", -1000, "not_decodable"),
-    (108, "<f4", 0, "not_decodable"), (108, "<f4", 352.5, "not_decodable"), (108, "<f4", 1e9, "truncated"),
-    (40, "<i2", 0, "not_decodable"), (40, "<i2", 8, "not_decodable"), (42, "<i2", -5, "not_decodable"), (42, "<i2", 11, "truncated"),
-    (70, "<i2", 999, "not_decodable"), (70, "<i2", 1, "unsupported_pixels"),
-    (112, "<f4", np.inf, "bad_rescale"), (112, "<f4", (1, np.nan), "bad_rescale"), (112, "<f4", (3e38, 0), "not_finite"),
-    (123, "u1", 7, "no_spacing"), (280, "<f4", np.nan, "singular_affine"), (0, "<i4", 347, "not_what_its_name_says"),
-])
-def test_a_malformed_header_is_rejected_for_its_reason(tmp_path: Path, offset: int, kind: str, value: object, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("offset", "kind", "value", "expected"),
+    [
+        (108, "<f4", np.nan, "not_decodable"),
+        (108, "<f4", np.inf, "not_decodable"),
+        (108, "<f4", -1000, "not_decodable"),
+        (108, "<f4", 0, "not_decodable"),
+        (108, "<f4", 352.5, "not_decodable"),
+        (108, "<f4", 1e9, "truncated"),
+        (40, "<i2", 0, "not_decodable"),
+        (40, "<i2", 8, "not_decodable"),
+        (42, "<i2", -5, "not_decodable"),
+        (42, "<i2", 11, "truncated"),
+        (70, "<i2", 999, "not_decodable"),
+        (70, "<i2", 1, "unsupported_pixels"),
+        (112, "<f4", np.inf, "bad_rescale"),
+        (112, "<f4", (1, np.nan), "bad_rescale"),
+        (112, "<f4", (3e38, 0), "not_finite"),
+        (123, "u1", 7, "no_spacing"),
+        (280, "<f4", np.nan, "singular_affine"),
+        (0, "<i4", 347, "not_what_its_name_says"),
+    ],
+)
+def test_a_malformed_header_is_rejected_for_its_reason(
+    tmp_path: Path, offset: int, kind: str, value: object, expected: str
+) -> None:
     path = patched(tmp_path / "x.nii", (offset, kind, value))
     examined = examine(Found("x.nii", path, path.stat().st_size))
     assert (examined.reason if isinstance(examined, Reject) else reason(path)) == expected
@@ -194,11 +247,16 @@ def test_the_sform_goes_before_the_qform_and_the_qform_serves_alone(tmp_path: Pa
     image.set_qform(RAS, 1)
     image.set_sform(turned, 1)
     nibabel.save(image, tmp_path / "both.nii")
-    assert np.array_equal(read(tmp_path / "both.nii")[1].values, read(save(tmp_path / "turned.nii", block(), turned))[1].values)
+    assert np.array_equal(
+        read(tmp_path / "both.nii")[1].values,
+        read(save(tmp_path / "turned.nii", block(), turned))[1].values,
+    )
     content = bytearray((tmp_path / "both.nii").read_bytes())
     content[254:256] = bytes(2)  # sform_code
     (tmp_path / "both.nii").write_bytes(content)
-    assert np.array_equal(read(tmp_path / "both.nii")[1].values, read(save(tmp_path / "ras.nii", block()))[1].values)
+    assert np.array_equal(
+        read(tmp_path / "both.nii")[1].values, read(save(tmp_path / "ras.nii", block()))[1].values
+    )
 
 
 def test_a_quaternion_that_is_none_is_rejected(tmp_path: Path) -> None:
@@ -240,11 +298,15 @@ def test_each_volume_of_a_time_series_is_as_nibabel_slices_it(tmp_path: Path, na
     nibabel.save(image, tmp_path / name)
     header, first = read(tmp_path / name)
     assert (header.volumes, header.shape) == (6, (6, 12, 10))
-    assert [volume.frame for volume in header.slices] == list(range(6)) and len({volume.source for volume in header.slices}) == 6
+    assert [volume.frame for volume in header.slices] == list(range(6)) and len(
+        {volume.source for volume in header.slices}
+    ) == 6
     for moment in range(6):
         with opened(header.found) as stream:
             values = nifti.read_pixels(stream, moment).values
-        assert np.array_equal(values, np.asarray(nibabel.load(tmp_path / name).dataobj[..., moment], np.float32).T)
+        assert np.array_equal(
+            values, np.asarray(nibabel.load(tmp_path / name).dataobj[..., moment], np.float32).T
+        )
     assert first.values.max() == block().max() / 2 - 3
 
 
@@ -263,7 +325,9 @@ def test_the_other_volumes_of_an_uncompressed_series_are_not_read(tmp_path: Path
     assert raw.count < path.stat().st_size / 10
 
 
-def test_a_series_that_ends_early_is_truncated_whichever_volume_is_asked_for(tmp_path: Path) -> None:
+def test_a_series_that_ends_early_is_truncated_whichever_volume_is_asked_for(
+    tmp_path: Path,
+) -> None:
     path = save(tmp_path / "x.nii", series())
     path.write_bytes(path.read_bytes()[:-1])
     assert reason(path) == "truncated"
@@ -271,7 +335,9 @@ def test_a_series_that_ends_early_is_truncated_whichever_volume_is_asked_for(tmp
     assert reason(tmp_path / "x.nii.gz") == "truncated"
 
 
-def test_a_damaged_end_of_a_compressed_series_is_noticed_in_its_first_volume(tmp_path: Path) -> None:
+def test_a_damaged_end_of_a_compressed_series_is_noticed_in_its_first_volume(
+    tmp_path: Path,
+) -> None:
     whole = gzip.compress(save(tmp_path / "x.nii", series()).read_bytes())
     (tmp_path / "x.nii").write_bytes(whole[:-8] + bytes(4) + whole[-4:])
     assert reason(tmp_path / "x.nii") == "damaged_member"
@@ -279,21 +345,32 @@ def test_a_damaged_end_of_a_compressed_series_is_noticed_in_its_first_volume(tmp
 
 # nibabel's own samples: what becomes of each
 SAMPLES = {
-    "anatomical.nii": "", "reoriented_anat_moved.nii": "", "standard.nii.gz": "", "resampled_anat_moved.nii": "not_finite",
-    "example4d.nii.gz": "", "example_nifti2.nii.gz": "", "functional.nii": "",
-    "row_major.dconn.nii": "several_values", "nifti1.hdr": "file_changed", "nifti2.hdr": "file_changed",
+    "anatomical.nii": "",
+    "reoriented_anat_moved.nii": "",
+    "standard.nii.gz": "",
+    "resampled_anat_moved.nii": "not_finite",
+    "example4d.nii.gz": "",
+    "example_nifti2.nii.gz": "",
+    "functional.nii": "",
+    "row_major.dconn.nii": "several_values",
+    "nifti1.hdr": "file_changed",
+    "nifti2.hdr": "file_changed",
 }
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_nibabels_samples_are_read_as_nibabel_reads_them_or_rejected_for_a_reason(name: str) -> None:
+def test_nibabels_samples_are_read_as_nibabel_reads_them_or_rejected_for_a_reason(
+    name: str,
+) -> None:
     path = Path(str(nibabel.testing.data_path)) / name
     examined = examine(Found(name, path, path.stat().st_size))
     if SAMPLES[name]:
         assert (examined.reason if isinstance(examined, Reject) else reason(path)) == SAMPLES[name]
     else:
         image = nibabel.load(path)
-        turn = nibabel.orientations.ornt_transform(nibabel.io_orientation(image.affine), nibabel.orientations.axcodes2ornt("LPS"))
+        turn = nibabel.orientations.ornt_transform(
+            nibabel.io_orientation(image.affine), nibabel.orientations.axcodes2ornt("LPS")
+        )
         expected = image.as_reoriented(turn)
         header, _ = read(path)
         assert header.facts.spacing == pytest.approx(expected.header.get_zooms()[2::-1], rel=1e-5)
@@ -301,7 +378,10 @@ def test_nibabels_samples_are_read_as_nibabel_reads_them_or_rejected_for_a_reaso
         assert header.volumes == volumes.shape[-1]
         for moment in {0, header.volumes - 1}:
             with opened(header.found) as stream:
-                assert np.array_equal(nifti.read_pixels(stream, moment).values, volumes[..., moment].astype(np.float32).T)
+                assert np.array_equal(
+                    nifti.read_pixels(stream, moment).values,
+                    volumes[..., moment].astype(np.float32).T,
+                )
 
 
 @pytest.mark.filterwarnings("error")

@@ -11,7 +11,13 @@ import pytest
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
-from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
+from pydicom.uid import (
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+)
 
 from data_prep.exports.sources import Found, opened
 from data_prep.readers.dicom import file as dicom
@@ -21,9 +27,16 @@ from data_prep.rejects import REASONS, Reject, Rejected
 from data_prep.scan import examine
 from tests.data_prep.made_dicom import unchecked
 
-FOLDERS = Path(pydicom.__file__).parent / "data", Path(data_store.__file__).parent / "data"  # of pydicom and pydicom-data
-FILES = {str(path.relative_to(folder)): path for folder in FOLDERS for path in sorted(folder.rglob("*"))
-         if path.is_file() and path.suffix not in (".py", ".pyc")}
+FOLDERS = (
+    Path(pydicom.__file__).parent / "data",
+    Path(data_store.__file__).parent / "data",
+)  # of pydicom and pydicom-data
+FILES = {
+    str(path.relative_to(folder)): path
+    for folder in FOLDERS
+    for path in sorted(folder.rglob("*"))
+    if path.is_file() and path.suffix not in (".py", ".pyc")
+}
 # What is refused although it is an image, and why that is true. Files of other reasons are refused as captures, reports, plans,
 # directories or headers without pixels.
 REFUSED = {
@@ -33,8 +46,18 @@ REFUSED = {
     "test_files/badVR.dcm": "derived_object",  # says that it is a structure set, and has pixels
 }
 DAMAGED = {"test_files/JPEG2000-embedded-sequence-delimiter.dcm"}  # pydicom cannot decode it either
-NOT_BY_PYDICOM = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)  # without a GPL decoder: the second opinion is SimpleITK's GDCM
-NO_IMAGE = {"no_pixels", "not_an_image", "derived_object", "unknown_sop_class", "not_what_its_name_says"}
+NOT_BY_PYDICOM = (
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+)  # without a GPL decoder: the second opinion is SimpleITK's GDCM
+NO_IMAGE = {
+    "no_pixels",
+    "not_an_image",
+    "derived_object",
+    "unknown_sop_class",
+    "not_what_its_name_says",
+}
 
 
 def examined(path: Path) -> ImageFile | Reject:
@@ -48,7 +71,9 @@ def content(path: Path) -> bytes:
 
 def has_frames_without_a_place(data: Dataset) -> bool:
     return int(data.get("NumberOfFrames") or 1) > 1 and not any(
-        "PlanePositionSequence" in frame for frame in data.get("PerFrameFunctionalGroupsSequence", []))
+        "PlanePositionSequence" in frame
+        for frame in data.get("PerFrameFunctionalGroupsSequence", [])
+    )
 
 
 def by_another(path: Path) -> np.ndarray:
@@ -61,14 +86,23 @@ def by_another(path: Path) -> np.ndarray:
     plugin = {JPEGBaseline8Bit: "pillow"}.get(data.file_meta.TransferSyntaxUID, "")
     stored = pixel_array(data, decoding_plugin=plugin)
     if data.PhotometricInterpretation == "PALETTE COLOR":
-        if not data.original_encoding[1] and "RedPaletteColorLookupTableData" in data:  # pydicom takes it for little endian
+        if (
+            not data.original_encoding[1] and "RedPaletteColorLookupTableData" in data
+        ):  # pydicom takes it for little endian
             for colour in ("Red", "Green", "Blue"):
-                swapped = np.frombuffer(data[f"{colour}PaletteColorLookupTableData"].value, np.uint16).byteswap()
+                swapped = np.frombuffer(
+                    data[f"{colour}PaletteColorLookupTableData"].value, np.uint16
+                ).byteswap()
                 setattr(data, f"{colour}PaletteColorLookupTableData", swapped.tobytes())
-        stored, bits = apply_color_lut(stored, data)[..., :3], data.RedPaletteColorLookupTableDescriptor[2]
+        stored, bits = (
+            apply_color_lut(stored, data)[..., :3],
+            data.RedPaletteColorLookupTableDescriptor[2],
+        )
     elif data.SamplesPerPixel == 1:
         shared = (data.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
-        return apply_modality_lut(stored, (shared.get("PixelValueTransformationSequence") or [data])[0])
+        return apply_modality_lut(
+            stored, (shared.get("PixelValueTransformationSequence") or [data])[0]
+        )
     else:
         bits = data.BitsStored
     return stored >> max(bits - 8, 0)
@@ -91,7 +125,9 @@ def assert_same(path: Path) -> None:
 
 def assert_decoder_is_right(name: str) -> None:
     """Captures are refused for what they may show; the decoder is held to them all the same."""
-    if name in DAMAGED or has_frames_without_a_place(pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True)):
+    if name in DAMAGED or has_frames_without_a_place(
+        pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True)
+    ):
         with pytest.raises(Rejected, match="multi_frame|not_decodable|truncated"):
             decoded(FILES[name])
     else:
@@ -106,14 +142,20 @@ def test_a_file_is_decoded_as_pydicom_does_or_refused_for_a_known_reason(name: s
         assert_same(FILES[name])
     elif image.reason == "burned_in_annotation":
         data = pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True)
-        assert "Secondary Capture" in data.SOPClassUID.name and data.get("BurnedInAnnotation") != "NO"
+        assert (
+            "Secondary Capture" in data.SOPClassUID.name and data.get("BurnedInAnnotation") != "NO"
+        )
         assert_decoder_is_right(name)
     elif image.reason == "multi_frame":
-        assert has_frames_without_a_place(pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True))
+        assert has_frames_without_a_place(
+            pydicom.dcmread(FILES[name], stop_before_pixels=True, force=True)
+        )
     elif image.reason == "truncated" and name not in REFUSED:
         assert "PixelData" not in pydicom.dcmread(FILES[name], force=True)
     else:
-        assert image.reason == REFUSED.get(name, image.reason) and image.reason in NO_IMAGE | set(REFUSED.values())
+        assert image.reason == REFUSED.get(name, image.reason) and image.reason in NO_IMAGE | set(
+            REFUSED.values()
+        )
         assert image.reason in REASONS
 
 

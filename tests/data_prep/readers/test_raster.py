@@ -49,7 +49,9 @@ def test_sixteen_bits_of_grey_are_kept(kind: str) -> None:
 
 
 def test_a_palette_and_transparency_become_plain_rgb() -> None:
-    assert np.array_equal(pixels(encode(Image.fromarray(PICTURE).convert("RGBA"), "PNG")).values, PICTURE)
+    assert np.array_equal(
+        pixels(encode(Image.fromarray(PICTURE).convert("RGBA"), "PNG")).values, PICTURE
+    )
     assert pixels(encode(Image.fromarray(PICTURE).quantize(8), "PNG")).photograph
 
 
@@ -67,7 +69,9 @@ def test_a_jpeg_is_turned_upright() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 def test_a_truncated_file_is_rejected(kind: str) -> None:
-    content = encode(Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)), kind)
+    content = encode(
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), np.uint8)), kind
+    )
     with pytest.raises(Rejected, match="truncated|not_decodable"):
         pixels(content[: len(content) // 2])
 
@@ -78,7 +82,9 @@ def test_several_pages_are_rejected() -> None:
         header(encode(image, "TIFF", save_all=True, append_images=[image]))
 
 
-def test_a_picture_too_large_to_decode_is_rejected_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_too_large_to_decode_is_rejected_by_its_header(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(raster, "MAX_PIXELS", 100)
     with pytest.raises(Rejected, match="too_large"):
         header(encode(Image.fromarray(PICTURE), "PNG"))
@@ -86,12 +92,17 @@ def test_a_picture_too_large_to_decode_is_rejected_by_its_header(monkeypatch: py
 
 def png(bits: int, colour_type: int, rows: np.ndarray) -> bytes:
     """A PNG of kinds that Pillow does not write."""
+
     def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], bits, colour_type, 0, 0, 0)
     packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (6, 4)])
@@ -106,10 +117,25 @@ def test_grey_of_sixteen_bits_with_transparency_is_rejected_since_pillow_halves_
 
 
 @pytest.mark.parametrize(("bits", "sample", "dtype"), [(32, 1, "<u4"), (8, 2, "i1")])
-def test_a_tiff_whose_signs_pillow_gets_wrong_is_rejected(bits: int, sample: int, dtype: str) -> None:
+def test_a_tiff_whose_signs_pillow_gets_wrong_is_rejected(
+    bits: int, sample: int, dtype: str
+) -> None:
     data = np.ones((2, 2), dtype).tobytes()
-    tags = [(256, 2), (257, 2), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2), (279, len(data)), (339, sample)]
-    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    tags = [
+        (256, 2),
+        (257, 2),
+        (258, bits),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 2),
+        (279, len(data)),
+        (339, sample),
+    ]
+    directory = struct.pack("<H", len(tags)) + b"".join(
+        struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags
+    )
     with pytest.raises(Rejected, match="unsupported_pixels"):
         header(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory + bytes(4))
 
@@ -119,7 +145,9 @@ def test_sixteen_bits_are_turned_upright_too(kind: str) -> None:
     grey = np.linspace(0, 60000, 120).reshape(12, 10).astype(np.uint16)
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert np.array_equal(pixels(encode(Image.fromarray(grey), kind, exif=exif)).values, np.rot90(grey, -1))
+    assert np.array_equal(
+        pixels(encode(Image.fromarray(grey), kind, exif=exif)).values, np.rot90(grey, -1)
+    )
 
 
 def test_an_eight_bit_tiff_where_zero_is_white_comes_out_bright_side_up() -> None:

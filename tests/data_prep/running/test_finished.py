@@ -33,7 +33,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys of all records that are decoded from here on."""
     keys: list[str] = []
     whole = decode.decode
-    monkeypatch.setattr(decode, "decode", lambda plan, settings: keys.append(plan.key) or whole(plan, settings))
+    monkeypatch.setattr(
+        decode, "decode", lambda plan, settings: keys.append(plan.key) or whole(plan, settings)
+    )
     return keys
 
 
@@ -52,7 +54,9 @@ def anew(made: Workspace) -> dict[str, str]:
     return digest(copy)
 
 
-def test_a_rerun_decodes_nothing_and_gives_the_same_bytes(tmp_path: Path, decoded: list[str], capsys: pytest.CaptureFixture) -> None:
+def test_a_rerun_decodes_nothing_and_gives_the_same_bytes(
+    tmp_path: Path, decoded: list[str], capsys: pytest.CaptureFixture
+) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
     first = digest(made)
@@ -63,10 +67,15 @@ def test_a_rerun_decodes_nothing_and_gives_the_same_bytes(tmp_path: Path, decode
     assert "site: 9 of 9 records were decoded before\n" in capsys.readouterr().err
 
 
-def test_one_new_study_costs_that_study_and_one_that_is_gone_leaves_nothing(tmp_path: Path, decoded: list[str]) -> None:
+def test_one_new_study_costs_that_study_and_one_that_is_gone_leaves_nothing(
+    tmp_path: Path, decoded: list[str]
+) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
-    write(grey(ramp()[::-1], SOPInstanceUID="1.2.3.99", PatientID="ZZPHI-new"), made.incoming("site") / "new")
+    write(
+        grey(ramp()[::-1], SOPInstanceUID="1.2.3.99", PatientID="ZZPHI-new"),
+        made.incoming("site") / "new",
+    )
     table = made.incoming("site") / "labels.csv"
     table.write_text(table.read_text() + "\n1.2.3.99,PA\n")
     decoded.clear()
@@ -76,10 +85,14 @@ def test_one_new_study_costs_that_study_and_one_that_is_gone_leaves_nothing(tmp_
     (made.incoming("site") / "new").unlink()
     decoded.clear()
     stage.convert(made, "site")
-    assert not decoded and stored(made).stat().st_size == RECORDS * ROW and digest(made) == anew(made)
+    assert (
+        not decoded and stored(made).stat().st_size == RECORDS * ROW and digest(made) == anew(made)
+    )
 
 
-def test_a_file_that_changed_is_decoded_anew_whatever_its_size_and_time_say(tmp_path: Path, decoded: list[str]) -> None:
+def test_a_file_that_changed_is_decoded_anew_whatever_its_size_and_time_say(
+    tmp_path: Path, decoded: list[str]
+) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
     path = made.incoming("site") / "ZZPHI-4" / "im"
@@ -90,10 +103,16 @@ def test_a_file_that_changed_is_decoded_anew_whatever_its_size_and_time_say(tmp_
     decoded.clear()
     old = digest(made)
     stage.convert(made, "site")
-    assert len(decoded) == 1 and digest(made)["pixels.npy"] != old["pixels.npy"] and digest(made) == anew(made)
+    assert (
+        len(decoded) == 1
+        and digest(made)["pixels.npy"] != old["pixels.npy"]
+        and digest(made) == anew(made)
+    )
 
 
-def test_another_file_under_the_same_name_is_not_taken_for_the_first(tmp_path: Path, decoded: list[str]) -> None:
+def test_another_file_under_the_same_name_is_not_taken_for_the_first(
+    tmp_path: Path, decoded: list[str]
+) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
     path = made.incoming("site") / "ZZPHI-4" / "im"
@@ -106,7 +125,9 @@ def test_another_file_under_the_same_name_is_not_taken_for_the_first(tmp_path: P
     assert len(decoded) == 1
 
 
-def test_a_file_that_changed_this_moment_is_decoded_again(tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changed_this_moment_is_decoded_again(
+    tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(finished, "SETTLED", 60.0)
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
@@ -114,15 +135,25 @@ def test_a_file_that_changed_this_moment_is_decoded_again(tmp_path: Path, decode
     assert len(decoded) == 2 * RECORDS and stored(made).stat().st_size == 0
 
 
-@pytest.mark.parametrize(("change", "again"), [
-    (lambda made: edit(made.params_file, "workers: 1", "workers: 1, repeats: each"), 0),
-    (lambda made: edit(made.incoming("site") / "labels.csv", "1.2.3.8,PA", "1.2.3.8,AP"), 0),
-    (lambda made: edit(made.params_file, "workers: 1", "workers: 1, channels: 3"), RECORDS),
-    (lambda made: edit(made.site_file("site"), "max_rejected", "crop: [{keep: [0, 0, 8, 8]}]\nmax_rejected"), RECORDS),
-    (lambda made: edit(made.secret_file, made.secret_file.read_text(), "5e" * 32), RECORDS),
-], ids=["records", "labels", "channels", "crop", "secret"])
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (lambda made: edit(made.params_file, "workers: 1", "workers: 1, repeats: each"), 0),
+        (lambda made: edit(made.incoming("site") / "labels.csv", "1.2.3.8,PA", "1.2.3.8,AP"), 0),
+        (lambda made: edit(made.params_file, "workers: 1", "workers: 1, channels: 3"), RECORDS),
+        (
+            lambda made: edit(
+                made.site_file("site"), "max_rejected", "crop: [{keep: [0, 0, 8, 8]}]\nmax_rejected"
+            ),
+            RECORDS,
+        ),
+        (lambda made: edit(made.secret_file, made.secret_file.read_text(), "5e" * 32), RECORDS),
+    ],
+    ids=["records", "labels", "channels", "crop", "secret"],
+)
 def test_what_pixels_depend_on_has_them_decoded_anew_and_nothing_else_does(
-        tmp_path: Path, decoded: list[str], change: Callable[[Workspace], None], again: int) -> None:
+    tmp_path: Path, decoded: list[str], change: Callable[[Workspace], None], again: int
+) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
     shutil.rmtree(made.studies("site"))
@@ -138,7 +169,9 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def test_another_version_of_the_code_starts_anew(tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_the_code_starts_anew(
+    tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
     monkeypatch.setattr(finished, "code_mark", lambda: "another")
@@ -154,21 +187,28 @@ def test_rows_that_are_cut_or_damaged_are_decoded_again(tmp_path: Path, decoded:
     stored(made).write_bytes(content[:-5])
     decoded.clear()
     stage.convert(made, "site")
-    assert len(decoded) == 2 and digest(made) == first and stored(made).stat().st_size == RECORDS * ROW
+    assert (
+        len(decoded) == 2 and digest(made) == first and stored(made).stat().st_size == RECORDS * ROW
+    )
 
 
 def test_what_is_kept_holds_nothing_of_a_patient_and_goes_with_its_site(tmp_path: Path) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
     kept = stored(made)
-    hashes = [bytes.fromhex(key) for key in pd.read_parquet(made.studies("site") / "records.parquet")["record"]]
+    hashes = [
+        bytes.fromhex(key)
+        for key in pd.read_parquet(made.studies("site") / "records.parquet")["record"]
+    ]
     assert not any(value in kept.read_bytes() for value in (b"ZZPHI", b"1.2.3.", *hashes))
     assert made.private.stat().st_mode & 0o077 == 0 and kept.is_relative_to(made.private)
     remove_site(made, "site")
     assert not made.decoded("site").exists()
 
 
-def test_members_of_an_archive_are_kept_until_the_archive_changes(tmp_path: Path, decoded: list[str]) -> None:
+def test_members_of_an_archive_are_kept_until_the_archive_changes(
+    tmp_path: Path, decoded: list[str]
+) -> None:
     made = messy(tmp_path / "a")
     export = made.incoming("site").rename(tmp_path / "export")
     archive = Path(shutil.make_archive(str(tmp_path / "packed"), "tar", export))
@@ -185,14 +225,23 @@ def test_members_of_an_archive_are_kept_until_the_archive_changes(tmp_path: Path
 
 def test_a_run_that_is_killed_goes_on_from_the_last_record_that_it_finished(tmp_path: Path) -> None:
     labels = "{file: labels.csv, match: SeriesInstanceUID, class: view}"
-    made, series = workspace(tmp_path / "a", labels, size="[8, 8, 8]"), [f"1.2.{number}" for number in range(10, 22)]
+    made, series = (
+        workspace(tmp_path / "a", labels, size="[8, 8, 8]"),
+        [f"1.2.{number}" for number in range(10, 22)],
+    )
     for number, name in enumerate(series):
         for place, data in enumerate(volume(6, name, seed=number)):
             write(data, made.incoming("site") / name / str(place))
-    (made.incoming("site") / "labels.csv").write_text("\n".join(["SeriesInstanceUID,view", *(f"{name},AP" for name in series)]))
+    (made.incoming("site") / "labels.csv").write_text(
+        "\n".join(["SeriesInstanceUID,view", *(f"{name},AP" for name in series)])
+    )
     notes, row = tmp_path / "decoded", finished.CHECK + finished.KEY + 1 + 8**3
     start = [sys.executable, "-m", "tests.data_prep.slow_convert", str(made.root)]
-    there = {"cwd": tmp_path, "stderr": subprocess.DEVNULL, "env": {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}}
+    there = {
+        "cwd": tmp_path,
+        "stderr": subprocess.DEVNULL,
+        "env": {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    }
     for killed in (1, 2):
         process = subprocess.Popen(start, **there)
         while len(lines(notes)) < 4 * killed:

@@ -26,9 +26,20 @@ def site(root: Path, patient: object, labels: str = "") -> Workspace:
     rng = np.random.default_rng(1)
     rows = ["SOPInstanceUID,view,who"]
     for number in range(12):
-        picture = (rng.integers(0, 400, (40, 40)) + np.linspace(0, 1500 + 99 * number, 40)[None]).astype(np.uint16)
-        write(grey(picture, SOPInstanceUID=f"1.2.{number}", StudyInstanceUID=f"1.3.{number}", SeriesInstanceUID=f"1.4.{number}", Modality="CR",
-                   PatientID=patient(number)), made.incoming("site") / f"{number}")
+        picture = (
+            rng.integers(0, 400, (40, 40)) + np.linspace(0, 1500 + 99 * number, 40)[None]
+        ).astype(np.uint16)
+        write(
+            grey(
+                picture,
+                SOPInstanceUID=f"1.2.{number}",
+                StudyInstanceUID=f"1.3.{number}",
+                SeriesInstanceUID=f"1.4.{number}",
+                Modality="CR",
+                PatientID=patient(number),
+            ),
+            made.incoming("site") / f"{number}",
+        )
         rows.append(f"1.2.{number},{('AP', 'PA')[number % 2]},w{number}")
     (made.incoming("site") / "labels.csv").write_text("\n".join(rows))
     return made
@@ -40,7 +51,9 @@ def split(made: Workspace) -> None:
     make_tasks("site", "source", "view", ["AP", "PA"], records, params.tasks, params.seed)
 
 
-def test_one_number_for_all_is_said_everywhere_with_its_cure(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_one_number_for_all_is_said_everywhere_with_its_cure(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     made = site(tmp_path, lambda number: "ANON")
     stage.convert(made, "site")
     assert summary(made)["most_studies"] == {"of_one_patient": 12, "of_all": 12}
@@ -61,20 +74,36 @@ def test_the_cure_works(tmp_path: Path, labels: str, capsys: pytest.CaptureFixtu
     assert summary(made)["patients"] == 12 and "one patient number" not in capsys.readouterr().err
 
 
-def test_patients_of_their_own_are_not_doubted(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_patients_of_their_own_are_not_doubted(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     made = site(tmp_path, lambda number: f"P{number // 3}")  # three studies each
     stage.convert(made, "site")
-    assert summary(made)["most_studies"] == {"of_one_patient": 3, "of_all": 12} and "one patient number" not in capsys.readouterr().err
+    assert (
+        summary(made)["most_studies"] == {"of_one_patient": 3, "of_all": 12}
+        and "one patient number" not in capsys.readouterr().err
+    )
     with pytest.raises(Refusal) as refused:
         split(made)
     assert "do add studies of" in str(refused.value)
 
 
-@pytest.mark.parametrize(("patients", "doubtful"), [
-    ("a" * 30, True), ("a" * 28 + "bc", True), ("a" * 15 + "b" * 15, True),  # a number for each of two scanners
-    ("aaaa", False), ("aaaabcde", False), ("abcdefgh", False), ("a" * 6 + "bcdefghijklmn", False), ("", False),
-])
-def test_a_number_is_doubted_where_it_holds_half_of_all_studies(patients: str, doubtful: bool) -> None:
+@pytest.mark.parametrize(
+    ("patients", "doubtful"),
+    [
+        ("a" * 30, True),
+        ("a" * 28 + "bc", True),
+        ("a" * 15 + "b" * 15, True),  # a number for each of two scanners
+        ("aaaa", False),
+        ("aaaabcde", False),
+        ("abcdefgh", False),
+        ("a" * 6 + "bcdefghijklmn", False),
+        ("", False),
+    ],
+)
+def test_a_number_is_doubted_where_it_holds_half_of_all_studies(
+    patients: str, doubtful: bool
+) -> None:
     rows = [{"patient": patient, "study": number} for number, patient in enumerate(patients)]
     assert is_doubtful(most_studies(rows)) is doubtful
 

@@ -15,14 +15,18 @@ N4 = Intensity(zscore=3, n4=True)
 WHITE, GREY, FAT = 450.0, 300.0, 900.0  # an MR signal's arbitrary units
 
 
-def head(shape: tuple[int, int, int] = (24, 64, 64), fat: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def head(
+    shape: tuple[int, int, int] = (24, 64, 64), fat: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Two tissues under a rim of fat, in noise, around them nothing; and what lies well inside the two."""
     z, y, x = np.meshgrid(*[np.linspace(-1, 1, side) for side in shape], indexing="ij")
     radius, core = np.sqrt((x / 0.8) ** 2 + (y / 0.8) ** 2 + (z / 1.2) ** 2), np.hypot(x, y) < 0.5
     signal = np.where(radius < 1, np.where(core, WHITE, GREY), 0)
     signal[(radius > 0.92) & (radius < 1) & fat] = FAT
     rng = np.random.default_rng(0)
-    noisy = np.abs(gaussian_filter(signal, 0.7) + rng.normal(0, 12, shape) + 1j * rng.normal(0, 12, shape))
+    noisy = np.abs(
+        gaussian_filter(signal, 0.7) + rng.normal(0, 12, shape) + 1j * rng.normal(0, 12, shape)
+    )
     return noisy.astype(np.float32), radius < 0.85
 
 
@@ -44,8 +48,13 @@ def test_a_zscore_does_not_see_gain_or_outliers() -> None:
     plain = standardise(Pixels(values), Convert(size=[24, 64, 64], intensity={"MR": ROBUST}), "MR")
     gained = values * 7
     gained[0, 0, :20] = 1e6
-    outlying = standardise(Pixels(gained), Convert(size=[24, 64, 64], intensity={"MR": ROBUST}), "MR")
-    assert np.abs(plain.astype(int) - outlying)[0, 1:].max() <= 2 and plain[0, 12, 32, 32] > plain[0, 12, 32, 10] > plain[0, 12, 0, 0]
+    outlying = standardise(
+        Pixels(gained), Convert(size=[24, 64, 64], intensity={"MR": ROBUST}), "MR"
+    )
+    assert (
+        np.abs(plain.astype(int) - outlying)[0, 1:].max() <= 2
+        and plain[0, 12, 32, 32] > plain[0, 12, 32, 10] > plain[0, 12, 0, 0]
+    )
 
 
 def test_bright_fat_is_not_taken_for_all_of_the_tissue() -> None:
@@ -61,20 +70,37 @@ def test_padding_is_no_tissue() -> None:
     assert ends(padded[valid], ROBUST, 1) == ends(values[valid], ROBUST, 1)
 
 
-@pytest.mark.parametrize(("how", "background", "outside"), [
-    (Intensity(percentiles=(0, 100)), 0, 0), (ROBUST, 42, 42), (Intensity(window=(-100, 900)), 26, 0)], ids=["percentiles", "z-score", "window"])
+@pytest.mark.parametrize(
+    ("how", "background", "outside"),
+    [
+        (Intensity(percentiles=(0, 100)), 0, 0),
+        (ROBUST, 42, 42),
+        (Intensity(window=(-100, 900)), 26, 0),
+    ],
+    ids=["percentiles", "z-score", "window"],
+)
 def test_padding_and_what_lies_outside_are_as_dark_as_the_background_or_a_windows_lower_end(
-        how: Intensity, background: int, outside: int) -> None:
+    how: Intensity, background: int, outside: int
+) -> None:
     values = np.full((10, 10, 10), 2, np.float32)
-    values[2:8, 2:8, 2:8] = np.where(np.arange(6) < 3, 200, 400)  # quartiles 200 and 400: at 3 deviations from -145 to 745
+    values[2:8, 2:8, 2:8] = np.where(
+        np.arange(6) < 3, 200, 400
+    )  # quartiles 200 and 400: at 3 deviations from -145 to 745
     valid = np.ones(values.shape, bool)
     valid[0] = False
     padded = Pixels(np.where(valid, values, -2000).astype(np.float32), valid)
-    shown = standardise(padded, Convert(size=[14, 10, 10], spacing=[1, 1, 1], intensity={"MR": how}), "MR", (1.0, 1.0, 1.0))[0]
+    shown = standardise(
+        padded,
+        Convert(size=[14, 10, 10], spacing=[1, 1, 1], intensity={"MR": how}),
+        "MR",
+        (1.0, 1.0, 1.0),
+    )[0]
     assert set(shown[:3].ravel()) == {outside} and set(shown[3, :2].ravel()) == {background}
 
 
-@pytest.mark.parametrize("how", [{"zscore": 3}, {"percentiles": [1, 99]}, {"zscore": 3, "n4": True}])
+@pytest.mark.parametrize(
+    "how", [{"zscore": 3}, {"percentiles": [1, 99]}, {"zscore": 3, "n4": True}]
+)
 def test_a_setting_for_mr_leaves_ct_in_hu_and_photographs_as_they_are(how: dict) -> None:
     convert = Convert(size=[16, 16], channels=3, intensity={"MR": how})
     hounsfield = np.linspace(-1000, 400, 256, dtype=np.float32).reshape(16, 16)
@@ -102,7 +128,9 @@ def test_n4_brings_a_biased_volume_near_the_unbiased_one_and_gives_the_same_byte
     biased = Pixels((values * np.exp(field(values.shape, 0.3))).astype(np.float32))
     plain, with_n4 = (Convert(size=[24, 64, 64], intensity={"MR": how}) for how in (ROBUST, N4))
     truth = standardise(Pixels(values), plain, "MR")[0].astype(int)
-    as_it_is, corrected, again = (standardise(biased, convert, "MR")[0] for convert in (plain, with_n4, with_n4))
+    as_it_is, corrected, again = (
+        standardise(biased, convert, "MR")[0] for convert in (plain, with_n4, with_n4)
+    )
     assert np.array_equal(corrected, again)
     assert np.abs(corrected - truth)[inside].mean() < 0.3 * np.abs(as_it_is - truth)[inside].mean()
 

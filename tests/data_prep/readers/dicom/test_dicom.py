@@ -24,7 +24,16 @@ from data_prep.exports.sources import Found
 from data_prep.readers.dicom import file as dicom
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
-from tests.data_prep.made_dicom import NATIVE, as_bytes, colour, encapsulated, grey, ramp, read_pixels, volume
+from tests.data_prep.made_dicom import (
+    NATIVE,
+    as_bytes,
+    colour,
+    encapsulated,
+    grey,
+    ramp,
+    read_pixels,
+    volume,
+)
 
 
 def header(content: bytes, **options: bool) -> ImageFile:
@@ -41,18 +50,31 @@ def reason(content: bytes) -> str:
     return caught.value.reason
 
 
-@pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize(
+    "syntax",
+    [*NATIVE, RLELossless, JPEGLSLossless, JPEG2000Lossless],
+    ids=lambda syntax: syntax.name,
+)
 def test_every_lossless_syntax_gives_the_values_that_were_written(syntax: str) -> None:
     content = as_bytes(grey(ramp(48, 40), syntax))  # JPEG 2000's encoder refuses smaller ones
     assert np.array_equal(pixels(content).values, ramp(48, 40))
     assert header(content).facts.transfer_syntax == syntax
 
 
-@pytest.mark.parametrize(("syntax", "stated", "doubtful"), [
-    (JPEG2000Lossless, (0, 4000), False), (JPEG2000Lossless, (0, 3999), True), (JPEG2000Lossless, (1, 4000), True),
-    (RLELossless, (1, 4000), True), (JPEG2000Lossless, (0, 0), False), (ExplicitVRLittleEndian, (0, 3999), False)])
+@pytest.mark.parametrize(
+    ("syntax", "stated", "doubtful"),
+    [
+        (JPEG2000Lossless, (0, 4000), False),
+        (JPEG2000Lossless, (0, 3999), True),
+        (JPEG2000Lossless, (1, 4000), True),
+        (RLELossless, (1, 4000), True),
+        (JPEG2000Lossless, (0, 0), False),
+        (ExplicitVRLittleEndian, (0, 3999), False),
+    ],
+)
 def test_values_outside_the_range_that_the_file_states_are_doubtful_where_compression_loses_nothing(
-        syntax: str, stated: tuple[int, int], doubtful: bool) -> None:
+    syntax: str, stated: tuple[int, int], doubtful: bool
+) -> None:
     data = grey(ramp(48, 40), syntax)
     data.SmallestImagePixelValue, data.LargestImagePixelValue = stated
     assert pixels(as_bytes(data)).doubtful == doubtful
@@ -108,10 +130,17 @@ def test_planar_colour_is_read_plane_by_plane() -> None:
 def test_palette_colour_becomes_rgb() -> None:
     indices = np.array([[0, 1], [2, 3]], np.uint8)
     data = grey(indices, PhotometricInterpretation="PALETTE COLOR")
-    for name, table in {"Red": [0, 255, 0, 9], "Green": [0, 0, 255, 8], "Blue": [5, 6, 7, 8]}.items():
+    for name, table in {
+        "Red": [0, 255, 0, 9],
+        "Green": [0, 0, 255, 8],
+        "Blue": [5, 6, 7, 8],
+    }.items():
         setattr(data, f"{name}PaletteColorLookupTableDescriptor", [4, 0, 8])
         setattr(data, f"{name}PaletteColorLookupTableData", bytes(table))
-    assert pixels(as_bytes(data)).values.tolist() == [[[0, 0, 5], [255, 0, 6]], [[0, 255, 7], [9, 8, 8]]]
+    assert pixels(as_bytes(data)).values.tolist() == [
+        [[0, 0, 5], [255, 0, 6]],
+        [[0, 255, 7], [9, 8, 8]],
+    ]
 
 
 def test_monochrome1_is_marked_as_inverted() -> None:
@@ -138,30 +167,45 @@ def test_a_file_without_preamble_is_read_when_its_class_is_known() -> None:
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
-@pytest.mark.parametrize("syntax", [*NATIVE, RLELossless, JPEGLSLossless], ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize(
+    "syntax", [*NATIVE, RLELossless, JPEGLSLossless], ids=lambda syntax: syntax.name
+)
 def test_a_truncated_file_is_rejected_wherever_it_ends(syntax: str, keep: float) -> None:
-    content = as_bytes(grey(np.random.default_rng(0).integers(0, 4000, (40, 40), np.uint16), syntax))
-    assert reason(content[: int(len(content) * keep)]) in {"truncated", "not_decodable", "unknown_sop_class"}
+    content = as_bytes(
+        grey(np.random.default_rng(0).integers(0, 4000, (40, 40), np.uint16), syntax)
+    )
+    assert reason(content[: int(len(content) * keep)]) in {
+        "truncated",
+        "not_decodable",
+        "unknown_sop_class",
+    }
 
 
-@pytest.mark.parametrize(("elements", "expected"), [
-    ({"BurnedInAnnotation": "YES"}, "burned_in_annotation"),
-    ({"SOPClassUID": SecondaryCaptureImageStorage}, "burned_in_annotation"),
-    ({"SOPClassUID": SegmentationStorage}, "derived_object"),
-    ({"SOPClassUID": "1.2.3"}, "unknown_sop_class"),
-    ({"NumberOfFrames": 2}, "multi_frame"),
-    ({"SamplesPerPixel": 2}, "unsupported_pixels"),
-    ({"PhotometricInterpretation": "<b>"}, "unsupported_pixels"),
-    ({"SOPInstanceUID": ""}, "no_instance_uid"),
-    ({"RescaleSlope": 0, "RescaleIntercept": 0}, "bad_rescale"),
-    ({"RescaleSlope": 1}, "bad_rescale"),
-])
-def test_a_doubtful_header_is_rejected_for_its_reason(elements: dict[str, object], expected: str) -> None:
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({"BurnedInAnnotation": "YES"}, "burned_in_annotation"),
+        ({"SOPClassUID": SecondaryCaptureImageStorage}, "burned_in_annotation"),
+        ({"SOPClassUID": SegmentationStorage}, "derived_object"),
+        ({"SOPClassUID": "1.2.3"}, "unknown_sop_class"),
+        ({"NumberOfFrames": 2}, "multi_frame"),
+        ({"SamplesPerPixel": 2}, "unsupported_pixels"),
+        ({"PhotometricInterpretation": "<b>"}, "unsupported_pixels"),
+        ({"SOPInstanceUID": ""}, "no_instance_uid"),
+        ({"RescaleSlope": 0, "RescaleIntercept": 0}, "bad_rescale"),
+        ({"RescaleSlope": 1}, "bad_rescale"),
+    ],
+)
+def test_a_doubtful_header_is_rejected_for_its_reason(
+    elements: dict[str, object], expected: str
+) -> None:
     assert reason(as_bytes(grey(ramp(), **elements))) == expected
 
 
 def test_a_capture_that_says_it_shows_no_annotation_is_read() -> None:
-    content = as_bytes(grey(ramp(), SOPClassUID=SecondaryCaptureImageStorage, BurnedInAnnotation="NO"))
+    content = as_bytes(
+        grey(ramp(), SOPClassUID=SecondaryCaptureImageStorage, BurnedInAnnotation="NO")
+    )
     assert np.array_equal(pixels(content).values, ramp())
 
 
@@ -182,8 +226,19 @@ def test_a_file_that_is_no_longer_the_one_scanned_is_rejected() -> None:
 
 
 def test_facts_pass_their_gates_or_are_missing() -> None:
-    facts = header(as_bytes(grey(ramp(), Manufacturer="ACME Scanners", ManufacturerModelName="Doe 3000", Modality="<script>",
-                                 PatientAge="097Y", PatientSex="F", PixelSpacing=[0.7, 0.5]))).facts
+    facts = header(
+        as_bytes(
+            grey(
+                ramp(),
+                Manufacturer="ACME Scanners",
+                ManufacturerModelName="Doe 3000",
+                Modality="<script>",
+                PatientAge="097Y",
+                PatientSex="F",
+                PixelSpacing=[0.7, 0.5],
+            )
+        )
+    ).facts
     assert (facts.manufacturer, facts.model, facts.modality) == ("ACME Scanners", None, "OT")
     assert (facts.age, facts.sex, facts.study_year, facts.spacing) == (90.0, "F", 2019, (0.7, 0.5))
 
@@ -193,16 +248,28 @@ def test_an_overlong_decimal_string_is_read() -> None:
     assert header(content).facts.spacing == (0.25, 0.5)
 
 
-def test_nothing_is_printed_about_a_malformed_value(capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder) -> None:
+def test_nothing_is_printed_about_a_malformed_value(
+    capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
     content = as_bytes(grey(ramp(), StudyDate="20190615")).replace(b"20190615", b"ZZPHI-17")
     assert header(content).facts.study_year is None
-    assert "ZZPHI" not in "".join(capfd.readouterr()) + "".join(str(warning.message) for warning in recwarn)
+    assert "ZZPHI" not in "".join(capfd.readouterr()) + "".join(
+        str(warning.message) for warning in recwarn
+    )
 
 
 def test_what_the_slices_of_a_series_have_in_common_is_held_once_and_zero_has_no_sign() -> None:
     first, second = volume(2)
     second.ImageOrientationPatient = [1, -0.0, 0, 0, 1, -0.0]
     one, other = header(as_bytes(first)), header(as_bytes(second))
-    assert one.facts is other.facts and one.shape is other.shape and one.place.meaning is other.place.meaning and one.place.orientation is other.place.orientation
-    assert one.identifiers["SeriesInstanceUID"] is other.identifiers["SeriesInstanceUID"] and one.place.position != other.place.position
+    assert (
+        one.facts is other.facts
+        and one.shape is other.shape
+        and one.place.meaning is other.place.meaning
+        and one.place.orientation is other.place.orientation
+    )
+    assert (
+        one.identifiers["SeriesInstanceUID"] is other.identifiers["SeriesInstanceUID"]
+        and one.place.position != other.place.position
+    )
     assert repr(other.place.orientation) == repr((1.0, 0.0, 0.0, 0.0, 1.0, 0.0))

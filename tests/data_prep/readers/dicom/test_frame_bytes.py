@@ -30,12 +30,18 @@ from data_prep.scan import examine
 from tests.data_prep.made_dicom import as_bytes, enhanced
 
 COUNT = 6
-PIXELS = np.random.default_rng(0).integers(-2000, 2000, (COUNT, 40, 40)).astype(np.int16)  # JPEG 2000's encoder refuses smaller ones
+PIXELS = (
+    np.random.default_rng(0).integers(-2000, 2000, (COUNT, 40, 40)).astype(np.int16)
+)  # JPEG 2000's encoder refuses smaller ones
 SLOPES = [1.0, 2.0, 0.5, 4.0, 3.0, 0.25]
 
 
-def made(pixels: np.ndarray = PIXELS, syntax: str = ExplicitVRLittleEndian, **elements: object) -> Dataset:
-    data = enhanced(pixels, [2.0 * z for z in range(len(pixels))], RescaleSlope=SLOPES[: len(pixels)])
+def made(
+    pixels: np.ndarray = PIXELS, syntax: str = ExplicitVRLittleEndian, **elements: object
+) -> Dataset:
+    data = enhanced(
+        pixels, [2.0 * z for z in range(len(pixels))], RescaleSlope=SLOPES[: len(pixels)]
+    )
     data.BitsAllocated = data.BitsStored = 8 * pixels.dtype.itemsize
     data.HighBit, data.PixelRepresentation = data.BitsStored - 1, int(pixels.dtype.kind == "i")
     data.Rows, data.Columns = pixels.shape[1:]
@@ -65,24 +71,48 @@ def assert_same(image: ImageFile) -> None:
     assert image.stored
     whole = read_all(replace(image, stored=()))
     for places in (range(COUNT), [3], [4, 1, 5]):
-        for place, pixels in zip(places, read_all(image, [image.slices[place] for place in places]), strict=True):
+        for place, pixels in zip(
+            places, read_all(image, [image.slices[place] for place in places]), strict=True
+        ):
             expected = whole[place]
-            assert pixels.values.dtype == expected.values.dtype and np.array_equal(pixels.values, expected.values)
-            assert (pixels.inverted, pixels.rescaled, pixels.doubtful) == (expected.inverted, expected.rescaled, expected.doubtful)
+            assert pixels.values.dtype == expected.values.dtype and np.array_equal(
+                pixels.values, expected.values
+            )
+            assert (pixels.inverted, pixels.rescaled, pixels.doubtful) == (
+                expected.inverted,
+                expected.rescaled,
+                expected.doubtful,
+            )
             assert (pixels.valid is None) == (expected.valid is None)
             assert pixels.valid is None or np.array_equal(pixels.valid, expected.valid)
 
 
-@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless, JPEGLSLossless, JPEG2000Lossless],
-                         ids=lambda syntax: syntax.name)
-@pytest.mark.parametrize("elements", [
-    {}, {"PhotometricInterpretation": "MONOCHROME1"}, {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1800},
-    {"SmallestImagePixelValue": -2000, "LargestImagePixelValue": 100}], ids=str)
-def test_frames_are_as_parsing_the_file_gives_them(tmp_path: Path, syntax: str, elements: dict) -> None:
+@pytest.mark.parametrize(
+    "syntax",
+    [ImplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless, JPEGLSLossless, JPEG2000Lossless],
+    ids=lambda syntax: syntax.name,
+)
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {},
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"PixelPaddingValue": -2000, "PixelPaddingRangeLimit": -1800},
+        {"SmallestImagePixelValue": -2000, "LargestImagePixelValue": 100},
+    ],
+    ids=str,
+)
+def test_frames_are_as_parsing_the_file_gives_them(
+    tmp_path: Path, syntax: str, elements: dict
+) -> None:
     assert_same(scanned(made(syntax=syntax, **elements), tmp_path / "a"))
 
 
-@pytest.mark.parametrize("pixels", [PIXELS.astype(np.uint8), PIXELS[:, :5, :3].astype(np.uint8), PIXELS.astype(np.int32)], ids=["8", "odd", "32"])
+@pytest.mark.parametrize(
+    "pixels",
+    [PIXELS.astype(np.uint8), PIXELS[:, :5, :3].astype(np.uint8), PIXELS.astype(np.int32)],
+    ids=["8", "odd", "32"],
+)
 def test_frames_of_other_depths_and_odd_lengths(tmp_path: Path, pixels: np.ndarray) -> None:
     data = made(pixels)
     data.PixelData = pixels.tobytes() + b"\0" * (pixels.nbytes % 2)
@@ -94,9 +124,15 @@ def test_compressed_frames_are_found_however_they_are_listed(tmp_path: Path, pac
     data = made(syntax=JPEG2000Lossless)
     frames = list(generate_frames(data.PixelData, number_of_frames=COUNT))
     if packed == "extended table":
-        data.PixelData, data.ExtendedOffsetTable, data.ExtendedOffsetTableLengths = encapsulate_extended(frames)
+        data.PixelData, data.ExtendedOffsetTable, data.ExtendedOffsetTableLengths = (
+            encapsulate_extended(frames)
+        )
     else:
-        data.PixelData = encapsulate(frames, fragments_per_frame=2 if packed == "two items a frame" else 1, has_bot=packed != "no table")
+        data.PixelData = encapsulate(
+            frames,
+            fragments_per_frame=2 if packed == "two items a frame" else 1,
+            has_bot=packed != "no table",
+        )
     data["PixelData"].is_undefined_length = True
     assert_same(scanned(data, tmp_path / "a"))
 
@@ -116,7 +152,11 @@ def with_table() -> Dataset:
 
 def without_a_table_but_with_several_items() -> Dataset:
     data = made(syntax=JPEG2000Lossless)
-    data.PixelData = encapsulate(list(generate_frames(data.PixelData, number_of_frames=COUNT)), fragments_per_frame=2, has_bot=False)
+    data.PixelData = encapsulate(
+        list(generate_frames(data.PixelData, number_of_frames=COUNT)),
+        fragments_per_frame=2,
+        has_bot=False,
+    )
     data["PixelData"].is_undefined_length = True
     return data
 
@@ -128,15 +168,27 @@ def big_endian() -> Dataset:
     return data
 
 
-@pytest.mark.parametrize("data", [with_table(), without_a_table_but_with_several_items(), big_endian(), made(PIXELS & ~3, BitsStored=12, HighBit=13)],
-                         ids=["modality LUT", "items", "big endian", "high bit"])
-def test_where_it_takes_more_than_the_frame_the_file_is_parsed(tmp_path: Path, data: Dataset) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_table(),
+        without_a_table_but_with_several_items(),
+        big_endian(),
+        made(PIXELS & ~3, BitsStored=12, HighBit=13),
+    ],
+    ids=["modality LUT", "items", "big endian", "high bit"],
+)
+def test_where_it_takes_more_than_the_frame_the_file_is_parsed(
+    tmp_path: Path, data: Dataset
+) -> None:
     image = scanned(data, tmp_path / "a")
     assert not image.stored
     read_all(image)
 
 
-def test_a_file_is_parsed_once_and_a_volume_reads_its_own_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_parsed_once_and_a_volume_reads_its_own_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(frame_bytes, "SETTLED", 0)
     image, asked = scanned(made(), tmp_path / "a"), []
     monkeypatch.setattr(dicom, "parse", None)
