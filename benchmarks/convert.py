@@ -106,8 +106,8 @@ def run_library(root: Path, name: str) -> float:
     """Seconds for the same work: each series, or each slice, is loaded by a library and standardised as fewsite does."""
     from data_prep.readers.image_file import Pixels
     from data_prep.volumes.standardise import standardise
+    from eval.settings import load_params
     from workspace.paths import Workspace
-    from workspace.settings import load_params
 
     (root / "params.yaml").write_bytes((root / "params_1.yaml").read_bytes())
     convert = load_params(Workspace(root)).convert

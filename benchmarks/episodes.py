@@ -28,11 +28,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data_prep.episodes.draw import Patients, SitePool, draw_episodes
 from data_prep.episodes.images import Images
+from data_prep.settings import Convert
 from models.build import build_learner
 from models.device import choose_device, repeatable
+from models.learners.prototypical import Settings as PrototypicalSettings
 from models.method import TRAINING, Source, Variation
+from models.settings import Augment, Encoder, Episodic
 from models.train import take_gradient
-from workspace.settings import Augment, Convert, Encoder, Episodic, Prototypical
 
 CLASSES, EACH, SHAPE = 20, 100, (3, 84, 84)
 WAY, SHOT, QUERY = 5, 5, 15
@@ -133,7 +135,7 @@ def by_fewsite(given: Source) -> Callable[[], object]:
 
 def waiting(given: Source, device: torch.device, repeats: int) -> float:
     """The share of a prototypical step on conv4 that goes by before its batch is there."""
-    settings = Prototypical(way=WAY, min_way=WAY, shot=SHOT, query=QUERY)
+    settings = PrototypicalSettings(way=WAY, min_way=WAY, shot=SHOT, query=QUERY)
     model = (
         build_learner(
             "prototypical",

@@ -25,12 +25,14 @@ from torch import nn
 from torch.func import functional_call
 
 from data_prep.episodes.draw import Episodes
+from data_prep.settings import Convert
 from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.encoders import build_encoder
+from models.learners.maml import Settings as MamlSettings
+from models.settings import Encoder
 from models.task_threads import TaskThreads
 from models.train import take_gradient
-from workspace.settings import Convert, Encoder, Maml
 
 WAY, QUERY, SIDE, STEPS, RATE = 5, 15, 28, 5, 0.01
 CHUNK = 8  # tasks of one vectorised gradient
@@ -101,7 +103,7 @@ def by_higher(network: nn.Module, batch: Episodes) -> None:
 def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object]:
     """fewsite's step, its tasks in `threads`, in one `vectorised` gradient, or in a `loop`."""
     tasks = len(batch.support)
-    settings = Maml(
+    settings = MamlSettings(
         way=WAY,
         min_way=WAY,
         shot=1,

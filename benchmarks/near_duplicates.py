@@ -22,11 +22,13 @@ from PIL import Image
 from data_prep.decode import Decoded, Planned, decode, read
 from data_prep.readers.image_file import Pixels
 from data_prep.scan import scan
+from data_prep.settings import Convert
+from data_prep.site_file import load_site
 from data_prep.store.duplicates import BITS, KEPT, NEAR, as_signs, perceptual_hash
 from data_prep.store.records import read_studies
 from data_prep.volumes.standardise import standardise
+from eval.settings import load_params
 from workspace.paths import Workspace
-from workspace.settings import Convert, load_params, load_site
 
 SAMPLE = 150  # records a site
 RADII = (40, 60, NEAR, 100, 120, 140)  # bits

@@ -24,7 +24,9 @@ from torch import nn
 
 from data_prep.episodes.draw import Patients, SitePool, draw_episodes
 from data_prep.episodes.images import Images
-from models.build import build_learner
+from data_prep.settings import Convert
+from eval.settings import Adapt, Params, Report
+from models.build import build_learner, settings_class
 from models.checkpoint import TrainingState
 from models.device import choose_device, repeatable
 from models.encoders import network_of
@@ -32,19 +34,9 @@ from models.frozen import features_once
 from models.learners.mann import Mann, shuffled
 from models.method import TRAINING, VALIDATION, Source, Variation
 from models.processes import launch
+from models.settings import Augment, Encoder, Episodic, Train
 from models.stages import freeze
 from models.train import gradient_taker, train
-from workspace.settings import (
-    Adapt,
-    Augment,
-    Convert,
-    Encoder,
-    Episodic,
-    Learners,
-    Params,
-    Report,
-    Train,
-)
 
 SIDE, DRAWINGS = 28, 20
 CONVERT = Convert(size=[SIDE, SIDE])
@@ -344,12 +336,12 @@ def main() -> None:
     chosen.setdefault("min_way", chosen["way"])
     if given.steps:
         chosen["steps"] = given.steps
-    settings, encoder = type(Learners().of(given.learner))(**chosen), Encoder(**network)
+    settings, encoder = settings_class(given.learner)(**chosen), Encoder(**network)
     training, validation, test = read_sources(given.data, given.seed, choose_device(given.device))
     began, start = time.perf_counter(), None
     if given.start:
         name, first = given.start[0], float(given.start[1])
-        own_first = type(Learners().of(name))(
+        own_first = settings_class(name)(
             **{"min_way": TRAINED[name]["way"], **TRAINED[name], "shot": given.shot}
         )
         start = fit(name, own_first, encoder, training, validation, given, first)[0].encoder

@@ -39,8 +39,8 @@ from data_prep.episodes.meta_split import (
     write_meta_split,
 )
 from data_prep.store.records import pixel_hash
+from models.settings import Episodic
 from workspace.paths import Workspace
-from workspace.settings import Episodic
 
 TIMES, HUNDRED = 10, 100
 EPISODES, REPEATS = 200, 6  # the first repeat is not counted

@@ -22,6 +22,8 @@ from data_prep.rejects import Reject, count_reasons, left_out, one_a_file, write
 from data_prep.running.finished import Finished, finished_records
 from data_prep.running.parallel import CHUNK, in_order
 from data_prep.scan import ScanResult, count, count_classes, scan
+from data_prep.settings import load_params
+from data_prep.site_file import load_site
 from data_prep.store.duplicates import count_duplicates
 from data_prep.store.records import COLUMNS, write_records
 from data_prep.targets.labels import shown_lines
@@ -31,7 +33,6 @@ from workspace.errors import Problem, Refusal, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say, track
-from workspace.settings import load_params, load_site
 
 Row = dict[str, object]
 AS_WRITTEN = {

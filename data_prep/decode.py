@@ -14,6 +14,7 @@ from data_prep.readers.dicom import file as dicom
 from data_prep.readers.dicom.units import wrong_for_window
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Reject, Rejected, not_decodable
+from data_prep.settings import Convert
 from data_prep.store.duplicates import perceptual_hash
 from data_prep.store.records import pixel_hash
 from data_prep.volumes.crop import cut
@@ -21,7 +22,6 @@ from data_prep.volumes.orientation import to_common
 from data_prep.volumes.series import reject_all
 from data_prep.volumes.standardise import standardise
 from data_prep.volumes.tilt import STRAIGHT, Lean, straighten
-from workspace.settings import Convert
 
 
 @dataclass(frozen=True, slots=True)

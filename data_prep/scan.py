@@ -25,6 +25,7 @@ from data_prep.exports.kinds import (
 )
 from data_prep.exports.left_by_systems import is_double, left_by_a_system
 from data_prep.exports.parts import join_parts
+from data_prep.exports.siblings import two_keys, two_roles
 from data_prep.exports.sources import Found, opened, read_all
 from data_prep.exports.unhashable import unhashable
 from data_prep.exports.unread import NO_SLICES, unread
@@ -40,6 +41,8 @@ from data_prep.readers.dicom.units import KNOWN
 from data_prep.readers.image_file import Facts, ImageFile
 from data_prep.rejects import Reject, Rejected, left_out, not_decodable, one_a_file
 from data_prep.running.parallel import in_order
+from data_prep.settings import OTHERS, Convert, Params
+from data_prep.site_file import Site, resolve_root
 from data_prep.targets.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.targets.matching import Matched, match_images, patient_of
 from data_prep.volumes.series import (
@@ -54,8 +57,6 @@ from data_prep.volumes.tilt import STRAIGHT
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import track
-from workspace.settings import OTHERS, Convert, Params, Site, resolve_root
-from workspace.siblings import two_keys, two_roles
 
 REFUSED_KINDS = {
     Kind.EMPTY: "empty_file",

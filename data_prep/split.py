@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from data_prep.episodes.meta_split import COLUMNS, MetaSplit, SourceSite, write_meta_split
+from data_prep.settings import load_params
 from data_prep.store.groups import TIES, group_of
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import load_params
 
 ACROSS = ("group", *TIES)  # what ties records of any two sites, besides nearly identical pictures
 LEFT_OUT = ("tied_to_query", "tied_to_validation")  # why a record neither trains nor validates

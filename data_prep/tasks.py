@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from data_prep.settings import Tasks, load_params
+from data_prep.site_file import load_site
 from data_prep.store.groups import group_of, place
 from data_prep.store.records import read_studies
 from data_prep.targets.one_number import CURE, is_doubtful, most_studies
@@ -16,7 +18,7 @@ from workspace.errors import Problem, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Role, Tasks, load_params, load_site
+from workspace.settings import Role
 
 SUPPORT_SPLIT = {
     "source": "validation",

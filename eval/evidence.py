@@ -8,9 +8,10 @@ import pandas as pd
 
 from data_prep.store.records import Studies, read_studies
 from eval.results import Results, missing, read_json, read_results, whole
+from eval.settings import load_params
 from workspace.errors import refuse_if, together
 from workspace.paths import Workspace
-from workspace.settings import Role, load_params
+from workspace.settings import Role
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from eval.measures.needed import needed_of
 from eval.page.render import render, table_bytes
 from eval.results import SOURCE_ONLY, Results, read_results
 from eval.scores.score import LABEL, Score, scores_of
+from eval.settings import Params, load_params
 from eval.verdict.criteria import asked
 from eval.verdict.judge import FEW_PATIENTS, judge
 from eval.verdict.sentences import cases_needed, drawn
@@ -22,7 +23,6 @@ from workspace.errors import Refusal, refuse_moved_inputs, run_module
 from workspace.outputs import to_json, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Params, load_params
 
 CURVE_COLUMNS = [
     "site",

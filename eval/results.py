@@ -17,9 +17,10 @@ from data_prep.episodes.meta_split import SITES
 from eval.answers import Answers, Query, read_answers
 from eval.intervals.patients import Bootstrap, bootstrap
 from eval.scores.score import LABEL, Score, scores_of
+from eval.settings import Params
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
-from workspace.settings import Params, Role
+from workspace.settings import Role
 
 RESULTS = (
     "predictions.parquet",

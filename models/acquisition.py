@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from workspace.settings import Augment
+from models.settings import Augment
 
 MODES = 4  # cosines an axis in a smooth field: a few bends across an image
 KERNEL_BLUR = (

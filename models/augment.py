@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from models.acquisition import Acquisition, acquire, draw_acquisition, draw_field, smooth_field
-from workspace.settings import Augment
+from models.settings import Augment
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from data_prep.settings import Convert
 from models.checkpoint import load_card, load_weights
 from models.encoders import build_encoder, feature_shape
-from workspace.errors import Problem
-from workspace.settings import Convert, Encoder, Learners, Learning
+from models.settings import Encoder, Learning, Params
+from workspace.errors import Problem, refuse_if
+from workspace.paths import Workspace
+from workspace.settings import validated
 
 SUPERVISED = "supervised"
 
@@ -17,6 +20,25 @@ SUPERVISED = "supervised"
 def learner_class(name: str) -> type:
     """The class of models/learners/NAME.py, which is named like its file: key_value.py holds KeyValue."""
     return getattr(import_module(f"models.learners.{name}"), name.title().replace("_", ""))
+
+
+def settings_class(name: str) -> type[Learning]:
+    """The class of a learner's settings, `Settings` in its file."""
+    return import_module(f"models.learners.{name}").Settings
+
+
+def learner_settings(workspace: Workspace, params: Params, name: str) -> Learning:
+    """A learner's own section of params.yaml. Raises Refusal with every problem in it."""
+    file, given = str(workspace.params_file), params.learners.get(name, {})
+    settings = validated(given, settings_class(name), file, "learners", name)
+    encoder = settings.encoder or params.encoder
+    problems = settings.contradictions(f"{file} learners.{name}", encoder)
+    if encoder.weights == "pretrained" and params.pretrain.method == "none":
+        where = f"learners.{name}.encoder" if settings.encoder else "encoder"
+        found, need = "pretrained, and pretrain.method none", "supervised or simsiam"
+        problems.append(Problem(f"{file} {where}.weights", found, need, "set pretrain.method"))
+    refuse_if(problems)
+    return settings
 
 
 def build_learner(
@@ -56,7 +78,7 @@ def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Prob
 def load_learner(folder: Path, device: torch.device) -> nn.Module:
     """A trained learner in evaluation mode, built from what model.json says and not from today's params.yaml."""
     card = load_card(folder)
-    settings = type(Learners().of(card.learner))(**card.settings["learner"])
+    settings = settings_class(card.learner)(**card.settings["learner"])
     model = build_learner(
         card.learner,
         settings,

@@ -11,9 +11,9 @@ from monai.networks.nets.efficientnet import EfficientNet
 from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
 
+from models.settings import Encoder
 from models.stages import freeze
 from workspace.errors import Problem, Refusal
-from workspace.settings import Encoder
 
 GROUPS = 8  # of group norm: divides every width that is offered
 RESNET_BLOCKS = {

@@ -23,9 +23,9 @@ from data_prep.episodes.draw import (
 )
 from data_prep.episodes.images import Images, MappedImages
 from models.augment import augment
+from models.settings import Augment, Episodic
 from models.support import Support
 from workspace.errors import Problem, refuse_if
-from workspace.settings import Augment, Episodic
 
 TRAINING, VALIDATION = 0, 1  # streams of episodes that never meet, whatever the seed
 

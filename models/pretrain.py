@@ -11,18 +11,19 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from data_prep.settings import Convert
 from models.checkpoint import save_model
 from models.encoders import build_encoder, feature_shape, network_of
 from models.learners.supervised import Supervised
 from models.method import Variation
 from models.processes import launch
+from models.settings import Encoder, Params, Pretrain, load_params
 from models.simsiam import SimSiam
 from models.train import resume_file, run
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Convert, Encoder, Params, Pretrain, load_params
 
 NAME = "pretrain"
 COLLAPSED = 0.02  # spread of the features: below it every image has the same, whatever is on it

@@ -15,10 +15,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from models.device import choose_device
+from models.settings import Learning, Train
 from models.stages import resting
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.progress import say, torchrun
-from workspace.settings import Learning, Train
 
 logging.getLogger("lightning_fabric").setLevel(
     logging.WARNING

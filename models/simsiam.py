@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from data_prep.episodes.draw import SitePool
 from models.features import features_of
 from models.method import Source
+from models.settings import Pretrain
 from workspace.errors import Problem, refuse_if
-from workspace.settings import Pretrain
 
 Views = tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch channel *space"]]
 

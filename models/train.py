@@ -21,7 +21,7 @@ from torch import Tensor
 from data_prep.episodes.draw import refuse_small_classes, site_pools
 from data_prep.episodes.images import MappedImages, open_images
 from data_prep.episodes.meta_split import INDEX, read_meta_split
-from models.build import SUPERVISED, build_learner, too_many_classes
+from models.build import SUPERVISED, build_learner, learner_settings, too_many_classes
 from models.checkpoint import (
     ModelCard,
     TrainingState,
@@ -41,14 +41,15 @@ from models.processes import (
     refusing_together,
     uneven_shares,
 )
+from models.settings import Encoder, Learning, Params, load_params, training_modules
 from models.stages import resting
 from models.task_threads import TaskThreads
 from models.weights import start_from
+from workspace.code_mark import code_digest
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import digest, to_json, whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say, track
-from workspace.settings import Encoder, Learning, Params, load_params
 
 
 def train(
@@ -171,27 +172,13 @@ def _validate(model: Any, validation: Source, state: TrainingState) -> None:
 
 
 def fingerprint(
-    workspace: Workspace, settings: dict[str, Any], seed: int, device: torch.device
+    workspace: Workspace, name: str, settings: dict[str, Any], seed: int, device: torch.device
 ) -> str:
-    """A hash of all that a training state depends on, the code included: another one must not be resumed from."""
-    code = Path(__file__).parents[1]
-    files = sorted(
-        path
-        for package in ("workspace", "data_prep", "models")
-        for path in (code / package).rglob("*.py")
-    )
-    about = to_json(
-        {"settings": settings, "seed": seed, "device": device.type, "torch": torch.__version__}
-    )
-    return digest(
-        b"".join(
-            [
-                *(file.read_bytes() for file in sorted(workspace.meta_split.iterdir())),
-                about.encode(),
-                *(file.read_bytes() for file in files),
-            ]
-        )
-    )
+    """A hash of all that a training state depends on: another one must not be resumed from."""
+    about = {"settings": settings, "seed": seed, "device": device.type}
+    about["code"] = code_digest(*training_modules(name))
+    files = [file.read_bytes() for file in sorted(workspace.meta_split.iterdir())]
+    return digest(b"".join([*files, to_json(about).encode()]))
 
 
 def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
@@ -265,7 +252,11 @@ def run(
         },
     }
     mark = fingerprint(
-        workspace, {"name": name, **described, "start": start and start.sha256}, seed, fabric.device
+        workspace,
+        name,
+        {"name": name, **described, "start": start and start.sha256},
+        seed,
+        fabric.device,
     )
 
     def keep(state: TrainingState, optimiser: torch.optim.Optimizer) -> None:
@@ -308,7 +299,7 @@ def run(
 def main(learner: str, seed: int) -> None:
     workspace = Workspace()
     params = load_params(workspace)
-    settings = params.learners.of(learner)
+    settings = learner_settings(workspace, params, learner)
     fabric = launch(params.train)
     encoder = settings.encoder or params.encoder
     model, state, card = run(

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from models.checkpoint import load_card, trained_on
 from models.encoders import network_of
+from models.settings import Encoder
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.outputs import digest
 from workspace.paths import Workspace
-from workspace.settings import Encoder
 
 WHERE = "params.yaml encoder.weights"
 WRAPPERS = (

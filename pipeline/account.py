@@ -14,7 +14,8 @@ from data_prep.store.records import COLUMNS
 from data_prep.targets.labels import shown_lines
 from data_prep.targets.matching import UNMATCHED
 from data_prep.tasks import SUPPORT_SPLIT, make_tasks
-from workspace.settings import Params, Role
+from eval.settings import Params
+from workspace.settings import Role
 
 EXAMPLES = 3  # files shown for each reason
 

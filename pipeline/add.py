@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from data_prep.exports.siblings import two_roles
 from data_prep.exports.unhashable import hashing_problems
 from data_prep.privacy.deidentify import read_secret
 from data_prep.scan import scan
+from data_prep.site_file import Site, load_site_file, locate_root, resolve_root
+from eval.settings import Params, load_params
 from pipeline.account import largest_k, shown, take_account
 from pipeline.link import link_site
 from pipeline.out_of_git import keep_out_of_git, taken_by_git
@@ -12,16 +15,7 @@ from pipeline.params_file import edited
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import (
-    Params,
-    Role,
-    Site,
-    load_params,
-    load_site_file,
-    locate_root,
-    resolve_root,
-)
-from workspace.siblings import two_roles
+from workspace.settings import Role
 
 SAMPLE = 20  # records decoded to see that the codecs of this export are there
 

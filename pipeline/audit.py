@@ -10,6 +10,8 @@ from pathlib import Path
 from data_prep.exports.walk import walk
 from data_prep.privacy.identifiers import NESTED, PICTURE, PRIVATE, TEXT, Identifiers, collect
 from data_prep.scan import export_root
+from data_prep.site_file import Site, load_site
+from eval.settings import Params, load_params
 from pipeline.audit_git import SearchedGit, search_git
 from pipeline.found import PATTERNS, kinds_in
 from pipeline.git_objects import repository_of
@@ -28,7 +30,6 @@ from pipeline.search import (
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track
-from workspace.settings import Params, Site, load_params, load_site
 
 SECRET = "workspace's secret"
 OWN, MAKER = "fewsite's own text", "maker"  # why a value is not searched for

@@ -3,10 +3,11 @@
 from data_prep.exports.unhashable import hashing_problems
 from data_prep.privacy.deidentify import read_secret
 from data_prep.scan import export_root, scan
+from data_prep.site_file import load_site
+from eval.settings import load_params
 from pipeline.account import EXAMPLES, largest_k, shown, take_account
 from workspace.errors import refuse_if, together
 from workspace.paths import Workspace
-from workspace.settings import load_params, load_site
 
 
 def check_site(workspace: Workspace, name: str) -> None:

@@ -15,9 +15,10 @@ from data_prep.episodes.meta_split import SITES
 from eval.changes import Change, change
 from eval.current import is_current
 from eval.results import RESULTS, read_results
+from eval.settings import Params, load_params
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
-from workspace.settings import Params, Role, load_params
+from workspace.settings import Role
 
 
 def compare(workspace: Workspace, revision: str) -> None:

@@ -11,11 +11,12 @@ from data_prep.privacy.deidentify import SECRET_BYTES
 from data_prep.readers.dicom.units import HU, wrong_for_window
 from data_prep.readers.image_file import Pixels
 from data_prep.scan import export_root, scan
+from data_prep.site_file import load_site
 from data_prep.volumes.series import Volume
+from eval.settings import Params, load_params
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track
-from workspace.settings import Params, load_params, load_site
 
 CT = "CT"
 ORDER = (

@@ -4,11 +4,11 @@ import sys
 
 from eval.current import is_current
 from eval.results import read_results
+from eval.settings import load_params
 from eval.verdict.criteria import in_words
 from eval.verdict.judge import judge
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace
-from workspace.settings import load_params
 
 EXIT = {"met": 0, "not met": 1, "cannot tell": 2}
 

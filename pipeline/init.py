@@ -36,7 +36,6 @@ def init_workspace(workspace: Workspace) -> None:
     code = os.path.relpath(CODE, root.resolve())
     write_whole(workspace.params_file, (CODE / "params.yaml").read_text(encoding="utf-8"))
     with edited(workspace) as content:
-        content["code"] = code
         content["sites"].clear()
         content["phantom"]["hospitals"].clear()
     workspace.dvc_file.symlink_to(Path(code) / "dvc.yaml")

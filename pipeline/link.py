@@ -16,12 +16,13 @@ from data_prep.exports.incoming import (
     links_there,
     wanted_links,
 )
+from data_prep.site_file import load_site, locate_root
+from eval.settings import load_params
 from pipeline.out_of_git import keep_out_of_git
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.outputs import whole_folder, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import load_params, load_site, locate_root
 
 HEAD = "# Written by `fewsite link`: what DVC has to watch of exports with folders behind links. data_prep/exports/incoming.py says why.\n"
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from data_prep.privacy.deidentify import read_secret
 from data_prep.scan import locate
+from data_prep.site_file import load_site
 from data_prep.unlabelled import files_under, path_keys
 from workspace.errors import Problem, Refusal
 from workspace.paths import Workspace
-from workspace.settings import SITE_NAME, load_site
+from workspace.settings import SITE_NAME
 
 
 def show_file(workspace: Workspace, where: str, file_hash: str) -> None:

@@ -22,6 +22,7 @@ KEPT_OUT = (
     "/results",
     "/reports",
     "/dvc_plots",
+    "/marks",
 )
 SPECIAL = re.compile(r"([\\*?\[ ])")  # gitignore(5)
 

@@ -6,10 +6,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from eval.settings import Params, load_params
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
 from workspace.progress import say, track
-from workspace.settings import Params, load_params
 
 CHOSEN = "FEWSITE_BROWSER"  # a command or a path, instead of BROWSERS
 BROWSERS = (

@@ -3,12 +3,13 @@
 import shutil
 from typing import get_args
 
+from eval.settings import load_params
 from pipeline.link import forget_stage, unlink_site
 from pipeline.params_file import edited
 from workspace.errors import Problem, Refusal
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Role, load_params
+from workspace.settings import Role
 
 
 def remove_site(workspace: Workspace, site: str) -> None:

@@ -7,10 +7,10 @@ from ruamel.yaml import YAML
 from eval.report_file import REPORT
 from eval.results import read_json, whole
 from eval.reviews import MOST_TEXT, Decision, Review, ReviewerRole, read_reviews
+from eval.settings import load_params
 from workspace.errors import Problem, refuse_if
 from workspace.outputs import digest, write_whole
 from workspace.paths import Workspace
-from workspace.settings import load_params
 
 HEAD = "# Decisions about this hospital's report, written by `fewsite review`. One is void once the report's hash changes.\n"
 

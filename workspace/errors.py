@@ -44,14 +44,14 @@ def refuse_if(problems: Iterable[Problem]) -> None:
 
 
 def together(*reads: Callable[[], Any]) -> list[Any]:
-    """Call each and return their results, or raise one Refusal with the problems of all."""
+    """Call each and return their results, or raise one Refusal with the problems of all, each once."""
     results, problems = [], []
     for read in reads:
         try:
             results.append(read())
         except Refusal as refusal:
             problems.extend(refusal.problems)
-    refuse_if(problems)
+    refuse_if(dict.fromkeys(problems))
     return results
 
 

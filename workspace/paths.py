@@ -31,6 +31,9 @@ class Workspace:
         return self.root / "incoming" / site
 
     # what the stages make
+    def mark(self, stage: str) -> Path:
+        return self.root / "marks" / f"{stage}.json"
+
     def studies(self, site: str) -> Path:
         return self.root / "data" / "studies" / site
 

@@ -15,17 +15,19 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-CODE = "${code}"  # what begins a dependency that is fewsite's own code, in dvc.yaml
 UNREAD = (".git", ".hg", ".dvc")  # of an export, as data_prep/exports/walk.py does
 _begun: "Recorded | None" = None  # a process runs one stage
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One stage's entry in dvc.yaml with its names filled in, and what was there of it. `settings`, `files`: by what they are called there."""
+    """One stage's entry in dvc.yaml with its names filled in, and what was there of it.
+
+    `settings`, `files`: by what they are called there.
+    """
 
     params: list[str | dict[str, None]]
-    deps: dict[str, Path]
+    deps: list[str]
     settings: dict[str, Any]
     files: dict[str, str]
 
@@ -38,14 +40,9 @@ def begin(module: str, given: list[str]) -> None:
         definition = stage.get("do", stage)
         words = str(definition.get("cmd")).split()  # python -m MODULE ${key} ${item}
         if words[2:3] == [module] and len(words) == len(given) + 3:
-            names = dict(zip(words[3:], given, strict=True)) | {
-                CODE: (_read("params.yaml") or {}).get("code", ".")
-            }
-            params = [_filled(name, names) for name in definition.get("params", [])]
-            deps = {
-                _filled(name, names | {CODE: CODE}): Path(_filled(name, names))
-                for name in definition.get("deps", [])
-            }
+            names = dict(zip(words[3:], given, strict=True))
+            params = [_param(entry, names) for entry in definition.get("params", [])]
+            deps = [_filled(name, names) for name in definition.get("deps", [])]
             _begun = Recorded(params, deps, _settings(params), _files(deps))
 
 
@@ -108,25 +105,8 @@ def files_at(root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
                 yield below, about
 
 
-def _files(deps: dict[str, Path]) -> dict[str, str]:
-    """Code by content, since a checkout of the same code gives it another time; data by its listing."""
-    return {
-        name: _content(path) if name.startswith(CODE) else listing(path)
-        for name, path in deps.items()
-    }
-
-
-def _content(root: Path) -> str:
-    paths = (
-        [root]
-        if root.is_file()
-        else sorted(
-            path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-        )
-    )
-    return hashlib.sha256(
-        b"".join(f"{path}\n".encode() + path.read_bytes() for path in paths)
-    ).hexdigest()
+def _files(deps: list[str]) -> dict[str, str]:
+    return {name: listing(Path(name)) for name in deps}
 
 
 def _settings(params: list[str | dict[str, None]]) -> dict[str, Any]:
@@ -143,10 +123,15 @@ def _settings(params: list[str | dict[str, None]]) -> dict[str, Any]:
     return found
 
 
-def _filled(text: str | dict[str, None], names: dict[str, str]) -> str | dict[str, None]:
-    """A name in dvc.yaml, or a file of settings (the one key of a mapping), with what ${...} stands for."""
-    if isinstance(text, dict):
-        return {_filled(file, names): None for file in text}
+def _param(entry: str | dict[str, None], names: dict[str, str]) -> str | dict[str, None]:
+    """A setting, or a file of settings (the one key of a mapping), with its names filled in."""
+    if isinstance(entry, dict):
+        return {_filled(file, names): None for file in entry}
+    return _filled(entry, names)
+
+
+def _filled(text: str, names: dict[str, str]) -> str:
+    """A name in dvc.yaml with what ${...} stands for."""
     for name, value in names.items():
         text = text.replace(name, value)
     return text

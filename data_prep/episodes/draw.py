@@ -12,8 +12,8 @@ from torch import Tensor
 
 from data_prep.episodes.images import Images, MappedImages
 from data_prep.episodes.meta_split import MetaSplit
+from data_prep.episodes.shape import EpisodeShape
 from workspace.errors import Problem, Refusal
-from workspace.settings import Episodic
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def draw_episodes(
     pools: list[SitePool],
     seed: tuple[int, ...],
     index: int,
-    chosen: Episodic,
+    chosen: EpisodeShape,
     *,
     tasks: int,
     cross_site: float = 0.0,

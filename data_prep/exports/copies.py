@@ -14,8 +14,8 @@ from data_prep.readers.dicom.file import read_slices
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Reject, Rejected
 from data_prep.running.parallel import in_order
+from data_prep.settings import LOCAL
 from data_prep.volumes.series import reject_all
-from workspace.settings import LOCAL
 
 SAME_MM = 0.01  # of positions that are written with other digits
 

@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 from data_prep.exports.walk import beyond
+from data_prep.site_file import Site, locate_root
 from workspace.errors import Problem
 from workspace.paths import Workspace
-from workspace.settings import Site, locate_root
 
 ROOT, FOLDERS, FILES, WATCHED = "root", "folders", "files", "watched"
 Links = dict[str, Path]  # name under incoming/SITE, or "" where that is the link -> where it leads

@@ -2,11 +2,11 @@
 
 from data_prep.phantom.hospital import write_hospital
 from data_prep.phantom.vendors import vendor_named
+from data_prep.settings import load_params
 from workspace.errors import Problem, Refusal, run_module
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import load_params
 
 
 def main(site: str) -> None:

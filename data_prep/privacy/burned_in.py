@@ -9,9 +9,9 @@ from data_prep.decode import Planned
 from data_prep.privacy.deidentify import UNKNOWN_MODALITY
 from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Reject, Rejected
+from data_prep.site_file import Site
 from data_prep.volumes.crop import rule_of, with_rectangle
 from data_prep.volumes.series import reject_all
-from workspace.settings import Site
 
 # Devices that write the patient's name into the picture as they make it: ultrasound, also in vessels; angiography and
 # fluoroscopy; endoscopy; captures of a screen. RSNA's CTP lists rectangles for ultrasound devices and captures, Karnak cleans

@@ -5,7 +5,7 @@ import re
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.tag import Tag
 
-from workspace.settings import Labels
+from data_prep.site_file import Labels
 
 BY_TAG = re.compile(r"\(([0-9A-Fa-f]{4}), ?([0-9A-Fa-f]{4})\)")
 FIRST_GROUP = 0x0008  # those before belong to messages, files and directories, not to images

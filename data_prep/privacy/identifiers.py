@@ -24,9 +24,9 @@ from data_prep.readers.quiet import quiet
 from data_prep.readers.raster import FORMATS
 from data_prep.running.parallel import in_order
 from data_prep.scan import table_content
+from data_prep.site_file import Site
 from data_prep.targets.labels import BY_ARRAY, identifying_cells
 from workspace.progress import track
-from workspace.settings import Site
 
 PERSON, NUMBER, UID, DATE = "person's name", "patient or visit number", "UID", "date"
 TEXT, NESTED, PRIVATE, META = (

@@ -25,9 +25,9 @@ from data_prep.readers.dicom.file import MAX_PIXELS
 from data_prep.readers.image_file import Facts, ImageFile, Pixels
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Reject, Rejected
+from data_prep.site_file import Site
 from data_prep.targets.labels import BY_ARRAY, LabelTable, Row
 from workspace.errors import Problem, Refusal, refuse_if
-from workspace.settings import Site
 
 KIND = "npz"
 PARTS = ("train", "val", "test")

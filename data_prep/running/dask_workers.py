@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from data_prep.running.code_mark import code_mark
+from data_prep.running.code_mark import conversion_mark
 from workspace.errors import Problem, Refusal
 
 WHERE = "params.yaml convert.scheduler"
@@ -105,7 +105,7 @@ class Workers:
         )  # with none left, a task waits for the next to come
 
     def submit(self, work: Callable[[list[Any]], list[Any]], part: list[Any]) -> Pending:
-        return Pending(self.client.submit(do, Task(work, part, code_mark()), pure=False))
+        return Pending(self.client.submit(do, Task(work, part, conversion_mark()), pure=False))
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def workers_of(address: str) -> Iterator[Workers]:
 
 def do(task: Task) -> Answer:
     """Runs at a worker."""
-    if task.mark != code_mark():
+    if task.mark != conversion_mark():
         return Answer(alike=False)
     unseen = [
         path

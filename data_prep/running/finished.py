@@ -18,13 +18,13 @@ import numpy as np
 from data_prep.decode import Decoded, Planned
 from data_prep.privacy.deidentify import HEX_DIGITS, Keys
 from data_prep.rejects import Reject
-from data_prep.running.code_mark import code_mark
+from data_prep.running.code_mark import conversion_mark
+from data_prep.settings import Convert
 from data_prep.store.duplicates import perceptual_hash
 from data_prep.store.records import pixel_hash
 from workspace.outputs import digest, private_folder, to_json
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Convert
 
 Outcome = tuple[Planned, Decoded | list[Reject]]
 
@@ -50,7 +50,7 @@ def finished_records(
     folder = workspace.decoded(name)
     folder.mkdir(parents=True, exist_ok=True)
     settings = to_json(convert.model_dump(mode="json", exclude=NOT_OF_PIXELS))
-    path = folder / digest((code_mark() + settings).encode())
+    path = folder / digest((conversion_mark() + settings).encode())
     for other in set(folder.iterdir()) - {path}:
         other.unlink()
     with path.open("a+b") as file:

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from data_prep.running.dask_workers import workers_of
-from workspace.settings import LOCAL
+from data_prep.settings import LOCAL
 
 T = TypeVar("T")
 R = TypeVar("R")

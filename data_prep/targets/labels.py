@@ -12,8 +12,8 @@ import pandas as pd
 from data_prep.privacy.age_and_sex import SexColumn, age_from_years, understood
 from data_prep.privacy.elements import keyword_of, kind_of
 from data_prep.privacy.same_value import one_form, one_text
+from data_prep.site_file import Site
 from workspace.errors import Problem, Refusal, refuse_if
-from workspace.settings import Site
 
 BY_FILE, BY_FOLDER = "file", "folder"
 BY_ARRAY = "npz"  # the labels lie beside the images, in one file

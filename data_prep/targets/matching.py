@@ -11,6 +11,7 @@ from data_prep.privacy.elements import keyword_of
 from data_prep.privacy.same_value import one_text
 from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Reason, Reject
+from data_prep.site_file import Labels
 from data_prep.targets.labels import (
     BY_ARRAY,
     BY_FILE,
@@ -21,7 +22,6 @@ from data_prep.targets.labels import (
     shown_pairs,
 )
 from workspace.errors import Problem, Refusal, refuse_if
-from workspace.settings import Labels
 
 UNMATCHED = {
     "no_value": Reason(

@@ -6,7 +6,7 @@ import numpy as np
 
 from data_prep.readers.image_file import ImageFile, Pixels, Place, Rectangle
 from data_prep.rejects import Rejected
-from workspace.settings import Site
+from data_prep.site_file import Site
 
 
 def rule_of(image: ImageFile, site: Site) -> int | None:

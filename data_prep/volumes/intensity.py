@@ -3,7 +3,7 @@
 import numpy as np
 
 from data_prep.rejects import Rejected
-from workspace.settings import Intensity
+from data_prep.settings import Intensity
 
 IQR_OF_NORMAL = 1.349  # standard deviations between the quartiles of a normal distribution
 # Of N4, chosen on phantoms with a known field: more levels follow the anatomy, and a field is too smooth to need more voxels.

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 from data_prep.readers.image_file import Pixels
+from data_prep.settings import Convert, Intensity
 from data_prep.volumes.intensity import ends, without_bias
 from data_prep.volumes.resample import spaced, stretched
-from workspace.settings import Convert, Intensity
 
 FULL = 255.0
 LEAST_RANGE = 1e-36  # FULL divided by less is no float32

@@ -16,6 +16,7 @@ from eval.adapt.protocol import read_protocol, refuse_overlap
 from eval.adapt.provenance import provenance
 from eval.scores.performance import performance
 from eval.scores.score import LABEL, scores_of
+from eval.settings import load_params
 from models.build import SUPERVISED
 from models.checkpoint import load_card
 from models.device import choose_device, repeatable
@@ -23,7 +24,7 @@ from workspace.errors import run_module
 from workspace.outputs import to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Role, load_params
+from workspace.settings import Role
 
 
 def headline(table: pd.DataFrame) -> dict[str, dict[str, float]]:

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from data_prep.store.records import read_studies
 from eval.adapt.protocol import SiteProtocol
+from eval.settings import Params
 from models.build import SUPERVISED, load_learner
 from models.features import CHUNK
 from workspace.paths import Workspace
-from workspace.settings import Params
 
 # of records.parquet
 DESCRIBED = (

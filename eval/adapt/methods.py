@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from eval.settings import Adapt, Params
+from models.baselines import cosine_head, fine_tuning
 from models.baselines.cosine_head import CosineHead
 from models.baselines.fine_tuning import FineTuning
 from models.baselines.linear_probe import LinearProbe
@@ -16,7 +18,7 @@ from models.learners.supervised import Supervised
 from models.method import Method
 from workspace.paths import Workspace
 from workspace.progress import say
-from workspace.settings import Adapt, Params
+from workspace.settings import validated
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def candidates(
                 )
                 continue
             method = (
-                _baseline(name, model, task, classes, params.adapt)
+                _baseline(name, model, task, classes, workspace, params.adapt)
                 if trained == SUPERVISED
                 else model
             )
@@ -61,7 +63,12 @@ def candidates(
 
 
 def _baseline(
-    name: str, source: Supervised, task: str, classes: list[str], settings: Adapt
+    name: str,
+    source: Supervised,
+    task: str,
+    classes: list[str],
+    workspace: Workspace,
+    settings: Adapt,
 ) -> Method | None:
     """The baseline on this source model; None for the source-only model where its head lacks a
     class of the site.
@@ -74,5 +81,17 @@ def _baseline(
     if name == "linear_probe":
         return LinearProbe(source, settings.probe_c)
     if name == "cosine_head":
-        return CosineHead(source, settings.cosine_head)
-    return FineTuning(source, task, rows, settings.fine_tuning)
+        return CosineHead(source, cosine_head_settings(workspace, settings))
+    return FineTuning(source, task, rows, fine_tuning_settings(workspace, settings))
+
+
+def cosine_head_settings(workspace: Workspace, given: Adapt) -> cosine_head.Settings:
+    """The section adapt.cosine_head of params.yaml. Raises Refusal with every problem in it."""
+    file = str(workspace.params_file)
+    return validated(given.cosine_head, cosine_head.Settings, file, "adapt", "cosine_head")
+
+
+def fine_tuning_settings(workspace: Workspace, given: Adapt) -> fine_tuning.Settings:
+    """The section adapt.fine_tuning of params.yaml. Raises Refusal with every problem in it."""
+    file = str(workspace.params_file)
+    return validated(given.fine_tuning, fine_tuning.Settings, file, "adapt", "fine_tuning")

@@ -1,15 +1,15 @@
 """What the numbers of a site rest on: versions, hashes, and what each model was trained on."""
 
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from eval.adapt.protocol import SiteProtocol
 from eval.current import tasks_digest
+from eval.settings import Params
 from models.checkpoint import ModelCard
+from workspace.code_mark import code_digest
 from workspace.outputs import digest, to_json
 from workspace.paths import Workspace
-from workspace.settings import Params
 
 
 def provenance(
@@ -44,25 +44,10 @@ def provenance(
         "params_sha256": digest(
             to_json(params.model_dump(mode="json", include={"adapt", "seed"})).encode()
         ),
-        "code_sha256": code_digest(),
+        "code_sha256": code_digest("eval.adapt.__main__"),
         "data_sha256": digest(
             (workspace.studies(protocol.site) / "records.parquet").read_bytes()
         ),  # holds each record's pixel hash
         "tasks_sha256": tasks_digest(workspace, protocol.site, protocol.role),
         "learners": learners,
     }
-
-
-def code_digest() -> str:
-    """A hash of all code that reads, trains, adapts and measures."""
-    root = Path(__file__).parents[2]
-    files = sorted(
-        path
-        for package in ("workspace", "data_prep", "models", "eval")
-        for path in (root / package).rglob("*.py")
-    )
-    return digest(
-        b"".join(
-            f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes() for path in files
-        )
-    )

@@ -13,7 +13,7 @@ from eval.measures.operating_point import operating_points
 from eval.measures.subgroups import largest_gap
 from eval.results import Results
 from eval.scores.score import Score
-from workspace.settings import Accept
+from eval.settings import Accept
 
 Word = Literal["met", "not met", "cannot tell"]
 # beside the score's own bound, which has the score's name

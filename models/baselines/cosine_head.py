@@ -3,15 +3,29 @@
 The source model here has linear heads, where the paper's has cosine heads too.
 """
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 
 from models.learners.supervised import Supervised
 from models.method import Method
 from models.support import Support, class_means
-from workspace.settings import CosineHead as Settings
+from workspace.settings import Count, Strict
+
+
+class Settings(Strict):
+    """Settings of the cosine head."""
+
+    steps: Count = 100
+    """on each support"""
+    rate: Annotated[float, Field(gt=0)] = 0.01
+    """Adam's"""
+    scale: Annotated[float, Field(gt=0)] = 10.0
+    """of the cosines before softmax"""
 
 
 class CosineHead(Method):

@@ -5,17 +5,30 @@ head is imprinted from the support (Qi, Brown and Lowe 2018). BSCD-FSL (Guo et a
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 from torch.func import functional_call
 
 from models.learners.supervised import Supervised
 from models.method import Method
 from models.support import Support
-from workspace.settings import FineTuning as Settings
+from workspace.settings import Count, Strict
+
+
+class Settings(Strict):
+    """Settings of fine-tuning."""
+
+    steps: Count = 40
+    """on each support"""
+    rate: Annotated[float, Field(gt=0)] = 1e-3
+    """AdamW's, falling linearly to 0"""
+    batch: Count = 32
+    """images, at most"""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.method import Learner
+from models.settings import Episodic
 from models.support import Support, log_class_attention
-from workspace.settings import KeyValue as Settings
+from workspace.settings import Count
+
+
+class Settings(Episodic):
+    """Settings of the key-value memory network."""
+
+    hops: Count = 2
+    """readings of the memory before the answer"""
 
 
 class KeyValue(Learner):

@@ -10,20 +10,71 @@ is ANIL. The second step then finds the features of the first and makes no forwa
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vjp
 
 from data_prep.episodes.draw import Episodes
 from models.method import Learner
+from models.settings import Encoder, Episodic
 from models.support import Support, at_least_float32
-from workspace.settings import Maml as Settings
+from workspace.errors import Problem
+from workspace.settings import Count
 
 HEAD = "head"
 Weights = dict[str, Tensor]
+
+
+class Settings(Episodic):
+    """Settings of MAML."""
+
+    tasks: Count = 4
+    """episodes in one step"""
+    chunk: Count = 4
+    """of them, whose gradient is taken at once: memory grows with the chunk, not with `tasks`"""
+    together: Literal["auto", "threads", "vectorised"] = "auto"
+    """a chunk's tasks: each on a CPU thread, or all in one batched gradient; auto: that on a GPU"""
+    inner_rate: Annotated[float, Field(gt=0)] = 0.05
+    """of the gradient steps on a support"""
+    inner_steps: Annotated[int, Field(ge=0)] = 3
+    """in training"""
+    adapt_steps: Annotated[int, Field(ge=0)] = 10
+    """at a site"""
+    first_order: bool = False
+    """true: leave the second derivatives out"""
+    first_order_steps: Annotated[int, Field(ge=0)] = 0
+    """training steps before the second derivatives come in"""
+    anil: bool = False
+    """true: adapt the head alone"""
+    learned_rates: bool = False
+    """true: an inner rate learned for each parameter tensor and step, from inner_rate on"""
+    multi_step_steps: Annotated[int, Field(ge=0)] = 0
+    """training steps over which the loss moves from every inner step to the last"""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        if self.first_order and self.first_order_steps:
+            raise ValueError("first_order or first_order_steps, not both")
+        if not self.inner_steps and (self.learned_rates or self.multi_step_steps):
+            raise ValueError("inner_steps of 1 at least with learned_rates or multi_step_steps")
+        return self
+
+    def contradictions(self, where: str, encoder: Encoder) -> list[Problem]:
+        problems: list[Problem] = []
+        if encoder.norm == "batch" and not self.anil:
+            found = "'batch', whose running statistics no inner step can own"
+            cure = f"set {where.split()[-1]}.encoder with another norm"
+            problems.append(Problem(f"{where}.encoder.norm", found, "group or instance", cure))
+        if encoder.frozen and not self.anil:
+            need = "0, since its inner steps move the whole encoder"
+            cure = f"set {where.split()[-1]}.encoder without frozen"
+            problems.append(Problem(f"{where}.encoder.frozen", str(encoder.frozen), need, cure))
+        return problems
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,28 @@ from torch import Tensor, nn
 
 from data_prep.episodes.draw import Episodes
 from models.method import Learner
+from models.settings import Episodic
 from models.support import Support, in_own_order
-from workspace.settings import Mann as Settings
+from workspace.settings import Count
 
 SEEN = 64  # numbers that an image is to the controller, whatever the encoder's width
 EMPTY = 1e-6  # of every cell at the start: a direction, so that cosines exist
 SHARP = 5.0  # key strength at the start, before softplus: at 0 every slot is read about alike
 FAINT = 0.1  # how much of its usual start the state's part in a key has
 DECAY = 0.95  # of usage a step
+
+
+class Settings(Episodic):
+    """Settings of the memory-augmented network."""
+
+    slots: Count = 128
+    """of the memory"""
+    cell: Count = 40
+    """numbers in a slot"""
+    heads: Count = 4
+    """that read and write"""
+    controller: Count = 200
+    """units of the LSTM"""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.method import Learner
+from models.settings import Episodic
 from models.support import Support, log_class_attention, own_order, take
-from workspace.settings import Matching as Settings
+from workspace.settings import Count
+
+
+class Settings(Episodic):
+    """Settings of the matching network."""
+
+    full_context: bool = False
+    """true: embed each image in the context of the whole support"""
+    reads: Count = 5
+    """of the support by a query's LSTM, with full_context"""
 
 
 class Matching(Learner):

@@ -10,8 +10,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.method import Learner
+from models.settings import Episodic
 from models.support import Support, at_least_float32, class_means, in_own_order
-from workspace.settings import MetaMemory as Settings
+from workspace.settings import Count
+
+
+class Settings(Episodic):
+    """Settings of the meta network."""
+
+    controller: Count = 64
+    """units of the LSTM that decides what is written and erased"""
 
 
 @dataclass(frozen=True)

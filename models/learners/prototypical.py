@@ -4,8 +4,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.method import Learner
+from models.settings import Episodic as Settings
 from models.support import Support, class_means, nearness
-from workspace.settings import Prototypical as Settings
 
 
 class Prototypical(Learner):

@@ -11,11 +11,19 @@ from torch import Tensor, nn
 from data_prep.episodes.draw import Episodes
 from models.encoders import GROUPS
 from models.method import Learner
+from models.settings import Episodic
 from models.support import Support, class_means
-from workspace.settings import Relation as Settings
+from workspace.settings import Count
 
 FILTERS = 64  # of the relation module's blocks
 AT_ONCE = 16  # queries that are paired with all classes at once
+
+
+class Settings(Episodic):
+    """Settings of the relation network."""
+
+    hidden: Count = 8
+    """units of the relation module's dense layer"""
 
 
 class Relation(Learner):

@@ -6,12 +6,20 @@ from torch import Tensor, nn
 
 from data_prep.episodes.draw import Episodes
 from models.method import Learner
+from models.settings import Episodic
 from models.support import Support, class_means
-from workspace.settings import Siamese as Settings
+from workspace.settings import Count
 
 # Every difference counts against likeness from the start: with signs at random, a short training was spent on finding them.
 FIRST_WEIGHT = -0.2
 EVEN = 0.1  # mean difference at which the odds start even
+
+
+class Settings(Episodic):
+    """Settings of the Siamese network."""
+
+    units: Count = 512
+    """of the layer in which two images are compared (the paper's: 4096)"""
 
 
 class Siamese(Learner):

@@ -12,8 +12,8 @@ from data_prep.episodes.draw import SitePool
 from data_prep.episodes.images import Images
 from models.features import features_of
 from models.method import Source
+from models.settings import Batched as Settings
 from workspace.errors import Problem, refuse_if
-from workspace.settings import Supervised as Settings
 
 
 @dataclass(frozen=True)

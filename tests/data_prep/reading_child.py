@@ -18,11 +18,12 @@ from data_prep.decode import Planned, read
 from data_prep.privacy.deidentify import new_secret
 from data_prep.readers.image_file import Pixels
 from data_prep.scan import scan
+from data_prep.settings import Params
+from data_prep.site_file import Site
 from data_prep.volumes.orientation import common_shape
 from data_prep.volumes.standardise import standardise
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Params, Site
 
 SECONDS = 10  # for one export, after which the process is killed, in C code too
 ADDRESSES = (

@@ -7,8 +7,8 @@ from pathlib import Path
 from data_prep import convert, decode
 from data_prep.decode import Decoded, Planned
 from data_prep.running import finished
+from data_prep.settings import Convert
 from workspace.paths import Workspace
-from workspace.settings import Convert
 
 SECONDS = 0.1  # beside each record's decoding, so that there is a moment to be killed in
 whole = decode.decode

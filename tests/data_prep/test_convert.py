@@ -23,11 +23,12 @@ from data_prep.privacy.deidentify import new_secret
 from data_prep.rejects import REASONS
 from data_prep.running.parallel import in_order
 from data_prep.scan import count_classes, locate, scan
+from data_prep.settings import load_params
+from data_prep.site_file import load_site
 from data_prep.store.records import COLUMNS, pixel_hash, read_studies
 from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp, volume, write
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import load_params, load_site
 
 CLASSES = "classes: {AP: [AP], PA: [PA]}\nignore: [lateral]\n"
 HOSTILE = "<script>alert(1)</script>"

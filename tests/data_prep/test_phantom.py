@@ -29,8 +29,8 @@ from data_prep.phantom.radiograph import (
 from data_prep.phantom.rays import Grid, Pose
 from data_prep.phantom.thorax import project
 from data_prep.phantom.vendors import VENDORS, vendor_named
+from data_prep.site_file import Site, load_site_file
 from workspace.errors import Refusal
-from workspace.settings import Site, load_site_file
 
 ROOT = Path(__file__).parents[2]
 PATIENTS = {2: 3, 3: 1}

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from data_prep.convert import convert
+from data_prep.settings import load_params
+from data_prep.site_file import load_site, resolve_root
 from workspace.paths import Workspace
-from workspace.settings import load_params, load_site, resolve_root
 
 REAL = Path(__file__).parents[2] / "examples" / "real"
 # site: files, records, rejected by reason, no images

@@ -34,6 +34,8 @@ from data_prep.decode import decode, read
 from data_prep.readers.image_file import Pixels
 from data_prep.rejects import REASONS
 from data_prep.scan import scan
+from data_prep.settings import load_params
+from data_prep.site_file import load_site
 from data_prep.unlabelled import files_under, path_keys, plan_all
 from tests.data_prep.made_jpeg import JFIF, baseline
 from tests.data_prep.test_convert import workspace
@@ -42,7 +44,6 @@ from tests.odd_series.made import ROOT, anatomy, at, header, save, with_pixels
 from tests.odd_series.neighbours import disc, private
 from tests.odd_series.slides import slide
 from tests.odd_series.streams import COLOURS, GREY, photograph, rle, ultrasound
-from workspace.settings import load_params, load_site
 
 SECRET = "ab" * 32
 Step = Callable[[Path], object]

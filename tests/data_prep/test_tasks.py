@@ -14,12 +14,13 @@ from data_prep.episodes.meta_split import (
     read_meta_split,
     write_meta_split,
 )
+from data_prep.settings import Tasks
 from data_prep.split import gather
 from data_prep.store.groups import group_of
 from data_prep.tasks import make_tasks, split_records
+from models.settings import Episodic
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Episodic, Tasks
 
 CHOSEN = Tasks(shots=[0, 1, 2], draws=4, min_query=1)
 

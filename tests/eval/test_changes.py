@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from eval.changes import change
 from eval.results import Results, read_results
+from eval.settings import load_params
 from pipeline.cli import app
 from workspace.paths import Workspace
-from workspace.settings import load_params
 
 
 @pytest.fixture(scope="module")

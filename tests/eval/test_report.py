@@ -18,9 +18,9 @@ from eval.evidence import read_evidence
 from eval.page.render import render
 from eval.page.section import all_sections
 from eval.sections.verdict import section as verdict_section
+from eval.settings import Accept
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Accept
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>')
 

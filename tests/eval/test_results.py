@@ -11,8 +11,8 @@ import pytest
 from eval import report
 from eval.measures.operating_point import operating_points
 from eval.results import Results, read_results
+from eval.settings import load_params
 from workspace.paths import Workspace
-from workspace.settings import load_params
 
 
 @pytest.fixture(scope="module")

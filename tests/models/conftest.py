@@ -13,8 +13,8 @@ from data_prep.episodes.images import Images
 from data_prep.episodes.meta_split import MetaSplit, SourceSite, write_meta_split
 from data_prep.store.records import pixel_hash
 from models.method import Source, Variation
+from models.settings import Augment
 from workspace.paths import Workspace
-from workspace.settings import Augment
 
 CLASSES = {"a": ("x", "y", "z"), "b": ("x", "y"), "c": ("p", "q")}
 TASK = {"a": "one", "b": "one", "c": "two"}

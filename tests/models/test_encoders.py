@@ -3,8 +3,8 @@ import torch
 from torch.func import functional_call
 
 from models.encoders import build_encoder, feature_shape
+from models.settings import Encoder
 from workspace.errors import Refusal
-from workspace.settings import Encoder
 
 CONV4 = ["conv4", "conv4-strided"]
 NAMES = [*CONV4, "resnet10", "resnet18", "densenet121", "efficientnet-b0", "efficientnet-lite0"]

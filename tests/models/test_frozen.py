@@ -3,24 +3,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from data_prep.settings import Convert
+from eval.settings import Adapt, Report
 from models.build import build_learner
 from models.encoders import build_encoder, network_of
 from models.frozen import features_once
+from models.learners.prototypical import Settings as PrototypicalSettings
+from models.learners.supervised import Settings as SupervisedSettings
 from models.method import Variation
+from models.settings import Augment, Encoder, Params, Train
 from models.stages import resting, stages
 from models.train import train
 from workspace.errors import Refusal
-from workspace.settings import (
-    Adapt,
-    Augment,
-    Convert,
-    Encoder,
-    Params,
-    Prototypical,
-    Report,
-    Supervised,
-    Train,
-)
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
 PARAMS = Params(
@@ -74,7 +68,9 @@ def test_the_stages_of_an_encoder_hold_all_its_weights_once(name, space):
 
 
 def test_the_first_stages_keep_weights_and_statistics_and_the_others_train(sources):
-    model = fresh("prototypical", Prototypical(shot=2, query=3, **STEPS), started(2, norm="batch"))
+    model = fresh(
+        "prototypical", PrototypicalSettings(shot=2, query=3, **STEPS), started(2, norm="batch")
+    )
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     train(model, *sources, PARAMS)
     kept = ("conv1", "bn1", "layer1")
@@ -92,7 +88,7 @@ def test_more_frozen_stages_than_there_are_is_refused():
 
 
 def test_a_wholly_frozen_encoder_sees_each_image_once_in_training(sources):
-    model = fresh("supervised", Supervised(batch=16, **STEPS), started("all"))
+    model = fresh("supervised", SupervisedSettings(batch=16, **STEPS), started("all"))
     encoder, passed = model.encoder, []
     encoder.register_forward_hook(lambda module, inputs, output: passed.append(len(inputs[0])))
     with features_once(model, True, *sources) as features:
@@ -106,7 +102,7 @@ def test_features_computed_once_train_the_same_head_as_the_images_they_are_of(so
     still = [replace(source, augment=Variation(STILL, {})) for source in sources]
     heads = []
     for once in (True, False):
-        model = fresh("supervised", Supervised(batch=16, **STEPS), started("all"))
+        model = fresh("supervised", SupervisedSettings(batch=16, **STEPS), started("all"))
         with features_once(model, once, *still) as given:
             curve = train(model, *given, PARAMS).curve
         heads.append((model.heads.state_dict(), curve))

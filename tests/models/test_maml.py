@@ -10,14 +10,15 @@ from torch.func import functional_call
 from torch.profiler import ProfilerActivity, profile
 
 from data_prep.episodes.draw import Episodes
+from data_prep.settings import Convert
+from eval.settings import Adapt, Report
 from models.encoders import build_encoder
-from models.learners.maml import HEAD, Maml, step_weights
+from models.learners.maml import HEAD, Maml, Settings, step_weights
 from models.processes import launch
+from models.settings import Encoder, Params, Train
 from models.support import Support
 from models.task_threads import TaskThreads
 from models.train import gradient_taker, take_gradient, train
-from workspace.settings import Adapt, Convert, Encoder, Params, Report, Train
-from workspace.settings import Maml as Settings
 
 
 def small(**settings) -> Maml:

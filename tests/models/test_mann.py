@@ -2,9 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.learners.mann import SEEN, Mann, shuffled
+from models.learners.mann import SEEN, Mann, Settings, shuffled
 from models.support import Support, own_order
-from workspace.settings import Mann as Settings
 
 
 def model(**settings) -> Mann:

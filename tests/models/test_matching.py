@@ -2,9 +2,8 @@ import torch
 import torch.nn.functional as F
 
 from data_prep.episodes.draw import Episodes
-from models.learners.matching import Matching
+from models.learners.matching import Matching, Settings
 from models.support import Support, log_class_attention
-from workspace.settings import Matching as Settings
 
 
 def model(**settings) -> Matching:

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 
 from models.learners.key_value import KeyValue
+from models.learners.key_value import Settings as KeyValueSettings
 from models.learners.meta_memory import MetaMemory, kept
+from models.learners.meta_memory import Settings as MetaMemorySettings
 from models.support import Support, class_means
-from workspace.settings import KeyValue as KeyValueSettings
-from workspace.settings import MetaMemory as MetaMemorySettings
 
 
 def key_value(hops: int) -> KeyValue:

@@ -3,31 +3,29 @@
 import pytest
 import torch
 
+from data_prep.settings import Convert
 from models.baselines.cosine_head import CosineHead
+from models.baselines.cosine_head import Settings as CosineHeadSettings
 from models.baselines.fine_tuning import FineTuning
+from models.baselines.fine_tuning import Settings as FineTuningSettings
 from models.baselines.linear_probe import LinearProbe
 from models.baselines.majority import Majority
 from models.baselines.nearest_centroid import NearestCentroid
 from models.baselines.source_only import SourceOnly, head_rows
 from models.build import build_learner
+from models.learners.key_value import Settings as KeyValueSettings
 from models.learners.maml import Maml as MamlLearner
+from models.learners.maml import Settings as MamlSettings
+from models.learners.mann import Settings as MannSettings
+from models.learners.matching import Settings as MatchingSettings
+from models.learners.meta_memory import Settings as MetaMemorySettings
+from models.learners.prototypical import Settings as PrototypicalSettings
+from models.learners.relation import Settings as RelationSettings
+from models.learners.siamese import Settings as SiameseSettings
+from models.learners.supervised import Settings as SupervisedSettings
 from models.method import Method
+from models.settings import Encoder
 from models.support import Support, class_means, nearness
-from workspace.settings import (
-    Convert,
-    Encoder,
-    KeyValue,
-    Maml,
-    Mann,
-    Matching,
-    MetaMemory,
-    Prototypical,
-    Relation,
-    Siamese,
-    Supervised,
-)
-from workspace.settings import CosineHead as CosineHeadSettings
-from workspace.settings import FineTuning as FineTuningSettings
 
 SIZE = [16, 16]
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
@@ -44,7 +42,7 @@ def method(name: str, size: list[int] = SIZE, norm: str = "group") -> Method:
     norm = (
         "group" if name in ("maml", "learned_rates") else norm
     )  # no inner step can own running statistics
-    source = learner("supervised", Supervised(), norm, size)
+    source = learner("supervised", SupervisedSettings(), norm, size)
     return {
         "majority": lambda: Majority(),
         "nearest_centroid": lambda: NearestCentroid(source),
@@ -52,19 +50,23 @@ def method(name: str, size: list[int] = SIZE, norm: str = "group") -> Method:
         "source_only": lambda: SourceOnly(source, "one", [0, 1, 2]),
         "fine_tuning": lambda: FineTuning(source, "one", [0, 1, 2], FineTuningSettings(steps=3)),
         "imprinted": lambda: FineTuning(source, "other", None, FineTuningSettings(steps=3)),
-        "prototypical": lambda: learner("prototypical", Prototypical(), norm, size),
-        "matching": lambda: learner("matching", Matching(), norm, size),
-        "full_context": lambda: learner("matching", Matching(full_context=True), norm, size),
-        "relation": lambda: learner("relation", Relation(), norm, size),
-        "siamese": lambda: learner("siamese", Siamese(), norm, size),
-        "maml": lambda: learner("maml", Maml(adapt_steps=2), norm, size),
-        "anil": lambda: learner("maml", Maml(adapt_steps=2, anil=True), norm, size),
-        "learned_rates": lambda: learner(
-            "maml", Maml(adapt_steps=2, inner_steps=1, learned_rates=True), norm, size
+        "prototypical": lambda: learner("prototypical", PrototypicalSettings(), norm, size),
+        "matching": lambda: learner("matching", MatchingSettings(), norm, size),
+        "full_context": lambda: learner(
+            "matching", MatchingSettings(full_context=True), norm, size
         ),
-        "mann": lambda: learner("mann", Mann(slots=16, cell=8, heads=2, controller=20), norm, size),
-        "key_value": lambda: learner("key_value", KeyValue(), norm, size),
-        "meta_memory": lambda: learner("meta_memory", MetaMemory(), norm, size),
+        "relation": lambda: learner("relation", RelationSettings(), norm, size),
+        "siamese": lambda: learner("siamese", SiameseSettings(), norm, size),
+        "maml": lambda: learner("maml", MamlSettings(adapt_steps=2), norm, size),
+        "anil": lambda: learner("maml", MamlSettings(adapt_steps=2, anil=True), norm, size),
+        "learned_rates": lambda: learner(
+            "maml", MamlSettings(adapt_steps=2, inner_steps=1, learned_rates=True), norm, size
+        ),
+        "mann": lambda: learner(
+            "mann", MannSettings(slots=16, cell=8, heads=2, controller=20), norm, size
+        ),
+        "key_value": lambda: learner("key_value", KeyValueSettings(), norm, size),
+        "meta_memory": lambda: learner("meta_memory", MetaMemorySettings(), norm, size),
         "cosine_head": lambda: CosineHead(source, CosineHeadSettings()),
     }[name]().eval()
 
@@ -228,14 +230,14 @@ def test_the_majority_has_no_preference_on_a_balanced_support():
 
 
 def test_the_source_head_is_cut_down_to_the_classes_of_the_site_in_their_order():
-    source = learner("supervised", Supervised())
+    source = learner("supervised", SupervisedSettings())
     assert head_rows(source, "one", ["z", "x"]) == [2, 0]
     assert head_rows(source, "one", ["z", "unknown"]) is None
     assert head_rows(source, "elsewhere", ["x"]) is None
 
 
 def test_fine_tuning_without_steps_is_the_source_model():
-    source = learner("supervised", Supervised())
+    source = learner("supervised", SupervisedSettings())
     support, labels, query = task(way=2)
     tuned = FineTuning(source, "one", [2, 0], FineTuningSettings(steps=1, rate=1e-12)).eval()
     stands = SourceOnly(source, "one", [2, 0]).eval()
@@ -245,7 +247,7 @@ def test_fine_tuning_without_steps_is_the_source_model():
 
 
 def test_an_imprinted_head_answers_as_the_centred_cosine_to_each_class():
-    source = learner("supervised", Supervised())
+    source = learner("supervised", SupervisedSettings())
     source.feature_mean += 0.3
     support, labels, query = task()
     tuned = FineTuning(source, "other", None, FineTuningSettings(steps=1, rate=1e-12)).eval()

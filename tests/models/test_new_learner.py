@@ -9,20 +9,12 @@ import torch
 from ruamel.yaml import YAML
 
 import models.learners
-from models.build import build_learner
+from data_prep.settings import Convert
+from models.build import build_learner, learner_settings
+from models.settings import Encoder, Params, Train, learner_names, load_params
 from models.train import train
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import (
-    Adapt,
-    Convert,
-    Encoder,
-    Params,
-    Report,
-    Train,
-    learner_names,
-    load_params,
-)
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-a-learner.md").read_text()
@@ -48,15 +40,11 @@ def test_a_file_and_its_lines_in_params_make_a_learner_that_learns(added, source
         convert=Convert(size=SIZE),
         train=Train(**lines["train"], device="cpu"),
         learners=lines["learners"],
-        adapt=Adapt(),
-        report=Report(method=NAME),
     )
-    assert (
-        NAME in params.methods
-        and params.learners.of(NAME).steps == lines["learners"][NAME]["steps"]
-    )
+    own = learner_settings(Workspace(), params, NAME)
+    assert own.steps == lines["learners"][NAME]["steps"]
     torch.manual_seed(0)
-    settings = params.learners.of(NAME).model_copy(
+    settings = own.model_copy(
         update={
             "steps": 40,
             "rate": 3e-3,

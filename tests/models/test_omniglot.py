@@ -94,7 +94,7 @@ def test_a_start_gives_its_encoder_which_then_stays_as_it_is_unless_it_is_traine
     )
     first, _ = omniglot.fit(
         "prototypical",
-        omniglot.Learners().of("prototypical").model_copy(update=few),
+        omniglot.settings_class("prototypical")().model_copy(update=few),
         encoder,
         training,
         validation,
@@ -104,7 +104,7 @@ def test_a_start_gives_its_encoder_which_then_stays_as_it_is_unless_it_is_traine
     before = {name: value.clone() for name, value in first.encoder.state_dict().items()}
     model, state = omniglot.fit(
         learner,
-        omniglot.Learners().of(learner).model_copy(update=few),
+        omniglot.settings_class(learner)().model_copy(update=few),
         encoder,
         training,
         validation,

@@ -7,15 +7,17 @@ import torch
 import models.pretrain
 import models.train
 from data_prep.episodes.draw import Patients
+from data_prep.settings import Convert
+from eval.settings import Adapt, Report
 from models.checkpoint import load_card
 from models.encoders import network_of
 from models.pretrain import maker
+from models.settings import Encoder, Params, Pretrain, Train
 from models.simsiam import SimSiam, similarity, spread
 from models.train import train
 from models.weights import read_tensors
 from workspace.errors import Refusal
 from workspace.outputs import digest
-from workspace.settings import Adapt, Convert, Encoder, Params, Pretrain, Report, Train
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
 PARAMS = Params(

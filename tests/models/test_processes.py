@@ -15,15 +15,16 @@ from safetensors.torch import load_file
 
 import models.processes
 import models.train
-from models.build import build_learner
+from data_prep.settings import Convert
+from models.build import build_learner, settings_class
 from models.checkpoint import save_state
 from models.encoders import build_encoder
 from models.processes import bound_together, launch, uneven_shares
+from models.settings import Encoder, Train
 from tests.models.conftest import CLASSES, write_sources
 from tests.models.training_child import precisely
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Convert, Encoder, Learners, Train
 
 ROOT = Path(__file__).parents[2]
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
@@ -155,7 +156,7 @@ def test_what_one_process_alone_refuses_ends_all_and_the_first_says_it(tmp_path)
 
 def fresh(name: str, encoder: Encoder = RESNET):
     torch.manual_seed(0)
-    settings = Learners().of(name)
+    settings = settings_class(name)()
     return build_learner(
         name, type(settings)(**LEARNERS.get(name, EPISODIC)), encoder, Convert(size=[16, 16]), TASKS
     )
@@ -193,9 +194,9 @@ def test_processes_draw_different_episodes_that_together_are_the_step_of_one(nam
 
 
 def test_a_step_that_cannot_be_divided_evenly_is_refused():
-    assert uneven_shares("prototypical", Learners().of("prototypical"), 1) == []
-    assert uneven_shares("maml", Learners().of("maml"), 2) == []
-    (problem,) = uneven_shares("supervised", Learners().of("supervised"), 6)
+    assert uneven_shares("prototypical", settings_class("prototypical")(), 1) == []
+    assert uneven_shares("maml", settings_class("maml")(), 2) == []
+    (problem,) = uneven_shares("supervised", settings_class("supervised")(), 6)
     assert str(problem) == (
         "train supervised: found batch: 64 for 6 processes; need a multiple of 6; "
         "do set its batch to 66 in params.yaml, or start fewer processes"

@@ -3,9 +3,8 @@ import torch
 from torch import nn
 
 from data_prep.episodes.draw import Episodes
-from models.learners.relation import Relation, relation_module
+from models.learners.relation import Relation, Settings, relation_module
 from models.support import Support
-from workspace.settings import Relation as Settings
 
 
 def model() -> Relation:

@@ -2,9 +2,8 @@ import torch
 import torch.nn.functional as F
 
 from data_prep.episodes.draw import draw_episodes
-from models.learners.siamese import Siamese, balanced_cross_entropy
+from models.learners.siamese import Settings, Siamese, balanced_cross_entropy
 from models.support import Support
-from workspace.settings import Siamese as Settings
 
 
 def model() -> Siamese:

@@ -8,32 +8,25 @@ import torch
 
 import models.train
 from data_prep.episodes.draw import Patients, draw_episodes
+from data_prep.settings import Convert
+from eval.settings import Adapt, Report
 from models import method
 from models.build import build_learner, load_learner
 from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state
+from models.learners.key_value import Settings as KeyValueSettings
+from models.learners.maml import Settings as MamlSettings
+from models.learners.mann import Settings as MannSettings
+from models.learners.matching import Settings as MatchingSettings
+from models.learners.meta_memory import Settings as MetaMemorySettings
+from models.learners.prototypical import Settings as PrototypicalSettings
+from models.learners.relation import Settings as RelationSettings
+from models.learners.siamese import Settings as SiameseSettings
+from models.learners.supervised import Settings as SupervisedSettings
 from models.method import Variation
 from models.pretrain import maker
+from models.settings import Augment, Encoder, Params, Pretrain, Train
 from models.train import train
 from workspace.errors import Refusal
-from workspace.settings import (
-    Adapt,
-    Augment,
-    Convert,
-    Encoder,
-    KeyValue,
-    Maml,
-    Mann,
-    Matching,
-    MetaMemory,
-    Params,
-    Pretrain,
-    Prototypical,
-    Relation,
-    Report,
-    Siamese,
-    Supervised,
-    Train,
-)
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
 PARAMS = Params(
@@ -45,9 +38,9 @@ PARAMS = Params(
 )
 COMMON = {"steps": 6, "validate_every": 4, "validation_episodes": 4}
 SETTINGS = {
-    "prototypical": Prototypical(shot=2, query=3, **COMMON),
-    "supervised": Supervised(batch=16, **COMMON),
-    "maml": Maml(
+    "prototypical": PrototypicalSettings(shot=2, query=3, **COMMON),
+    "supervised": SupervisedSettings(batch=16, **COMMON),
+    "maml": MamlSettings(
         shot=2,
         query=3,
         tasks=2,
@@ -58,12 +51,12 @@ SETTINGS = {
         first_order_steps=2,
         **COMMON,
     ),
-    "matching": Matching(shot=2, query=3, full_context=True, **COMMON),
-    "relation": Relation(shot=2, query=3, **COMMON),
-    "siamese": Siamese(shot=2, query=3, **COMMON),
-    "key_value": KeyValue(shot=2, query=3, **COMMON),
-    "meta_memory": MetaMemory(shot=2, query=3, **COMMON),
-    "mann": Mann(shot=2, query=3, slots=16, cell=8, heads=2, controller=20, **COMMON),
+    "matching": MatchingSettings(shot=2, query=3, full_context=True, **COMMON),
+    "relation": RelationSettings(shot=2, query=3, **COMMON),
+    "siamese": SiameseSettings(shot=2, query=3, **COMMON),
+    "key_value": KeyValueSettings(shot=2, query=3, **COMMON),
+    "meta_memory": MetaMemorySettings(shot=2, query=3, **COMMON),
+    "mann": MannSettings(shot=2, query=3, slots=16, cell=8, heads=2, controller=20, **COMMON),
 }
 
 

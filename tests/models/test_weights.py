@@ -8,11 +8,11 @@ from sklearn.datasets import load_sample_images
 
 from models import weights
 from models.encoders import build_encoder, network_of
+from models.settings import Encoder
 from models.weights import read_tensors, start_from
 from workspace.errors import Refusal
 from workspace.outputs import digest
 from workspace.paths import Workspace
-from workspace.settings import Encoder
 
 BASE = {"name": "resnet10", "width": 8}
 

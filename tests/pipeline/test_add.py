@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from data_prep.convert import convert
+from eval.settings import load_params
 from pipeline.add import add_site
 from pipeline.check import check_site
 from pipeline.init import init_workspace
@@ -20,7 +21,6 @@ from pipeline.locate import show_file
 from pipeline.remove import remove_site
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import load_params
 
 SITE = """root: {root}
 task: cells

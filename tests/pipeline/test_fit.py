@@ -10,10 +10,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from data_prep.readers.image_file import Pixels
+from data_prep.settings import Convert
 from pipeline.fit import body_voxels, fit
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Convert
 
 OPENED: list[str] = []
 WATCHING = False

@@ -17,7 +17,7 @@ STAGES = """stages:
     do:
       cmd: python -m data_prep.convert ${key}
       params: [convert.size, {'sites/${key}.yaml': null}]
-      deps: ['${code}/code.py', 'incoming/${key}']
+      deps: [marks/convert.json, 'incoming/${key}']
       outs: ['data/${key}']
   train:
     matrix: {learner: [maml], seed: [0]}
@@ -34,10 +34,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("workspace.recorded._begun", None)
     for name, content in {
         "dvc.yaml": STAGES,
-        "params.yaml": "code: other\nconvert: {size: [8, 8]}\nlearners: {maml: {steps: 1}, mann: {steps: 1}}\n",
+        "params.yaml": "convert: {size: [8, 8]}\nlearners: {maml: {steps: 1}, mann: {steps: 1}}\n",
         "sites/west.yaml": "root: a  # as mounted\n",
         "sites/east.yaml": "root: b\n",
-        "other/code.py": "1\n",
+        "marks/convert.json": "1\n",
         "export/a/1": "x",
         "export/labels.csv": "y",
         "elsewhere/2": "z",
@@ -90,12 +90,12 @@ FILES, VALUE = (
         (CONVERT, lambda: os.rename("export/a/1", "export/a/5"), f"incoming/west: found {FILES}"),
         (CONVERT, lambda: os.symlink("../data", "export/another"), f"incoming/west: found {FILES}"),
         (CONVERT, lambda: os.remove("incoming/west"), f"incoming/west: found {FILES}"),
-        (CONVERT, late("other/code.py"), r"\$\{code\}/code.py: found"),
+        (CONVERT, late("marks/convert.json"), "marks/convert.json: found"),
         (CONVERT, settings("root: c\n", "sites/west.yaml"), f"sites/west.yaml: found {VALUE}"),
         (CONVERT, lambda: os.remove("sites/west.yaml"), f"sites/west.yaml: found {VALUE}"),
         (
             CONVERT,
-            settings("code: other\nconvert: {size: [9, 8]}\n"),
+            settings("convert: {size: [9, 8]}\n"),
             f"params.yaml convert.size: found {VALUE}",
         ),
         (CONVERT, settings("convert: ["), f"params.yaml convert.size: found {VALUE}"),
@@ -127,8 +127,7 @@ def test_what_moves_while_a_stage_runs_is_refused_and_the_earlier_outputs_stay(
         (CONVERT, late("data/4")),
         (CONVERT, settings("root: z\n", "sites/east.yaml")),
         (CONVERT, settings("root: a  # seen from here\n", "sites/west.yaml")),
-        (CONVERT, settings("code: other\nconvert: {size: [8, 8]}\nlearners: {}\nreport: {}\n")),
-        (CONVERT, lambda: os.utime("other/code.py")),
+        (CONVERT, settings("convert: {size: [8, 8]}\nlearners: {}\nreport: {}\n")),
         (CONVERT, lambda: Path("export/a/1").read_text()),
         (CONVERT, lambda: (Path("export/.git").mkdir(), Path("export/.git/index").touch())),
         (TRAIN, settings("learners: {maml: {steps: 1}, mann: {steps: 2}}\n")),

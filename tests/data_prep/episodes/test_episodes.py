@@ -12,8 +12,8 @@ from data_prep.episodes.draw import (
     drop_small_classes,
     refuse_small_classes,
 )
+from models.settings import Episodic
 from workspace.errors import Refusal
-from workspace.settings import Episodic
 
 
 def pool(site: str, task: str, sizes: dict[str, int], start: int = 0, images: int = 2) -> SitePool:

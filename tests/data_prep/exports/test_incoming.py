@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from data_prep.exports.incoming import links_there, unwatched, wanted_links
+from data_prep.site_file import Labels, Site, locate_root
 from workspace.paths import Workspace
-from workspace.settings import Labels, Site, locate_root
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from data_prep.privacy.age_and_sex import (
     understood,
 )
 from data_prep.scan import scan
+from data_prep.settings import load_params
+from data_prep.site_file import load_site
 from pipeline.account import shown, take_account
 from tests.data_prep.made_dicom import grey, header_of, ramp, write
 from tests.data_prep.test_convert import summary, workspace
-from workspace.settings import load_params, load_site
 
 UNCLEAR = "unclear"
 

@@ -20,6 +20,8 @@ from data_prep.decode import read
 from data_prep.privacy.deidentify import new_secret
 from data_prep.readers.image_file import Pixels
 from data_prep.scan import ScanResult, scan
+from data_prep.settings import load_params
+from data_prep.site_file import load_site
 from data_prep.store.records import read_studies
 from data_prep.volumes.orientation import COMMON
 from pipeline.check import check_site
@@ -27,7 +29,6 @@ from tests.data_prep.made_dicom import colour, enhanced, grey, volume, write
 from tests.data_prep.test_convert import workspace
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import load_params, load_site
 
 NAME = "ZZPHI^DOE JANE 1950-01-01"
 STRIP = 16  # rows of text

@@ -13,12 +13,12 @@ from data_prep.exports.sources import Found
 from data_prep.privacy.deidentify import Keys
 from data_prep.privacy.same_value import one_form
 from data_prep.readers.dicom import file as dicom
+from data_prep.site_file import Labels, Site
 from data_prep.targets.labels import LabelTable, read_labels
 from data_prep.targets.matching import match_images, match_places, patient_of
 from data_prep.volumes.series import group_slices
 from tests.data_prep.made_dicom import as_bytes, grey, header_of, ramp
 from workspace.errors import Refusal
-from workspace.settings import Labels, Site
 
 KEYS = Keys("ab" * 32, "site", "site")
 # Specific Character Set -> letters that it can write. Kanji need escapes (PS3.5 6.1.2.5).

@@ -13,11 +13,11 @@ from data_prep import convert as stage
 from data_prep.privacy.deidentify import Keys
 from data_prep.readers import npz
 from data_prep.scan import locate
+from data_prep.site_file import Labels, load_site
 from data_prep.store.groups import group_of
 from data_prep.store.records import read_studies
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Labels, load_site
 
 SHAPES = {"grey": (16, 16), "colour": (16, 16, 3), "volume": (8, 8, 8)}
 COUNTS = {"train": 6, "val": 2, "test": 3}

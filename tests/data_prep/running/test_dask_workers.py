@@ -14,10 +14,10 @@ from data_prep.exports.sources import Found
 from data_prep.running import dask_workers
 from data_prep.running.dask_workers import Answer, Task, do
 from data_prep.running.parallel import in_order
+from data_prep.settings import load_params
 from tests.data_prep.test_convert import digest, messy, series_site
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import load_params
 
 distributed = pytest.importorskip("distributed")
 
@@ -92,7 +92,7 @@ def test_a_worker_that_does_not_see_what_is_seen_here_is_refused(tmp_path: Path)
         Task(
             names,
             [Found("a", there, 0), Found("b", tmp_path / "gone", 0)],
-            dask_workers.code_mark(),
+            dask_workers.conversion_mark(),
         )
     )
     assert (answer.unseen, answer.results) == ([tmp_path / "gone"], ["a", "b"])

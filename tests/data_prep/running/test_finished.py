@@ -174,7 +174,7 @@ def test_another_version_of_the_code_starts_anew(
 ) -> None:
     made = messy(tmp_path / "a")
     stage.convert(made, "site")
-    monkeypatch.setattr(finished, "code_mark", lambda: "another")
+    monkeypatch.setattr(finished, "conversion_mark", lambda: "another")
     stage.convert(made, "site")
     assert len(decoded) == 2 * RECORDS and stored(made).stat().st_size == RECORDS * ROW
 

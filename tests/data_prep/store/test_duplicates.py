@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from data_prep.settings import Tasks
 from data_prep.split import gather
 from data_prep.store import duplicates
 from data_prep.store.duplicates import (
@@ -20,7 +21,6 @@ from data_prep.store.duplicates import (
 )
 from data_prep.store.groups import group_of
 from data_prep.tasks import split_records
-from workspace.settings import Tasks
 
 RNG = np.random.default_rng(0)
 

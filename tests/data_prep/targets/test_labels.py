@@ -6,10 +6,10 @@ import pytest
 
 from data_prep.exports.sources import Found
 from data_prep.readers.image_file import Facts, ImageFile
+from data_prep.site_file import Labels, Site
 from data_prep.targets.labels import LabelTable, read_labels
 from data_prep.targets.matching import match_images, match_places
 from workspace.errors import Refusal
-from workspace.settings import Labels, Site
 
 
 def site(match: str = "PatientID", **labels: object) -> Site:

@@ -10,12 +10,12 @@ import pytest
 from data_prep import convert as stage
 from data_prep.privacy.elements import asked_of, keyword_of
 from data_prep.privacy.identifiers import NUMBER, collect
+from data_prep.site_file import Labels, load_site
 from data_prep.store.records import read_studies
 from tests.data_prep.made_dicom import grey, ramp, volume, write
 from tests.data_prep.test_convert import summary, workspace
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import Labels, load_site
 
 
 def site(root: Path, labels: str, table: str, **elements: list[object]) -> Workspace:

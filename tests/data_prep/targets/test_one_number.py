@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data_prep import convert as stage
+from data_prep.settings import load_params
 from data_prep.store.records import read_studies
 from data_prep.targets.one_number import is_doubtful, most_studies
 from data_prep.tasks import make_tasks
@@ -14,7 +15,6 @@ from tests.data_prep.made_dicom import grey, write
 from tests.data_prep.test_convert import summary, workspace
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import load_params
 
 SAID = "12 of 12 studies have one patient number"
 CURE = "name the column or DICOM element that tells them apart as labels.patient"

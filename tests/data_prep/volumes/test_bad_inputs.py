@@ -32,9 +32,10 @@ from data_prep.privacy.deidentify import new_secret
 from data_prep.readers.image_file import Pixels
 from data_prep.rejects import Reject, count_reasons
 from data_prep.scan import scan
+from data_prep.settings import load_params
+from data_prep.site_file import load_site
 from tests.data_prep.made_dicom import NATIVE, as_bytes, encapsulated, enhanced, grey
 from workspace.paths import Workspace
-from workspace.settings import load_params, load_site
 
 SLICES, ROWS, COLUMNS = 12, 34, 36  # JPEG 2000's encoder refuses images below 32
 STEP = 2.5  # mm

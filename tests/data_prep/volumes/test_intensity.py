@@ -6,9 +6,9 @@ from scipy.ndimage import gaussian_filter
 
 from data_prep.readers.image_file import Pixels
 from data_prep.rejects import Rejected
+from data_prep.settings import Convert, Intensity
 from data_prep.volumes.intensity import ends, tissue, without_bias
 from data_prep.volumes.standardise import standardise
-from workspace.settings import Convert, Intensity
 
 ROBUST = Intensity(zscore=3)
 N4 = Intensity(zscore=3, n4=True)

@@ -5,10 +5,10 @@ import pytest
 from scipy.ndimage import gaussian_filter, zoom
 
 from data_prep.readers.image_file import Pixels
+from data_prep.settings import Convert
 from data_prep.volumes.resample import BLUR_A_REDUCTION
 from data_prep.volumes.smooth import smooth_where_read
 from data_prep.volumes.standardise import standardise
-from workspace.settings import Convert
 
 SHAPES = [
     ((40, 70, 64), (16, 48, 48)),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from data_prep.readers.image_file import Pixels
+from data_prep.settings import Convert
 from data_prep.volumes.standardise import standardise
-from workspace.settings import Convert
 
 WINDOW = Convert(size=[8, 8])
 

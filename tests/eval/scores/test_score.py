@@ -19,9 +19,9 @@ from eval.page.section import all_sections
 from eval.scores.label import AUROC, BALANCED_ACCURACY
 from eval.scores.performance import performance
 from eval.scores.score import LABEL, scores_of
+from eval.settings import Accept
 from eval.verdict.criteria import asked
 from eval.verdict.judge import judge
-from workspace.settings import Accept
 
 ONE_FILE = '''
 """How far the answers lie from the truth, in millimetres: a score made up for this test."""

@@ -11,6 +11,7 @@ from eval.measures.operating_point import operating_points
 from eval.measures.subgroups import largest_gap
 from eval.results import read_results
 from eval.scores.label import AUROC
+from eval.settings import Accept, Params, load_params
 from eval.verdict.criteria import (
     Criterion,
     Measured,
@@ -21,7 +22,6 @@ from eval.verdict.criteria import (
     sensitivity,
 )
 from workspace.paths import Workspace
-from workspace.settings import Accept, Params, load_params
 
 
 def held(

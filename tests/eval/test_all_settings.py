@@ -1,8 +1,10 @@
 import pytest
 
+from data_prep.site_file import load_site, load_site_file, resolve_root
+from eval.all_settings import check_settings
+from models.build import learner_settings
 from workspace.errors import Refusal
 from workspace.paths import Workspace
-from workspace.settings import load_params, load_site, load_site_file, resolve_root
 
 GOOD = """
 sites: {north: source}
@@ -22,15 +24,15 @@ classes: {AP: [AP, ap supine], PA: [PA]}
 def refusal_of(tmp_path, text: str) -> list[str]:
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(Refusal) as refused:
-        load_params(Workspace(tmp_path))
+        check_settings(Workspace(tmp_path))
     return [str(problem).removeprefix(f"{tmp_path}/") for problem in refused.value.problems]
 
 
 def test_what_is_not_written_has_its_default(tmp_path):
     (tmp_path / "params.yaml").write_text(GOOD)
-    params = load_params(Workspace(tmp_path))
+    params = check_settings(Workspace(tmp_path))
     assert params.tasks.shots == [0, 1, 2, 5, 10]
-    assert params.learners.maml.inner_steps > 0
+    assert learner_settings(Workspace(tmp_path), params, "maml").inner_steps > 0
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one(tmp_path):
@@ -156,7 +158,7 @@ def test_a_modality_that_is_not_written_keeps_its_usual_intensity(tmp_path):
     (tmp_path / "params.yaml").write_text(
         GOOD.replace("[64, 64]", "[64, 64], intensity: {MR: {zscore: 3}}")
     )
-    convert = load_params(Workspace(tmp_path)).convert
+    convert = check_settings(Workspace(tmp_path)).convert
     assert convert.intensity_of("MR").zscore == 3 and convert.intensity_of("CT").window == (
         -1000,
         400,
@@ -173,7 +175,7 @@ def test_text_that_is_not_yaml_is_refused_by_line(tmp_path):
 
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(Refusal, match="params.yaml: found no such file; need a YAML file"):
-        load_params(Workspace(tmp_path))
+        check_settings(Workspace(tmp_path))
 
 
 def test_a_site_maps_its_values_to_canonical_classes(tmp_path):

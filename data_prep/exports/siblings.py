@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from data_prep.settings import Params
+from data_prep.site_file import Site, load_site, resolve_root
 from workspace.errors import Problem, Refusal
 from workspace.paths import Workspace
-from workspace.settings import Params, Role, Site, load_site, resolve_root
+from workspace.settings import Role
 
 
 def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> list[Problem]:
