@@ -75,7 +75,6 @@ def test_a_new_workspace_links_the_one_dvc_yaml_and_has_no_sites(workspace):
     assert workspace.dvc_file.resolve() == Path(__file__).parents[2] / "dvc.yaml"
     params = load_params(workspace)
     assert params.sites == {} and params.phantom.hospitals == {}
-    assert (Path.cwd() / params.code / "dvc.yaml").is_file()
 
 
 def test_a_new_workspace_has_a_private_folder_and_sends_no_statistics(tmp_path, monkeypatch):
