@@ -36,7 +36,12 @@ def _beside_the_usual(given: Any) -> Any:
 
 
 class Intensity(Strict):
-    """Which values become black and white: one of the first three."""
+    """Which values become black and white: one of the first three.
+
+    The key is a DICOM code such as MR, or `default` for all that have no entry. An entry replaces
+    that modality's default and leaves the others: `{MR: {zscore: 3, n4: true}}` keeps CT in HU.
+    Grey files that do not say their units are rejected where a window is set.
+    """
 
     window: Range | None = None
     """lowest and highest value kept, in the file's own units: HU for CT"""
@@ -63,6 +68,12 @@ class Intensity(Strict):
 
 
 class Convert(Strict):
+    """Studies become arrays.
+
+    [How it works](how-it-works.md) says how volumes are standardised; `fewsite fit` suggests
+    spacing, size and the window of CT.
+    """
+
     size: Annotated[list[Annotated[int, Field(ge=8, le=512)]], Field(min_length=2, max_length=3)]
     """rows, columns or slices, rows, columns"""
     spacing: (
@@ -96,6 +107,8 @@ class Convert(Strict):
 
 
 class Tasks(Strict):
+    """How patients are split, and what is drawn from them."""
+
     shots: list[Annotated[int, Field(ge=0)]] = [0, 1, 2, 5, 10]
     """k, labelled patients a class; 0 is the source model as it stands"""
     draws: Count = 20
@@ -124,6 +137,8 @@ class PhantomHospital(Strict):
 
 
 class Phantom(Strict):
+    """The synthetic hospitals of the example."""
+
     dimensions: Literal[2, 3] = 2
     """radiographs, or CT volumes"""
     hospitals: dict[SiteName, PhantomHospital] = {}

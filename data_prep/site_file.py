@@ -57,7 +57,11 @@ class Labels(Strict):
 
 
 class Crop(Strict):
-    """What is kept of a device's images. It applies to those of which every value that is set here is true."""
+    """What is kept of a device's images: a list of rules.
+
+    A rule applies to images of which every value that it sets is true; of several the first does.
+    See *Text in the pixels* in [Add a hospital](add-a-hospital.md).
+    """
 
     modality: str | None = None
     """as the header says, such as US; of files that do not say, the site's"""

@@ -22,6 +22,8 @@ BASELINES = (
 
 
 class Adapt(Strict):
+    """Adaptation to a site."""
+
     methods: Names | None = None
     """learners and baselines, each on the same draws; none: all baselines and all trained learners"""
     fine_tuning: dict[str, Any] = {}
@@ -50,6 +52,8 @@ class Accept(Strict):
 
 
 class Report(Strict):
+    """What the report decides."""
+
     method: str
     """what the verdict speaks of: named before the run, never chosen on a target's query set"""
     shots: Count = 5

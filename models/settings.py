@@ -28,6 +28,12 @@ Weights = Annotated[str, AfterValidator(_weights)]
 
 
 class Encoder(Strict):
+    """What turns an image into features.
+
+    conv4-strided has strides in place of pooling, in half the time. [Weights](weights.md) says
+    what it may start from.
+    """
+
     name: Literal[
         "conv4",
         "conv4-strided",
@@ -112,6 +118,8 @@ class Augment(Strict):
 
 
 class Train(Strict):
+    """Training of all learners."""
+
     learners: Names
     """supervised, prototypical, maml; the baselines need supervised"""
     seeds: Seeds = [0]
