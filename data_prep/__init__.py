@@ -1,1 +1,1 @@
-"""Studies -> arrays -> tasks: sources, readers, de-identification, standardising, labels, episodes, phantoms."""
+"""Studies -> arrays -> tasks."""

@@ -1,7 +1,7 @@
 """The convert stage: one hospital's export -> data/studies/SITE, whole or not at all.
 
-Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet, index.parquet, rejects.csv, unmatched.csv and
-summary.json.
+Run as `python -m data_prep.convert SITE` in a workspace. Writes pixels.npy, records.parquet,
+index.parquet, rejects.csv, unmatched.csv and summary.json.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,7 +67,8 @@ def convert(workspace: Workspace, name: str) -> None:
         write_whole(folder / "summary.json", to_json(told))
     images = [reject for reject in rejects if reject.image]
     say(
-        f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; {len(images)} files rejected"
+        f"{name}: {len(rows)} records of {len({row['patient'] for row in rows})} patients; "
+        f"{len(images)} files rejected"
         f"{f' ({_reasons(images)})' if images else ''}, {len(rejects) - len(images)} are no images"
     )
     for warning in warnings(told):
@@ -77,7 +78,10 @@ def convert(workspace: Workspace, name: str) -> None:
 def write_pixels(
     found: ScanResult, finished: Finished, path: Path
 ) -> tuple[list[Row], list[Reject], set[str]]:
-    """Append all records to pixels.npy in their order, as they come. Gives the rows, new rejects and the files used."""
+    """Append all records to pixels.npy in their order, as they come.
+
+    Gives the rows, new rejects and the files used.
+    """
     rows: list[Row] = []
     used: set[str] = set()
     rejects: list[Reject] = []
@@ -113,7 +117,9 @@ def kept(plans: Iterable[Planned], rows: list[Row]) -> list[Planned]:
 
 @contextmanager
 def growing_array(path: Path, item: tuple[int, ...]) -> Iterator[BinaryIO]:
-    """A .npy file of uint8 to which items are appended; its header is filled in at the end, when their number is known."""
+    """A .npy file of uint8 to which items are appended; its header is filled in at the end, when
+    their number is known.
+    """
     with path.open("wb") as file:
         start = _write_header(file, (0, *item))
         yield file
@@ -134,7 +140,10 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
 def summary(
     found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]
 ) -> dict[str, Any]:
-    """What became of every file. files = used + rejected + not_images. `frames`: those left out of files that are used in part."""
+    """What became of every file. files = used + rejected + not_images.
+
+    `frames`: those left out of files that are used in part.
+    """
     lost = [reject for reject in rejects if reject.image]
     labels, photometric = found.matched, count(row["photometric"] for row in rows)
     totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
@@ -179,8 +188,10 @@ def summary(
 def warnings(told: dict[str, Any]) -> list[str]:
     """What a person should look at, of a summary, a line each."""
     doubtful = [
-        f"{told['site']}: {len(told['doubtful'])} records have values outside the range that their files state, which damage may have "
-        "changed, or rows that a sequence of GE (epi_pepolar) may have reversed; summary.json lists them as doubtful"
+        f"{told['site']}: {len(told['doubtful'])} records have values outside the range that "
+        "their files state, which damage may have "
+        "changed, or rows that a sequence of GE (epi_pepolar) may have reversed; "
+        "summary.json lists them as doubtful"
     ]
     lines = burned_in.warnings(told) + (doubtful if told["doubtful"] else [])
     lines += [
@@ -190,18 +201,21 @@ def warnings(told: dict[str, Any]) -> list[str]:
     for name, at in told["not_understood"].items():
         if at["lines"]:
             lines.append(
-                f"{told['site']}: {len(at['lines'])} cells of the column labels.{name} are not understood and count as missing "
+                f"{told['site']}: {len(at['lines'])} cells of the column labels.{name} are "
+                "not understood and count as missing "
                 f"({shown_lines(at['lines'])}); write {AS_WRITTEN[name]}, or leave the cell empty"
             )
         if at["headers"]:
             lines.append(
-                f"{told['site']}: the {name} in the headers of {at['headers']} records is not understood and counts as missing; name a "
+                f"{told['site']}: the {name} in the headers of {at['headers']} records is not "
+                "understood and counts as missing; name a "
                 f"column of the table as labels.{name}"
             )
     failed = told["rejects"].get("reader_fault", 0)
     lines += (
         [
-            f"{told['site']}: fewsite itself failed on {failed} files: rejects.csv says where; report it"
+            f"{told['site']}: fewsite itself failed on {failed} files: "
+            "rejects.csv says where; report it"
         ]
         if failed
         else []
@@ -210,13 +224,17 @@ def warnings(told: dict[str, Any]) -> list[str]:
 
 
 def _unread(found: ScanResult, rows: list[Row], name: str) -> int:
-    """How many records lack their age or sex since their headers write it in a way that is not understood."""
+    """How many records lack their age or sex since their headers write it in a way that is not
+    understood.
+    """
     lacking = {row["record"] for row in rows if row[name] is None}
     return sum(plan.key in lacking and name in plan.files[0].facts.unread for plan in found.plans)
 
 
 def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:
-    """Raise Refusal if more than the site's share of image files was rejected, not counting those left out by choice."""
+    """Raise Refusal if more than the site's share of image files was rejected, not counting those
+    left out by choice.
+    """
     images = found.files - sum(not reject.image for reject in rejects)
     counted = [reject for reject in rejects if reject.counts]
     if len(counted) > found.site.max_rejected * images:

@@ -1,4 +1,6 @@
-"""index.parquet: one row for every file that was seen in an export, what became of it, and which record holds it."""
+"""index.parquet: one row for every file that was seen in an export, what became of it, and which
+record holds it.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ from workspace.outputs import write_parquet
 
 USED, REJECTED, NO_IMAGE = "used", "rejected", "no_image"
 
-# Every column and its type. All identifiers are keyed hashes, the same as in records.parquet and rejects.csv.
+# Every column and its type. All identifiers are keyed hashes, the same as in records.parquet and
+# rejects.csv.
 COLUMNS = {
     "file": "string",  # keyed hash of its name; rows are sorted by it
     "kind": "string",  # by content: dicom, nifti, png, ...
@@ -23,15 +26,23 @@ COLUMNS = {
     "patient": "string",  # missing where not known, as for a file whose header could not be read
     "study": "string",
     "series": "string",
-    "record": "string",  # of the record that holds it, of several the first by key; missing where not used
-    "place": "Int32",  # of its slice in that record, from 0 in the order of the slices on their normal; of several frames the first
-    "records": "Int32",  # how many records hold some of it: 0 where not used, several only of a multi-frame file's slices, or a 4D file's volumes
+    # of the record that holds it, of several the first by key; missing where not used
+    "record": "string",
+    # of its slice in that record, from 0 in the order of the slices on their normal; of several
+    # frames the first
+    "place": "Int32",
+    # how many records hold some of it: 0 where not used, several only of a multi-frame file's
+    # slices, or a 4D file's volumes
+    "records": "Int32",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file and whose it is, as keyed hashes where known. `name` may hold a patient's id: kept in memory, never written."""
+    """A file and whose it is, as keyed hashes where known.
+
+    `name` may hold a patient's id: kept in memory, never written.
+    """
 
     name: str
     kind: str
@@ -70,7 +81,10 @@ def write_index(
     keys: Keys,
     path: Path,
 ) -> None:
-    """Write index.parquet. `records`: those that were made; `rejects`: one for each file that is not used."""
+    """Write index.parquet.
+
+    `records`: those that were made; `rejects`: one for each file that is not used.
+    """
     holders: dict[str, list[tuple[str, int, Planned]]] = {}
     for record in records:
         for place, image in enumerate(record.files):

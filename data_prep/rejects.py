@@ -1,4 +1,6 @@
-"""Why a file is not used: one table of reasons, and rejects.csv, which names files by keyed hash only."""
+"""Why a file is not used: one table of reasons, and rejects.csv, which names files by keyed hash
+only.
+"""
 
 import struct
 import traceback
@@ -15,7 +17,10 @@ from data_prep.privacy.deidentify import Keys
 
 @dataclass(frozen=True)
 class Reason:
-    """What a code means and what a person can do. `image`: false where the file is no image at all, and so no loss."""
+    """What a code means and what a person can do.
+
+    `image`: false where the file is no image at all, and so no loss.
+    """
 
     means: str
     do: str
@@ -30,7 +35,8 @@ REASONS = {
     # no images
     "not_an_image": Reason("a file that is no image", NOTHING, image=False),
     "no_pixels": Reason(
-        "a DICOM object without an image (report, plan, structure set, presentation state, spectra, directory, a maker's own notes)",
+        "a DICOM object without an image (report, plan, structure set, presentation "
+        "state, spectra, directory, a maker's own notes)",
         NOTHING,
         image=False,
     ),
@@ -72,7 +78,8 @@ REASONS = {
         "send the region that counts as one PNG or TIFF",
     ),
     "no_header": Reason(
-        "a file named like voxels, without a header that fewsite reads and that says how to read them",
+        "a file named like voxels, without a header that fewsite "
+        "reads and that says how to read them",
         "send its header with it, under the same name; or send it as DICOM or NIfTI",
     ),
     "not_what_its_name_says": Reason(
@@ -117,7 +124,8 @@ REASONS = {
         "a transfer syntax that fewsite does not decode", "send it uncompressed or as JPEG 2000"
     ),
     "unknown_sop_class": Reason(
-        "a DICOM object without a SOP class, or with one that fewsite does not know, such as a maker's own",
+        "a DICOM object without a SOP class, or with one that fewsite "
+        "does not know, such as a maker's own",
         "send it as a standard image",
     ),
     "bad_bits": Reason(
@@ -133,7 +141,8 @@ REASONS = {
         "send it as grey values, a single picture also as RGB of 8 bits",
     ),
     "colours_lost": Reason(
-        "colours that differ only in bits below the eight that fewsite keeps, such as a palette of 8 bits that says it has 16",
+        "colours that differ only in bits below the eight that fewsite keeps, such as "
+        "a palette of 8 bits that says it has 16",
         "send it as RGB of 8 bits",
     ),
     "no_bias_field": Reason(
@@ -141,7 +150,8 @@ REASONS = {
         "leave n4 out of convert.intensity for its modality",
     ),
     "multi_frame": Reason(
-        "several pictures in one file that do not say where in space they lie, such as a cine's frames or a TIFF's pages",
+        "several pictures in one file that do not say where in space they lie, "
+        "such as a cine's frames or a TIFF's pages",
         "send the one that counts as a file of its own",
     ),
     "constant_image": Reason(
@@ -180,7 +190,8 @@ REASONS = {
     ),
     # identity
     "burned_in_annotation": Reason(
-        "an image that says it shows a patient's data, or a capture that does not say it shows none",
+        "an image that says it shows a patient's data, or a capture "
+        "that does not say it shows none",
         "clean it and set Burned In Annotation to NO",
     ),
     "slide_label": Reason(
@@ -189,7 +200,8 @@ REASONS = {
     ),
     "may_show_text": Reason(
         "an image that may show a patient's data or face, and that no crop rule covers",
-        "set crop in the site's file; or clean it and set Burned In Annotation (of a face: Recognizable Visual Features) to NO",
+        "set crop in the site's file; or clean it and set Burned In Annotation (of a "
+        "face: Recognizable Visual Features) to NO",
     ),
     "crop_does_not_fit": Reason(
         "an image without the rectangle that its crop rule keeps",
@@ -198,7 +210,8 @@ REASONS = {
     "no_instance_uid": Reason("no SOP Instance UID", "send the original"),
     "duplicate_instance": Reason("an image that is there already", "nothing; one copy is used"),
     "one_uid_several_images": Reason(
-        "images that differ in pixels, place, units or patient, and share a SOP Instance UID, which says nothing then",
+        "images that differ in pixels, place, units or patient, and share a SOP "
+        "Instance UID, which says nothing then",
         "send the right one alone, or each with a UID of its own",
     ),
     "no_patient": Reason(
@@ -232,8 +245,10 @@ REASONS = {
         "send the slices of each spacing as a series",
     ),
     "mixed_values": Reason(
-        "a series whose slices differ in how their values are meant and cannot be parted into volumes of the same places",
-        "send what differs (kernel, voltage, echo, image type) as a series each; the original, where a slice lost its rescale",
+        "a series whose slices differ in how their values are meant and cannot be "
+        "parted into volumes of the same places",
+        "send what differs (kernel, voltage, echo, image type) as a series each; the "
+        "original, where a slice lost its rescale",
     ),
     "no_position": Reason(
         "a slice without position or orientation",
@@ -244,7 +259,8 @@ REASONS = {
         "send the original, or a file that states its spacing in mm",
     ),
     "unknown_spacing": Reason(
-        "a volume that does not say how large its voxels are, or is thinner than one of convert.spacing",
+        "a volume that does not say how large its voxels are, or is "
+        "thinner than one of convert.spacing",
         "send it in a format that states it; make convert.spacing finer, or leave it out",
     ),
     "bad_orientation": Reason(
@@ -257,10 +273,12 @@ REASONS = {
     ),
     "gantry_tilt": Reason(
         "a volume whose slices are stacked aslant, as by a tilted gantry",
-        "set convert.tilt to resample (in inspect: --tilt resample), or send a straightened reconstruction",
+        "set convert.tilt to resample (in inspect: --tilt resample), or "
+        "send a straightened reconstruction",
     ),
     "duplicate_position": Reason(
-        "several slices with different pixels at one position, and nothing in their headers that parts them into "
+        "several slices with different pixels at one position, and nothing in their headers "
+        "that parts them into "
         "volumes of the same places",
         "send each volume as a series of its own",
     ),
@@ -290,12 +308,14 @@ REASONS = {
         "a volume whose axes are not at right angles", "resample it to a straight grid"
     ),
     "bad_data_file": Reason(
-        "a header of which a data file is not there, not its own or not in its folder, and its other data files",
+        "a header of which a data file is not there, not its own or not in "
+        "its folder, and its other data files",
         "send all of them in one folder under their names, or one .nrrd, .mha or .nii file",
     ),
 }
 
-# Nothing is lost: a person chose which images to label, which labels to ignore, and whether to take repeats; of copies one is used; a
+# Nothing is lost: a person chose which images to label, which labels to ignore, and whether to take
+# repeats; of copies one is used; a
 # localizer is no part of a volume; a label shows no patient's body.
 NO_LOSS = frozenset(
     {"no_label", "label_ignored", "later_repeat", "duplicate_instance", "localizer", "slide_label"}
@@ -314,7 +334,10 @@ OF_VALUES = (
 
 
 class Rejected(Exception):
-    """A file that is not used. `found` is shown to people, so it never quotes a value from the file; the rest is never shown."""
+    """A file that is not used.
+
+    `found` is shown to people, so it never quotes a value from the file; the rest is never shown.
+    """
 
     def __init__(
         self,
@@ -337,10 +360,12 @@ class Rejected(Exception):
 
 
 def not_decodable(error: Exception) -> Rejected:
-    """What an exception that nobody foresaw says of a file: that a library cannot read it, or that fewsite has a fault.
+    """What an exception that nobody foresaw says of a file: that a library cannot read it, or that
+    fewsite has a fault.
 
-    Libraries raise nearly anything on damaged files, ValueErrors come of damaged values everywhere; whatever else a line of fewsite
-    raises is a fault of that line. The text of an error may quote a patient's value, so only its kind and place are given.
+    Libraries raise nearly anything on damaged files, ValueErrors come of damaged values everywhere;
+    whatever else a line of fewsite raises is a fault of that line. The text of an error may quote a
+    patient's value, so only its kind and place are given.
     """
     raised = traceback.extract_tb(error.__traceback__)[-1]
     ours = Path(raised.filename).is_relative_to(HERE)
@@ -359,7 +384,10 @@ def reader_fault(error: Exception, raised: traceback.FrameSummary) -> Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One file that is not used. `name`, `parts` and the UIDs may hold a patient's id: kept in memory, never written."""
+    """One file that is not used.
+
+    `name`, `parts` and the UIDs may hold a patient's id: kept in memory, never written.
+    """
 
     name: str
     kind: str
@@ -368,9 +396,8 @@ class Reject:
     series: str = ""  # UID
     instance: str = ""  # UID
     parts: tuple[str, ...] = ()  # the files that hold a header's voxels
-    frame: int | None = (
-        None  # which of a multi-frame file's slices, or a 4D file's volumes, where it is not about all of it
-    )
+    # which of a multi-frame file's slices, or a 4D file's volumes, where it is not about all of it
+    frame: int | None = None
     sop_class: str = ""  # UID, where it is known
 
     @property
@@ -388,7 +415,9 @@ def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:
 
 
 def one_a_file(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
-    """The first reject of each file, none of a file in `used`: one that is used in part counts as used."""
+    """The first reject of each file, none of a file in `used`: one that is used in part counts as
+    used.
+    """
     first: dict[str, Reject] = {}
     for reject in rejects:
         if reject.name not in used:
@@ -397,7 +426,9 @@ def one_a_file(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
 
 
 def left_out(rejects: Iterable[Reject], used: Container[str]) -> list[Reject]:
-    """Those of single frames of a file in `used`: it is used in part, so that rejects.csv does not name it."""
+    """Those of single frames of a file in `used`: it is used in part, so that rejects.csv does not
+    name it.
+    """
     return [reject for reject in rejects if reject.frame is not None and reject.name in used]
 
 

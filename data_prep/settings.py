@@ -52,7 +52,9 @@ class Intensity(Strict):
     n4: bool = False
     """take the bias field of an MR coil out first; seconds a volume"""
     units: str | None = None
-    """that the window is in, as inspect and records.parquet name them; none: HU for CT, Bq/ml for PT, unspecified for others"""
+    """that the window is in, as inspect and records.parquet name them; none: HU for CT, Bq/ml for
+    PT, unspecified for others
+    """
 
     @model_validator(mode="after")
     def _is_one_way(self) -> "Intensity":
@@ -88,9 +90,13 @@ class Convert(Strict):
     )
     """modality or default: see [intensity](#intensity); photographs stay as they are"""
     repeats: Literal["first", "each"] = "first"
-    """of the echoes, image types and time points of one DICOM series or 4D NIfTI: the first, or a record each"""
+    """of the echoes, image types and time points of one DICOM series or 4D NIfTI: the first, or a
+    record each
+    """
     tilt: Literal["reject", "resample"] = "reject"
-    """slices stacked aslant, as by a tilted gantry: refuse them, or shear them back onto a straight grid"""
+    """slices stacked aslant, as by a tilted gantry: refuse them, or shear them back onto a straight
+    grid
+    """
     workers: Annotated[int, Field(ge=0)] = 0
     """processes; 0: one a core"""
     scheduler: Annotated[str, AfterValidator(_scheduler)] = LOCAL

@@ -30,13 +30,17 @@ class Labels(Strict):
     file: Text | None = None
     """CSV, relative to the site's root; needed unless match is npz"""
     match: Text
-    """"file" or "folder" (name or path under root), a DICOM keyword or tag (PatientID, "(0008,0050)"), or "npz": labels of its own"""
+    """"file" or "folder" (name or path under root), a DICOM keyword or tag (PatientID,
+    "(0008,0050)"), or "npz": labels of its own
+    """
     column: Text | None = None
     """the column that holds the match value; by default the one named like `match`"""
     class_column: Text | None = Field(None, alias="class")
     """the column that holds the class; needed unless match is npz"""
     patient: Text | None = None
-    """a column, or a DICOM keyword or tag; by default PatientID for DICOM, else every image is its own patient"""
+    """a column, or a DICOM keyword or tag; by default PatientID for DICOM, else every image is its
+    own patient
+    """
     one_class_a: Literal["image", "study", "patient"] = "image"
     """study, patient: a table that gives one of them two classes is refused"""
     age: Text | None = None
@@ -74,7 +78,9 @@ class Crop(Strict):
     columns: Count | None = None
     """of the whole image"""
     keep: Keep
-    """[top, left, rows, columns] in pixels, from 0; or regions: what the ultrasound regions of the header span"""
+    """[top, left, rows, columns] in pixels, from 0; or regions: what the ultrasound regions of the
+    header span
+    """
 
     @model_validator(mode="after")
     def _keeps_what_is_there(self) -> "Crop":
@@ -91,7 +97,9 @@ class Site(Strict):
     """One hospital's export."""
 
     root: str
-    """folder, archive, DICOMDIR or list of paths; may hold environment variables, such as ${FEWSITE_DATA}/chest/nih"""
+    """folder, archive, DICOMDIR or list of paths; may hold environment variables, such as
+    ${FEWSITE_DATA}/chest/nih
+    """
     task: SiteName
     """sites with the same task share a label space"""
     labels: Labels
@@ -109,7 +117,9 @@ class Site(Strict):
     crop: list[Crop] = []
     """what is kept of images with text at their edges; the first rule that applies (see below)"""
     at_risk: Literal["warn", "refuse"] = "warn"
-    """images of modalities that often show a patient's data, if no crop applies and the header does not say they are clean"""
+    """images of modalities that often show a patient's data, if no crop applies and the header does
+    not say they are clean
+    """
 
     @model_validator(mode="after")
     def _classes_are_apart(self) -> "Site":
@@ -117,7 +127,8 @@ class Site(Strict):
         twice = sorted({value for value in values if values.count(value) > 1})
         if len(self.classes) < 2 or twice:
             raise ValueError(
-                f"two classes at least, and each value in one place (twice: {', '.join(twice) or 'none'})"
+                "two classes at least, and each value in one place (twice: "
+                f"{', '.join(twice) or 'none'})"
             )
         return self
 
@@ -148,12 +159,18 @@ def load_site_file(path: Path) -> Site:
 
 
 def resolve_root(site_file: str, site: Site) -> Path:
-    """Where the site's root really lies, past all links. Raises Refusal if a variable is unset or nothing is there."""
+    """Where the site's root really lies, past all links.
+
+    Raises Refusal if a variable is unset or nothing is there.
+    """
     return locate_root(site_file, site).resolve()
 
 
 def locate_root(site_file: str, site: Site) -> Path:
-    """The site's root with ~ and environment variables filled in, absolute. Raises Refusal if one is unset or nothing is there."""
+    """The site's root with ~ and environment variables filled in, absolute.
+
+    Raises Refusal if one is unset or nothing is there.
+    """
     text = os.path.expandvars(os.path.expanduser(site.root))
     unset = re.findall(r"\$\{?(\w+)\}?", text)
     if unset:
@@ -175,5 +192,6 @@ def locate_root(site_file: str, site: Site) -> Path:
                 "mount the export or correct root",
             )
         )
-    # What a DICOMDIR stands for is the folder that it lies in (PS3.10 8.6, which also fixes its name), and all of it is to be watched.
+    # What a DICOMDIR stands for is the folder that it lies in (PS3.10 8.6, which also fixes its
+    # name), and all of it is to be watched.
     return (path.parent if path.is_file() and path.name.upper() == "DICOMDIR" else path).absolute()

@@ -1,4 +1,5 @@
-"""Stage `split`: gather the source sites' training and validation records into the one list that training may read.
+"""Stage `split`: gather the source sites' training and validation records into the one list that
+training may read.
 
 python -m data_prep.split
 """
@@ -21,11 +22,13 @@ LEFT_OUT = ("tied_to_query", "tied_to_validation")  # why a record neither train
 
 
 def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) -> MetaSplit:
-    """Keep what may train or validate: nothing tied to any query set, no training record to a validation set.
+    """Keep what may train or validate: nothing tied to any query set, no training record to a
+    validation set.
 
-    `splits` and `tasks`: site -> its splits.parquet and task.json. The same picture may have come in through two hospitals, and the
-    same patient through two tasks of one, where other ties may have put him on another side. `group` is of all sites together.
-    Raises Refusal where the sites' keys were made under different secrets, since then no shared patient would be seen.
+    `splits` and `tasks`: site -> its splits.parquet and task.json. The same picture may have come
+    in through two hospitals, and the same patient through two tasks of one, where other ties may
+    have put him on another side. `group` is of all sites together. Raises Refusal where the sites'
+    keys were made under different secrets, since then no shared patient would be seen.
     """
     secrets = sorted({task["secret"] for task in tasks.values()})
     refuse_if(
@@ -59,7 +62,8 @@ def gather(splits: dict[str, pd.DataFrame], tasks: dict[str, dict[str, Any]]) ->
 
 def main() -> None:
     workspace = Workspace()
-    # the names come from params: a site that was taken out or changed its role leaves its folder on disk
+    # the names come from params: a site that was taken out or changed its role leaves its folder on
+    # disk
     names = sorted(site for site, role in load_params(workspace).sites.items() if role == "source")
     refuse_if(
         []
@@ -92,7 +96,8 @@ def main() -> None:
     for site, source in meta.sites.items():
         counts = source.records["split"].value_counts()
         say(
-            f"split: {site} ({source.task}) trains on {counts.get('train', 0)} records, validates on {counts.get('validation', 0)}"
+            f"split: {site} ({source.task}) trains on {counts.get('train', 0)} records, "
+            f"validates on {counts.get('validation', 0)}"
         )
         if any(source.left_out.values()):
             say(

@@ -28,7 +28,9 @@ SUPPORT_SPLIT = {
 
 @dataclass(frozen=True)
 class SiteTasks:
-    """What the stage writes: `splits` has a row a record, `draws` a row a support record, `summary` the counts."""
+    """What the stage writes: `splits` has a row a record, `draws` a row a support record, `summary`
+    the counts.
+    """
 
     splits: pd.DataFrame
     draws: pd.DataFrame
@@ -38,8 +40,9 @@ class SiteTasks:
 def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.DataFrame:
     """Place each record's group on one side by keyed hash.
 
-    Target: pool (supports are drawn from it) and query. Source: train, validation (also its supports) and query.
-    Returns columns record, row (in pixels.npy), patient, study, series, group, label, split, pixel_hash, perceptual_hash; sorted by record.
+    Target: pool (supports are drawn from it) and query. Source: train, validation (also its
+    supports) and query. Returns columns record, row (in pixels.npy), patient, study, series, group,
+    label, split, pixel_hash, perceptual_hash; sorted by record.
     """
     group = group_of(records)
     at = group.map(lambda key: place(key, f"split-{settings.salt}"))
@@ -73,10 +76,12 @@ def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.Data
 
 
 def support_draws(candidates: pd.DataFrame, settings: Tasks, seed: int) -> pd.DataFrame:
-    """Order each class's patients anew in every draw; the support of draw d at k is its rows with position < k.
+    """Order each class's patients anew in every draw; the support of draw d at k is its rows with
+    position < k.
 
-    The supports of one draw are nested in k, so a curve over k adds patients and exchanges none. One image a patient.
-    Returns columns draw, label, position, record; the largest k bounds position.
+    The supports of one draw are nested in k, so a curve over k adds patients and exchanges none.
+    One image a patient. Returns columns draw, label, position, record; the largest k bounds
+    position.
     """
     rows = []
     for draw in range(settings.draws):
@@ -106,7 +111,10 @@ def make_tasks(
     settings: Tasks,
     seed: int,
 ) -> SiteTasks:
-    """Split patients and draw supports. Raises Refusal naming class and site where patients are too few."""
+    """Split patients and draw supports.
+
+    Raises Refusal naming class and site where patients are too few.
+    """
     splits = split_records(records, role, settings)
     counts = splits.groupby(["split", "label"]).agg(
         patients=("group", "nunique"), records=("record", "size")
@@ -170,7 +178,10 @@ def _too_few(
     min_query: int,
     most: dict[str, int],
 ) -> list[Problem]:
-    """`most`: as of most_studies. More studies under a number that is no patient's would be no cure."""
+    """`most`: as of most_studies.
+
+    More studies under a number that is no patient's would be no cure.
+    """
     needed = {
         SUPPORT_SPLIT[role]: smallest,
         "query": min_query,
@@ -187,7 +198,8 @@ def _too_few(
             f"site {site}, class {name}",
             f"{have} patients for {split}{found}",
             f"{needed[split]} at least",
-            f"{first}add studies of {name} or put it under ignore in sites/{site}.yaml; where the class has patients enough in all, "
+            f"{first}add studies of {name} or put it under ignore in sites/{site}.yaml; where "
+            "the class has patients enough in all, "
             "try another tasks.salt before any result is seen",
         )
         for split in needed
@@ -211,7 +223,8 @@ def main(site: str, role: Role) -> None:
         (folder / "task.json").write_text(to_json({**tasks.summary, "secret": secret}))
     for gap in tasks.summary["infeasible"]:
         say(
-            f"tasks {site}: k={gap['k']} is left out, class {gap['class']} has {gap['patients']} patients to draw from"
+            f"tasks {site}: k={gap['k']} is left out, class {gap['class']} has "
+            f"{gap['patients']} patients to draw from"
         )
     say(f"tasks {site}: k in {tasks.summary['shots']}, {params.tasks.draws} draws")
 

@@ -1,4 +1,6 @@
-"""What lies under a path without labels: each volume, echo and time point, and each image that is part of none."""
+"""What lies under a path without labels: each volume, echo and time point, and each image that is
+part of none.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -56,7 +58,8 @@ def files_under(path: Path) -> list[Found]:
 def plan_all(
     files: list[Found], keys: Keys, straightened: bool = False
 ) -> tuple[list[Planned], list[Reject]]:
-    """The records that `files` make, whatever their dimensions, and why the others make none: a reject a file or frame.
+    """The records that `files` make, whatever their dimensions, and why the others make none: a
+    reject a file or frame.
 
     `straightened`: tilted stacks are brought onto a straight grid.
     """

@@ -1,6 +1,8 @@
-"""The stage of a site whose export has folders behind links or is a list: what is there of it now. Run by sites/dvc.yaml.
+"""The stage of a site whose export has folders behind links or is a list: what is there of it now.
 
-    python -m data_prep.watch SITE
+Run by sites/dvc.yaml.
+
+python -m data_prep.watch SITE
 
 DVC runs it when one of them has changed; `convert` depends on what it writes.
 """

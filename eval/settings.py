@@ -25,7 +25,8 @@ class Adapt(Strict):
     """Adaptation to a site."""
 
     methods: Names | None = None
-    """learners and baselines, each on the same draws; none: all baselines and all trained learners"""
+    """learners and baselines, each on the same draws; none: all baselines and all trained learners
+    """
     fine_tuning: dict[str, Any] = {}
     cosine_head: dict[str, Any] = {}
     probe_c: Annotated[float, Field(gt=0)] = 1.0
@@ -37,14 +38,18 @@ class Adapt(Strict):
 
 
 class Accept(Strict):
-    """When a model is accepted at a site: each criterion is fixed before the run, and all that are given must be met."""
+    """When a model is accepted at a site: each criterion is fixed before the run, and all that are
+    given must be met.
+    """
 
     auroc: Fraction = 0.85
     """at least"""
     shots: Count | None = None
     """labelled patients a class that may be needed for it, at most"""
     sensitivity: Fraction | None = None
-    """at the operating point that the source sites fix, at least; of two classes that of the second in `classes`, of more the worst"""
+    """at the operating point that the source sites fix, at least; of two classes that of the second
+    in `classes`, of more the worst
+    """
     calibration_error: Fraction | None = None
     """expected calibration error of the answers as they are, at most"""
     subgroup_gap: Fraction | None = None
@@ -60,7 +65,9 @@ class Report(Strict):
     """k of the verdict, the confusion matrix and the gallery"""
     accept: Accept = Accept()
     operating_sensitivity: Fraction = 0.9
-    """the share of positive images that a threshold must find on the source sites; of these the one that parts them best is kept at every site"""
+    """the share of positive images that a threshold must find on the source sites; of these the one
+    that parts them best is kept at every site
+    """
 
 
 class Params(models_settings.Params):
@@ -79,7 +86,7 @@ class Params(models_settings.Params):
 
     @property
     def episodic(self) -> list[str]:
-        """The learners that are methods themselves; the supervised model is the baselines' source."""
+        """The learners that are methods; the supervised model is the baselines' source."""
         return [name for name in self.train.learners if name != SUPERVISED]
 
     def contradictions(self, file: str) -> list[Problem]:

@@ -1,7 +1,9 @@
-"""What scanners and stains do to images, a whole batch at once, 2D and 3D, each image by parameters of its own.
+"""What scanners and stains do to images, a whole batch at once, 2D and 3D, each image by parameters
+of its own.
 
-What acts along each axis alone (blur, a coarser grid, truncated k-space, a reconstruction kernel) is one matrix an image and axis,
-so all of it together is one product an axis. `None` is an operation that is switched off, and costs nothing.
+What acts along each axis alone (blur, a coarser grid, truncated k-space, a reconstruction kernel)
+is one matrix an image and axis, so all of it together is one product an axis. `None` is an
+operation that is switched off, and costs nothing.
 """
 
 import math
@@ -14,11 +16,11 @@ from torch import Tensor
 from models.settings import Augment
 
 MODES = 4  # cosines an axis in a smooth field: a few bends across an image
-KERNEL_BLUR = (
-    1.0  # pixels; what a sharp reconstruction kernel adds is what a blur of this width takes away
-)
+# pixels; what a sharp reconstruction kernel adds is what a blur of this width takes away
+KERNEL_BLUR = 1.0
 LEAST_LIGHT = 1 / 255  # of a photograph's range: a stain is measured by the logarithm of the light
-# Optical density of haematoxylin, eosin and their residual in red, green and blue (Ruifrok and Johnston 2001, table 1)
+# Optical density of haematoxylin, eosin and their residual in red, green and blue (Ruifrok and
+# Johnston 2001, table 1)
 STAINS = torch.tensor([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 
 
@@ -51,7 +53,10 @@ class Acquisition:
 def draw_acquisition(
     settings: Augment, blur: Float[Tensor, "batch"], axes: int, generator: torch.Generator
 ) -> Acquisition:
-    """Each image's own, on the CPU. `blur` was drawn before, so that older seeds still give the same images."""
+    """Each image's own, on the CPU.
+
+    `blur` was drawn before, so that older seeds still give the same images.
+    """
     batch = len(blur)
 
     def upto(highest: float) -> Tensor:
@@ -80,7 +85,9 @@ def draw_acquisition(
 def acquire(
     chosen: Acquisition, images: Float[Tensor, "batch channel *space"]
 ) -> Float[Tensor, "batch channel *space"]:
-    """Coil and k-space first, then the grid and the kernel, then how the result is shown or stained."""
+    """Coil and k-space first, then the grid and the kernel, then how the result is shown or
+    stained.
+    """
     if chosen.bias is not None:
         images = (
             images
@@ -121,7 +128,9 @@ def smooth_field(
 
 
 def _stripes(chosen: Acquisition, images: Tensor) -> Tensor:
-    """One point of k-space too bright is a wave across the image (as torchio's RandomSpike, of the mean in place of the largest)."""
+    """One point of k-space too bright is a wave across the image (as torchio's RandomSpike, of the
+    mean in place of the largest).
+    """
     phase = chosen.spike_phase.reshape(_one(images)[:1] + [1] * (images.ndim - 2))
     for axis, side in enumerate(images.shape[2:]):
         at = torch.arange(side, device=images.device).reshape([-1] + [1] * (images.ndim - 3 - axis))
@@ -185,7 +194,7 @@ def gaussian(side: int, sigma: Float[Tensor, "batch"]) -> Float[Tensor, "batch s
 
 
 def truncation(side: int, lost: Float[Tensor, "batch"]) -> Float[Tensor, "batch side side"]:
-    """K-space without its outer part, whose loss rings along edges (Gibbs); the mean is never lost."""
+    """K-space without its outer part, which rings along edges (Gibbs); the mean stays."""
     frequency = torch.fft.rfftfreq(side, device=lost.device) * 2  # 1: the highest there is
     kept = (frequency <= 1 - lost[:, None]).to(torch.float32)
     spectrum = torch.fft.rfft(torch.eye(side, device=lost.device))  # of each pixel alone
@@ -207,7 +216,9 @@ def coarsening(side: int, size: Float[Tensor, "batch"]) -> Float[Tensor, "batch 
 
 
 def _restain(images: Tensor, amounts: Float[Tensor, "batch stain"]) -> Tensor:
-    """More or less of each stain: a change of the light's logarithm (Tellez et al. 2018, section 3.2)."""
+    """More or less of each stain: a change of the light's logarithm (Tellez et al. 2018, section
+    3.2).
+    """
     stains = STAINS.to(images.device)
     stains = stains / stains.norm(dim=1, keepdim=True)
     density = -images.clamp(min=LEAST_LIGHT).log().flatten(2)

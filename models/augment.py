@@ -1,7 +1,9 @@
-"""Batched augmentation on the images' device, 2D and 3D: `draw` chooses each image's own parameters, `apply` uses them.
+"""Batched augmentation on the images' device, 2D and 3D: `draw` chooses each image's own
+parameters, `apply` uses them.
 
-MONAI's Rand* transforms draw one transform for a whole batch, and item by item they are far slower; so this is ours. The two
-halves are apart so that an augmentation can be replayed (the habit of torchio). Queries never come here.
+MONAI's Rand* transforms draw one transform for a whole batch, and item by item they are far slower;
+so this is ours. The two halves are apart so that an augmentation can be replayed (the habit of
+torchio). Queries never come here.
 """
 
 import math
@@ -19,7 +21,10 @@ from models.settings import Augment
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The parameters of `batch` images. `noise_seed` makes the noise replayable without storing it."""
+    """The parameters of `batch` images.
+
+    `noise_seed` makes the noise replayable without storing it.
+    """
 
     flips: Bool[Tensor, "batch axis"]
     angle: Float[Tensor, "batch"]  # radians, in the plane of the last two axes
@@ -41,7 +46,9 @@ class Augmentation:
 def draw(
     settings: Augment, images: Float[Tensor, "batch channel *space"], seed: int
 ) -> Augmentation:
-    """Draw parameters for each image from `seed`, on the CPU so that every device gets the same ones."""
+    """Draw parameters for each image from `seed`, on the CPU so that every device gets the same
+    ones.
+    """
     generator = torch.Generator().manual_seed(seed)
     batch, channels, axes = images.shape[0], images.shape[1], images.ndim - 2
 
@@ -106,11 +113,14 @@ def augment(
 
 
 def _move(chosen: Augmentation, images: Tensor) -> Tensor:
-    """Rotate in plane, scale, shift, mirror and bend in one interpolation; the edge is repeated outside the image."""
+    """Rotate in plane, scale, shift, mirror and bend in one interpolation; the edge is repeated
+    outside the image.
+    """
     batch, axes = chosen.shift.shape
     size = torch.tensor(images.shape[2:], device=images.device, dtype=torch.float32)
     theta = torch.zeros(batch, axes, axes + 1, device=images.device)
-    # affine_grid counts axes from the last (x) backwards, in half sides; rotation needs equal units in plane
+    # affine_grid counts axes from the last (x) backwards, in half sides; rotation needs equal units
+    # in plane
     cos, sin = chosen.angle.cos(), chosen.angle.sin()
     aspect = size[-2] / size[-1]
     theta[:, 0, 0], theta[:, 0, 1] = cos, -sin * aspect

@@ -1,4 +1,6 @@
-"""Every learner by name: what `train` makes with fresh weights, and what a checkpoint is loaded into."""
+"""Every learner by name: what `train` makes with fresh weights, and what a checkpoint is loaded
+into.
+"""
 
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +20,9 @@ SUPERVISED = "supervised"
 
 
 def learner_class(name: str) -> type:
-    """The class of models/learners/NAME.py, which is named like its file: key_value.py holds KeyValue."""
+    """The class of models/learners/NAME.py, which is named like its file: key_value.py holds
+    KeyValue.
+    """
     return getattr(import_module(f"models.learners.{name}"), name.title().replace("_", ""))
 
 
@@ -44,7 +48,10 @@ def learner_settings(workspace: Workspace, params: Params, name: str) -> Learnin
 def build_learner(
     name: str, settings: Learning, encoder: Encoder, convert: Convert, tasks: dict[str, list[str]]
 ) -> nn.Module:
-    """A learner with fresh weights. `tasks`: task -> classes of the source sites, for the heads of the supervised model."""
+    """A learner with fresh weights.
+
+    `tasks`: task -> classes of the source sites, for the heads of the supervised model.
+    """
     learner = learner_class(name)
     body = build_encoder(encoder, convert.channels, convert.size, learner.maps)
     shape = feature_shape(body, convert.channels, convert.size)
@@ -76,7 +83,9 @@ def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Prob
 
 
 def load_learner(folder: Path, device: torch.device) -> nn.Module:
-    """A trained learner in evaluation mode, built from what model.json says and not from today's params.yaml."""
+    """A trained learner in evaluation mode, built from what model.json says and not from today's
+    params.yaml.
+    """
     card = load_card(folder)
     settings = settings_class(card.learner)(**card.settings["learner"])
     model = build_learner(

@@ -1,4 +1,6 @@
-"""A trained model on disk (safetensors and JSON, never a pickle), and the state from which a killed training resumes."""
+"""A trained model on disk (safetensors and JSON, never a pickle), and the state from which a killed
+training resumes.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -44,9 +46,8 @@ class ModelCard:
     best_validation: float
     parameters: int
     left_out: list[str]  # classes that meta-validation could not use, in words
-    start: dict[str, Any] | None = (
-        None  # the layer report of the weights that it started from; none: fresh ones
-    )
+    # the layer report of the weights that it started from; none: fresh ones
+    start: dict[str, Any] | None = None
 
 
 def trained_on(workspace: Workspace) -> dict[str, TrainedOn]:
@@ -154,7 +155,9 @@ def save_state(
 def load_state(
     file: Path, fingerprint: str, model: nn.Module, optimiser: torch.optim.Optimizer
 ) -> TrainingState | None:
-    """Resume `model` and `optimiser` from a state of the same data and settings; None where there is none."""
+    """Resume `model` and `optimiser` from a state of the same data and settings; None where there
+    is none.
+    """
     if not file.is_file():
         return None
     try:

@@ -11,7 +11,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 
 
 def choose_device(setting: str) -> torch.device:
-    """`auto`: CUDA where there is one, else MPS, else the CPU. Raises Refusal for a device that this machine lacks."""
+    """`auto`: CUDA where there is one, else MPS, else the CPU.
+
+    Raises Refusal for a device that this machine lacks.
+    """
     present = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -32,19 +35,22 @@ def choose_device(setting: str) -> torch.device:
 
 
 def repeatable(seed: int, threads: int) -> None:
-    """Seed torch and make it choose deterministic kernels, so that the same seed on a CPU gives the same bytes."""
+    """Seed torch and make it choose deterministic kernels, so that the same seed on a CPU gives the
+    same bytes.
+    """
     _keep_freed_memory()
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # nothing here reads what it has not written; filling took a twentieth of a step
-    )
+    # nothing here reads what it has not written; filling took a twentieth of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False
     if threads:
         torch.set_num_threads(threads)
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep freed tensors: handing large ones back to the system and taking new pages took half of a conv4 step."""
+    """Have glibc keep freed tensors: handing large ones back to the system and taking new pages
+    took half of a conv4 step.
+    """
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,4 +1,6 @@
-"""Encoders by name, built of MONAI's networks in 2D and 3D; each gives one feature vector an image, or maps of features."""
+"""Encoders by name, built of MONAI's networks in 2D and 3D; each gives one feature vector an image,
+or maps of features.
+"""
 
 from typing import Any
 
@@ -34,7 +36,8 @@ EFFICIENTNET = [
 def build_encoder(
     settings: Encoder, channels: int, size: list[int], maps: bool = False
 ) -> nn.Module:
-    """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature), or (batch, feature, *space) for `maps`.
+    """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature), or
+    (batch, feature, *space) for `maps`.
 
     Two or three axes in `size`. Its weights bear the same names either way.
     """
@@ -50,7 +53,9 @@ def build_encoder(
 
 
 def network_of(encoder: nn.Module) -> nn.Module:
-    """The network itself, without what is done to its input: its weights bear the names that files know."""
+    """The network itself, without what is done to its input: its weights bear the names that files
+    know.
+    """
     return (
         encoder[1]
         if isinstance(encoder, nn.Sequential) and isinstance(encoder[0], Standardise | LiteScale)
@@ -59,7 +64,9 @@ def network_of(encoder: nn.Module) -> nn.Module:
 
 
 class Standardise(nn.Module):
-    """Bring each image and channel to mean 0 and standard deviation 1; nearly flat ones are not blown up."""
+    """Bring each image and channel to mean 0 and standard deviation 1; nearly flat ones are not
+    blown up.
+    """
 
     FLAT = 0.05  # of full range, added to the deviation: about the noise of an 8-bit image
 
@@ -73,9 +80,11 @@ class Standardise(nn.Module):
 
 
 class LiteScale(nn.Module):
-    """Bring [0, 1] to the range that EfficientNet-Lite was trained on: (value - 127) / 128 of 8 bits.
+    """Bring [0, 1] to the range that EfficientNet-Lite was trained on: (value - 127) / 128 of 8
+    bits.
 
-    In 2D the channels come last in memory: on a CPU its depthwise convolutions then take little more than half the time.
+    In 2D the channels come last in memory: on a CPU its depthwise convolutions then take little
+    more than half the time.
     """
 
     def forward(
@@ -105,10 +114,12 @@ def _body(settings: Encoder, channels: int, space: int, maps: bool) -> nn.Module
 def conv4(
     space: int, channels: int, width: int, norm: Any, maps: bool = False, strided: bool = False
 ) -> nn.Module:
-    """Four blocks of 3x3 convolution, norm, ReLU and 2x2 max pooling (Vinyals et al. 2016, section 4.1), then averaged.
+    """Four blocks of 3x3 convolution, norm, ReLU and 2x2 max pooling (Vinyals et al. 2016, section
+    4.1), then averaged.
 
-    `strided`: convolutions of stride 2 and no pooling, which costs half (Finn et al. 2017, section 5.2, for Omniglot). For `maps`
-    the first two blocks alone shrink, as in the relation network (Sung et al. 2018, section 3.3).
+    `strided`: convolutions of stride 2 and no pooling, which costs half (Finn et al. 2017, section
+    5.2, for Omniglot). For `maps` the first two blocks alone shrink, as in the relation network
+    (Sung et al. 2018, section 3.3).
     """
     pool = nn.MaxPool3d if space == 3 else nn.MaxPool2d
     shrinks = [at < 2 or not maps for at in range(4)]
@@ -135,7 +146,10 @@ def conv4(
 def resnet(
     blocks: list[int], space: int, channels: int, width: int, norm: Any, maps: bool = False
 ) -> nn.Module:
-    """A ResNet of basic blocks; its stem is one 3x3 convolution of stride 2, as small images need. `width`: of the first stage."""
+    """A ResNet of basic blocks; its stem is one 3x3 convolution of stride 2, as small images need.
+
+    `width`: of the first stage.
+    """
     network = ResNetMaps if maps else ResNet
     net = network(
         ResNetBlock,
@@ -160,7 +174,9 @@ def resnet(
 
 
 def efficientnet(lite: bool, space: int, channels: int, norm: Any, maps: bool = False) -> nn.Module:
-    """EfficientNet-B0, or its Lite0: no squeeze and excitation, ReLU6 for swish (the authors' release of 2020)."""
+    """EfficientNet-B0, or its Lite0: no squeeze and excitation, ReLU6 for swish (the authors'
+    release of 2020).
+    """
     network = EfficientNetMaps if maps else EfficientNet
     norm = (
         ("batch", {"eps": 1e-3}) if norm == "batch" else norm
@@ -209,7 +225,10 @@ class GlobalAverage(nn.Module):
 
 
 def feature_shape(encoder: nn.Module, channels: int, size: list[int]) -> tuple[int, ...]:
-    """What the encoder makes of one image: (feature,), or (feature, *space) of its maps. Raises Refusal where it pools the images away."""
+    """What the encoder makes of one image: (feature,), or (feature, *space) of its maps.
+
+    Raises Refusal where it pools the images away.
+    """
     try:
         with torch.no_grad():
             return tuple(

@@ -1,4 +1,6 @@
-"""A wholly frozen encoder in training: each image's features are computed once, not once an episode, so nothing is augmented."""
+"""A wholly frozen encoder in training: each image's features are computed once, not once an
+episode, so nothing is augmented.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +38,9 @@ class Unvaried(Variation):
 
 @contextmanager
 def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[tuple[Source, ...]]:
-    """Yield `sources`, of features if `model.encoder` is `frozen`; meanwhile an encoder that passes them on stands in its place."""
+    """Yield `sources`, of features if `model.encoder` is `frozen`; meanwhile an encoder that passes
+    them on stands in its place.
+    """
     if not frozen:
         yield sources
         return
@@ -53,7 +57,8 @@ def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[
         else []
     )
     say(
-        "train: the encoder is frozen, so features are computed once an image and no image is augmented"
+        "train: the encoder is frozen, so features are computed once "
+        "an image and no image is augmented"
     )
     encoder, images = model.encoder.eval(), sources[0].images
     features = Features(features_of(encoder, images, np.arange(len(images))), images.first_row)

@@ -1,7 +1,8 @@
-"""The contract of every few-shot method: embed once, adapt to a support set, predict a query set; learners also have a loss.
+"""The contract of every few-shot method: embed once, adapt to a support set, predict a query set;
+learners also have a loss.
 
-`embed` is all that adaptation never changes, so an evaluation computes it once an image and not once a draw: the encoder of a
-prototypical network, nothing at all for MAML.
+`embed` is all that adaptation never changes, so an evaluation computes it once an image and not
+once a draw: the encoder of a prototypical network, nothing at all for MAML.
 """
 
 from abc import ABC, abstractmethod
@@ -62,12 +63,17 @@ class Source:
         return slice(number * whole // processes, (number + 1) * whole // processes)
 
     def step_seed(self, step: int, purpose: int = 0) -> int:
-        """One number for what else a step draws at random: 0 augmentation, 1 what the model itself draws."""
+        """One number for what else a step draws at random: 0 augmentation, 1 what the model itself
+        draws.
+        """
         return int(np.random.SeedSequence([*self.seed, step]).generate_state(purpose + 1)[purpose])
 
 
 class Method(nn.Module, ABC):
-    """A way to classify a query set from a support set. `adapt` returns a value and changes nothing in the method."""
+    """A way to classify a query set from a support set.
+
+    `adapt` returns a value and changes nothing in the method.
+    """
 
     transductive = False  # True where a query's logits depend on the other queries
 
@@ -96,7 +102,8 @@ class Learner(Method):
         self.settings = settings
 
     def batch(self, source: Source, step: int) -> Episodes:
-        """The episodes of one training step, of a process its share: a pure function of the run's seed and the step.
+        """The episodes of one training step, of a process its share: a pure function of the run's
+        seed and the step.
 
         Queries are not augmented.
         """
@@ -131,7 +138,9 @@ class Learner(Method):
     def embed_both(
         self, episodes: Episodes
     ) -> tuple[Float[Tensor, "task support *input"], Float[Tensor, "task query *input"]]:
-        """The support's and the query's inputs, embedded in one batch: a batch norm in training sees the whole episode as one."""
+        """The support's and the query's inputs, embedded in one batch: a batch norm in training
+        sees the whole episode as one.
+        """
         images = torch.cat([episodes.support, episodes.query], 1)
         inputs = self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         return inputs[:, : episodes.support.shape[1]], inputs[:, episodes.support.shape[1] :]
@@ -141,7 +150,8 @@ class Learner(Method):
         return F.cross_entropy(self.logits(episodes).flatten(0, 1), episodes.query_labels.flatten())
 
     def check(self, source: Source) -> list[str]:
-        """What meta-validation leaves out, in words: classes with too few validation patients for the training shot.
+        """What meta-validation leaves out, in words: classes with too few validation patients for
+        the training shot.
 
         Raises Refusal where nothing is left to validate on.
         """

@@ -1,6 +1,7 @@
-"""Stage `pretrain`: train an encoder on the source sites' training images, for learners with `encoder.weights: pretrained`.
+"""Stage `pretrain`: train an encoder on the source sites' training images, for learners with
+`encoder.weights: pretrained`.
 
-    python -m models.pretrain
+python -m models.pretrain
 
 Off by default: then a marker stands in the output's place, so that `train` can always depend on it.
 """
@@ -98,7 +99,8 @@ def main() -> None:
         curve.to_csv(folder / "curve.csv", index=False, float_format="%.6f")
     resume_file(workspace, NAME, params.seed).unlink(missing_ok=True)
     say(
-        f"pretrain {settings.method}: {measure.replace('_', ' ')} {state.best_validation:.3f} at step {state.best_step}"
+        f"pretrain {settings.method}: {measure.replace('_', ' ')} "
+        f"{state.best_validation:.3f} at step {state.best_step}"
     )
 
 

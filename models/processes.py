@@ -1,7 +1,9 @@
-"""Training in several processes, one a GPU, on one machine or several: `torchrun` starts them and says how many there are.
+"""Training in several processes, one a GPU, on one machine or several: `torchrun` starts them and
+says how many there are.
 
-Each takes its share of a step's tasks and all take the mean of the gradients, by hand and for all learners: MAML runs its encoder with
-weights that are not its own, where the hooks of DistributedDataParallel do not fire.
+Each takes its share of a step's tasks and all take the mean of the gradients, by hand and for all
+learners: MAML runs its encoder with weights that are not its own, where the hooks of
+DistributedDataParallel do not fire.
 """
 
 import json
@@ -26,7 +28,10 @@ logging.getLogger("lightning_fabric").setLevel(
 
 
 def launch(settings: Train) -> Fabric:
-    """This process among those that torchrun started, or alone. Raises Refusal where they are more than the machine has GPUs for."""
+    """This process among those that torchrun started, or alone.
+
+    Raises Refusal where they are more than the machine has GPUs for.
+    """
     device = choose_device(settings.device)
     here, machines, all_in_all = (
         torchrun(name, 1) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "WORLD_SIZE")
@@ -90,7 +95,8 @@ def exchange(fabric: Fabric, text: str) -> list[str]:
 
 @contextmanager
 def refusing_together(fabric: Fabric) -> Iterator[None]:
-    """Where one process refuses, all do at the end of the block, after the first has said every problem once.
+    """Where one process refuses, all do at the end of the block, after the first has said every
+    problem once.
 
     Where one alone may refuse, the block must not wait for the others.
     """
@@ -117,7 +123,9 @@ def refusing_together(fabric: Fabric) -> Iterator[None]:
 
 
 def refuse_other_workspaces(fabric: Fabric, state: str) -> None:
-    """Raise Refusal where the processes are about to train from different data, settings, code or states."""
+    """Raise Refusal where the processes are about to train from different data, settings, code or
+    states.
+    """
     refuse_if(
         []
         if len(set(exchange(fabric, state))) == 1
@@ -133,7 +141,9 @@ def refuse_other_workspaces(fabric: Fabric, state: str) -> None:
 
 
 def uneven_shares(name: str, settings: Learning, processes: int) -> list[Problem]:
-    """A step that cannot be divided evenly, by its tasks, or by the images of a learner without tasks."""
+    """A step that cannot be divided evenly, by its tasks, or by the images of a learner without
+    tasks.
+    """
     what = "tasks" if hasattr(settings, "tasks") else "batch"
     count = getattr(settings, what)
     return (
@@ -144,14 +154,17 @@ def uneven_shares(name: str, settings: Learning, processes: int) -> list[Problem
                 f"train {name}",
                 f"{what}: {count} for {processes} processes",
                 f"a multiple of {processes}",
-                f"set its {what} to {count + -count % processes} in params.yaml, or start fewer processes",
+                f"set its {what} to {count + -count % processes} in "
+                "params.yaml, or start fewer processes",
             )
         ]
     )
 
 
 def bound_together(model: nn.Module, processes: int) -> list[Problem]:
-    """What makes a step in several processes another one than in one: statistics over all its images, parts dropped at random."""
+    """What makes a step in several processes another one than in one: statistics over all its
+    images, parts dropped at random.
+    """
     if processes == 1:
         return []
     at_work = set(model.modules()).difference(*(part.modules() for part in resting(model)))
@@ -176,9 +189,12 @@ def bound_together(model: nn.Module, processes: int) -> list[Problem]:
 
 
 def average(fabric: Fabric, model: nn.Module, loss: Tensor) -> Tensor:
-    """Give every process the mean of all gradients and return the mean loss, in one message. Alone, nothing is to be done.
+    """Give every process the mean of all gradients and return the mean loss, in one message.
 
-    A weight that no process has a gradient of keeps none, as the head of a task that a step did not draw: the optimiser leaves it.
+    Alone, nothing is to be done.
+
+    A weight that no process has a gradient of keeps none, as the head of a task that a step did not
+    draw: the optimiser leaves it.
     """
     if fabric.world_size == 1:
         return loss

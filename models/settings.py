@@ -47,11 +47,17 @@ class Encoder(Strict):
     norm: Literal["instance", "group", "batch"] = "group"
     """batch: with running statistics, not for MAML"""
     standardise: bool = True
-    """bring each image and channel to mean 0 and deviation 1 first: takes a site's brightness and stain out"""
+    """bring each image and channel to mean 0 and deviation 1 first: takes a site's brightness and
+    stain out
+    """
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 64
-    """channels, a multiple of 8: of every block (conv4) or of the first stage (resnet); the others have their own"""
+    """channels, a multiple of 8: of every block (conv4) or of the first stage (resnet); the others
+    have their own
+    """
     weights: Weights | None = None
-    """to start from: a .safetensors, .pt or .pth file, pretrained (of stage pretrain), or imagenet (efficientnet-lite0); none: fresh"""
+    """to start from: a .safetensors, .pt or .pth file, pretrained (of stage pretrain), or imagenet
+    (efficientnet-lite0); none: fresh
+    """
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """of that file: a changed file is refused, and a changed value trains anew"""
     partial: bool = False
@@ -73,7 +79,9 @@ class Encoder(Strict):
 
 
 class Augment(Strict):
-    """Ranges that each image draws its own values from, uniformly; 0 or false switches an operation off."""
+    """Ranges that each image draws its own values from, uniformly; 0 or false switches an operation
+    off.
+    """
 
     flip: bool = False
     """mirror along the last axis"""
@@ -133,7 +141,9 @@ class Train(Strict):
     checkpoint_every: Count = 100
     """steps; a killed run goes on from the last one"""
     preload: Annotated[float, Field(ge=0)] = 4.0
-    """GiB of pixels at most that are held on the device; more stay in their files, fetched a step ahead"""
+    """GiB of pixels at most that are held on the device; more stay in their files, fetched a step
+    ahead
+    """
 
 
 class Learning(Strict):
@@ -174,7 +184,8 @@ class Batched(Learning):
 
 
 class Pretrain(Batched):
-    """Training of an encoder before the learners', on the same records; they use it with `encoder.weights: pretrained`.
+    """Training of an encoder before the learners', on the same records; they use it with
+    `encoder.weights: pretrained`.
 
     Its `encoder`: none: the shared one, from fresh weights.
     """

@@ -1,4 +1,6 @@
-"""SimSiam: Chen and He 2021, section 3. Two views of an image predict each other; no label, no negative pair, no momentum encoder.
+"""SimSiam: Chen and He 2021, section 3.
+
+Two views of an image predict each other; no label, no negative pair, no momentum encoder.
 
 The optimiser is that of all training here (AdamW, cosine descent), not the paper's SGD.
 """
@@ -21,19 +23,27 @@ Views = tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch channe
 def similarity(
     predicted: Float[Tensor, "batch feature"], target: Float[Tensor, "batch feature"]
 ) -> Float[Tensor, ""]:
-    """Mean cosine; the target is a constant (the stop-gradient, without which all images collapse onto one point)."""
+    """Mean cosine; the target is a constant (the stop-gradient, without which all images collapse
+    onto one point).
+    """
     return F.cosine_similarity(predicted, target.detach(), dim=1).mean()
 
 
 def spread(features: Float[Tensor, "batch feature"]) -> float:
-    """How far apart features point: 0 where all are parallel, which is a collapse, 1 where they cancel each other out."""
+    """How far apart features point: 0 where all are parallel, which is a collapse, 1 where they
+    cancel each other out.
+    """
     return float((1 - F.normalize(features, dim=1).mean(0).square().sum()).clamp(min=0).sqrt())
 
 
 class SimSiam(nn.Module):
-    """Encoder, projector of three layers and predictor of two with a bottleneck of a quarter; only the encoder is kept."""
+    """Encoder, projector of three layers and predictor of two with a bottleneck of a quarter; only
+    the encoder is kept.
+    """
 
-    keeps_last = True  # nothing without labels says which step is best: similarity and spread are best where nothing was learned
+    # nothing without labels says which step is best: similarity and spread are best where nothing
+    # was learned
+    keeps_last = True
 
     def __init__(self, encoder: nn.Module, features: int, settings: Pretrain):
         super().__init__()
@@ -48,7 +58,9 @@ class SimSiam(nn.Module):
         self.predictor = nn.Sequential(*_hidden(width, width // 4), nn.Linear(width // 4, width))
 
     def batch(self, source: Source, step: int) -> Views:
-        """Two views of images of all sites, each site as often as the square root of its images; pure in the run's seed and the step."""
+        """Two views of images of all sites, each site as often as the square root of its images;
+        pure in the run's seed and the step.
+        """
         rng = np.random.default_rng([*source.seed, step])
         rows = [_rows([pool]) for pool in source.pools]
         roots = np.sqrt([len(own) for own in rows])
@@ -74,7 +86,10 @@ class SimSiam(nn.Module):
         )
 
     def check(self, source: Source) -> list[str]:
-        """Nothing is left out. Raises Refusal where no validation image is there to watch the spread on."""
+        """Nothing is left out.
+
+        Raises Refusal where no validation image is there to watch the spread on.
+        """
         refuse_if(
             []
             if any(any(pool.patients.values()) for pool in source.pools)

@@ -10,7 +10,7 @@ from workspace.errors import Problem, Refusal
 
 
 def stages(network: nn.Module) -> list[list[nn.Module]]:
-    """The parts that hold weights, in order: stem, stages and head, or the four blocks of a conv4."""
+    """The parts that hold weights, in order: stem, stages and head; of a conv4 its blocks."""
     if isinstance(network, ResNet):
         return [
             [network.conv1, network.bn1],
@@ -37,7 +37,10 @@ def stages(network: nn.Module) -> list[list[nn.Module]]:
 
 
 def freeze(network: nn.Module, frozen: Literal["all"] | int) -> None:
-    """Take the first `frozen` stages out of training. Raises Refusal where there are not that many."""
+    """Take the first `frozen` stages out of training.
+
+    Raises Refusal where there are not that many.
+    """
     parts = stages(network)
     if frozen != "all" and frozen >= len(parts):
         raise Refusal(
@@ -54,7 +57,9 @@ def freeze(network: nn.Module, frozen: Literal["all"] | int) -> None:
 
 
 def resting(model: nn.Module) -> list[nn.Module]:
-    """The modules whose weights are all frozen: they stay in evaluation mode, so that no norm's statistics move under them."""
+    """The modules whose weights are all frozen: they stay in evaluation mode, so that no norm's
+    statistics move under them.
+    """
     return [
         module
         for module in model.modules()

@@ -26,7 +26,10 @@ def class_means(support: Support) -> Float[Tensor, "task way feature"]:
 def nearness(
     means: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
 ) -> Float[Tensor, "task query way"]:
-    """Negative squared Euclidean distances. Expanded, not torch.cdist: a query's value then does not depend on the others."""
+    """Negative squared Euclidean distances.
+
+    Expanded, not torch.cdist: a query's value then does not depend on the others.
+    """
     return -(query[:, :, None] - means[:, None]).square().sum(-1)
 
 
@@ -39,8 +42,9 @@ def log_class_attention(
 
 
 def own_order(inputs: Float[Tensor, "task support feature"]) -> Int[Tensor, "task support"]:
-    """An order by the embeddings' weighed sums (plain ones are zero where a layer norm comes last): what reads one image after the other
-    then gives the same whatever order they come in, and whatever their labels are called.
+    """An order by the embeddings' weighed sums (plain ones are zero where a layer norm comes last):
+    what reads one image after the other then gives the same whatever order they come in, and
+    whatever their labels are called.
     """
     ramp = torch.arange(1, inputs.shape[-1] + 1, device=inputs.device, dtype=inputs.dtype)
     return (inputs * ramp).sum(-1).argsort(1)

@@ -1,4 +1,6 @@
-"""The gradients of a step's tasks, each taken by a CPU thread of its own: a few small images do not fill several cores at once."""
+"""The gradients of a step's tasks, each taken by a CPU thread of its own: a few small images do not
+fill several cores at once.
+"""
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,9 @@ Gradient = tuple[Tensor, tuple[Tensor | None, ...]]  # a task's loss, and its gr
 
 
 class TaskThreads:
-    """Each thread has modules of its own, with the model's weights, since functional_call changes a module while it runs."""
+    """Each thread has modules of its own, with the model's weights, since functional_call changes a
+    module while it runs.
+    """
 
     def __init__(self, model: Any, threads: int):
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -29,7 +33,10 @@ class TaskThreads:
             self.idle.put(own)
 
     def take_gradient(self, batch: Any) -> Tensor:
-        """Give the weights the mean gradient of the batch's tasks; returns the mean loss. Both are summed in the tasks' order."""
+        """Give the weights the mean gradient of the batch's tasks; returns the mean loss.
+
+        Both are summed in the tasks' order.
+        """
         losses, gradients = zip(*self.pool.map(self._of_one, batch.split(1)), strict=True)
         for weight, own in zip(self.weights, zip(*gradients, strict=True), strict=True):
             weight.grad = None if own[0] is None else torch.stack(own).mean(0)

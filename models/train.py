@@ -1,4 +1,5 @@
-"""Stage `train`: meta-train one learner with one seed on the source sites; keep what is best on their validation patients.
+"""Stage `train`: meta-train one learner with one seed on the source sites; keep what is best on
+their validation patients.
 
 python -m models.train LEARNER SEED
 """
@@ -61,10 +62,12 @@ def train(
     load: Any = lambda optimiser: None,
     fabric: Fabric | None = None,
 ) -> TrainingState:
-    """Train `model` in place and return the state after the last step; `best` holds the best validated weights.
+    """Train `model` in place and return the state after the last step; `best` holds the best
+    validated weights.
 
-    `load` returns an earlier state or None, `save` is called every `checkpoint_every` steps: a run that was cut and goes on
-    takes the same steps as one that was not. `fabric`: of the processes that divide each step between them, as `training.share` says.
+    `load` returns an earlier state or None, `save` is called every `checkpoint_every` steps: a run
+    that was cut and goes on takes the same steps as one that was not. `fabric`: of the processes
+    that divide each step between them, as `training.share` says.
     """
     fabric = fabric or launch(params.train)
     settings = model.settings
@@ -102,7 +105,7 @@ def train(
 
 
 def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[Any]:
-    """What `make` gives of each step, the next one made by another thread while this one is used."""
+    """What `make` gives of each step; a thread makes the next one meanwhile."""
     with ThreadPoolExecutor(1) as thread:
         waiting: deque[Future[Any]] = deque()
         for step in steps:
@@ -114,7 +117,8 @@ def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[Any]:
 
 
 def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
-    """How a step's gradient is taken: tasks that share nothing but weights on threads, where there are several and no GPU.
+    """How a step's gradient is taken: tasks that share nothing but weights on threads, where there
+    are several and no GPU.
 
     Dropout keeps them off: threads would draw from one generator in an order that no seed fixes.
     """
@@ -131,7 +135,9 @@ def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
 
 
 def take_gradient(model: Any, batch: Any, precision: AbstractContextManager[Any]) -> Tensor:
-    """Add the gradient of a step's loss, a chunk of tasks after the other where the learner says so; returns the loss."""
+    """Add the gradient of a step's loss, a chunk of tasks after the other where the learner says
+    so; returns the loss.
+    """
     chunk = getattr(model.settings, "chunk", None)
     parts = (
         [(batch, 1.0)]
@@ -197,7 +203,10 @@ def run(
     make: Callable[[dict[str, list[str]]], Any],
     fabric: Fabric,
 ) -> tuple[Any, TrainingState, ModelCard]:
-    """Train what `make` builds for the source sites' tasks, and return it with its best weights. Resumes a run that was killed."""
+    """Train what `make` builds for the source sites' tasks, and return it with its best weights.
+
+    Resumes a run that was killed.
+    """
     with refusing_together(fabric):
         meta = read_meta_split(workspace, INDEX)
         refuse_if(uneven_shares(name, settings, fabric.world_size))
@@ -323,7 +332,9 @@ def main(learner: str, seed: int) -> None:
         )
     resume_file(workspace, learner, seed).unlink(missing_ok=True)
     say(
-        f"train {learner} seed {seed}: validation accuracy {state.best_validation:.3f} at step {state.best_step} on {next(model.parameters()).device.type}"
+        f"train {learner} seed {seed}: validation accuracy {state.best_validation:.3f} at "
+        f""
+        f"step {state.best_step} on {next(model.parameters()).device.type}"
     )
 
 

@@ -1,4 +1,6 @@
-"""Weights that an encoder starts from: read without unpickling code, matched tensor by tensor, with a report of what matched."""
+"""Weights that an encoder starts from: read without unpickling code, matched tensor by tensor, with
+a report of what matched.
+"""
 
 import re
 from collections.abc import Iterable
@@ -37,7 +39,10 @@ SHOWN = 4  # layers that a message names
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What an encoder took from a file. `fresh`: its layers that took nothing; `unused`: the file's layers that it has no use for."""
+    """What an encoder took from a file.
+
+    `fresh`: its layers that took nothing; `unused`: the file's layers that it has no use for.
+    """
 
     weights: str
     sha256: str
@@ -49,7 +54,8 @@ class LayerReport:
 
     def __str__(self) -> str:
         parts = [
-            f"weights {self.weights}: {self.matched} of the encoder's {self.tensors} tensors matched",
+            f"weights {self.weights}: {self.matched} of the encoder's "
+            f"{self.tensors} tensors matched",
             self.channels,
             f"left fresh: {_named(self.fresh)}" if self.fresh else None,
             f"not used: {_named(self.unused)}" if self.unused else None,
@@ -60,7 +66,8 @@ class LayerReport:
 def start_from(workspace: Workspace, settings: Encoder, encoder: nn.Module) -> LayerReport | None:
     """Load what `settings.weights` names into `encoder`; None where it starts fresh.
 
-    Raises Refusal, and leaves the encoder as it was, for a file that is missing, changed, no plain tensors, or does not fit.
+    Raises Refusal, and leaves the encoder as it was, for a file that is missing, changed, no plain
+    tensors, or does not fit.
     """
     if settings.weights is None:
         return None
@@ -160,7 +167,10 @@ def _refuse_other_pretraining(workspace: Workspace, settings: Encoder) -> None:
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or of a state dict, out of whatever it is wrapped in. Raises Refusal for anything else."""
+    """The tensors of a safetensors file or of a state dict, out of whatever it is wrapped in.
+
+    Raises Refusal for anything else.
+    """
     try:
         content = (
             load_file(file)
@@ -176,7 +186,9 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
                 "restore the file",
             )
         ) from None
-    except Exception:  # broken bytes make torch raise almost anything; an object other than a tensor is an UnpicklingError
+    except Exception:
+        # broken bytes make torch raise almost anything; an object other than a tensor is an
+        # UnpicklingError
         raise Refusal(
             Problem(
                 WHERE,
@@ -218,7 +230,10 @@ def _inner(content: Any) -> dict[str, Any] | None:
 def fit(
     network: nn.Module, found: dict[str, Tensor], settings: Encoder, sha256: str
 ) -> LayerReport:
-    """Copy every tensor that fits by name and shape into `network`. Raises Refusal for a partial fit, unless settings.partial."""
+    """Copy every tensor that fits by name and shape into `network`.
+
+    Raises Refusal for a partial fit, unless settings.partial.
+    """
     wanted = network.state_dict()
     aligned, unused = _align(found, wanted)
     axes = {
@@ -265,7 +280,8 @@ def fit(
         raise Refusal(
             Problem(
                 WHERE,
-                f"{report.matched} of the encoder's {report.tensors} tensors in the file; left fresh: "
+                f"{report.matched} of the encoder's {report.tensors} tensors in the file; "
+                "left fresh: "
                 f"{_named(report.fresh) or 'none'}{shapes}{lost}",
                 "all of them",
                 "correct name, norm and width of encoder"
@@ -286,7 +302,8 @@ def _counted(names: Iterable[str]) -> set[str]:
 def _align(
     found: dict[str, Tensor], wanted: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """What `wanted` knows by name, under the prefix (`module.`, `net.`, ...) that fits most; and the names of the rest.
+    """What `wanted` knows by name, under the prefix (`module.`, `net.`, ...) that fits most; and
+    the names of the rest.
 
     EfficientNets of other programs number their blocks throughout, MONAI by stage and throughout.
     """
@@ -306,7 +323,9 @@ def _align(
 
 
 def _other_channels(tensor: Tensor, like: Tensor) -> tuple[Tensor, str | None]:
-    """A first convolution for grey instead of colour, or the reverse: what it answers to a grey image stays the same."""
+    """A first convolution for grey instead of colour, or the reverse: what it answers to a grey
+    image stays the same.
+    """
     if tensor.shape[0] == like.shape[0] and tensor.shape[2:] == like.shape[2:]:
         if (tensor.shape[1], like.shape[1]) == (3, 1):
             return tensor.sum(1, keepdim=True), "first convolution summed over its 3 channels"

@@ -1,1 +1,4 @@
-"""How a person drives fewsite: the `fewsite` command. The stages themselves are run by DVC (dvc.yaml)."""
+"""How a person drives fewsite: the `fewsite` command.
+
+The stages themselves are run by DVC (dvc.yaml).
+"""

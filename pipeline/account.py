@@ -1,4 +1,6 @@
-"""What an export holds and what becomes of each of its files: counts, each loss with its cure, and the largest k."""
+"""What an export holds and what becomes of each of its files: counts, each loss with its cure, and
+the largest k.
+"""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -22,7 +24,10 @@ EXAMPLES = 3  # files shown for each reason
 
 @dataclass(frozen=True)
 class Account:
-    """An export after its headers and the pixels of `decoded` records were read. `rows`: what convert would write."""
+    """An export after its headers and the pixels of `decoded` records were read.
+
+    `rows`: what convert would write.
+    """
 
     found: ScanResult
     rows: list[Row]
@@ -37,7 +42,9 @@ class Account:
 
 
 def take_account(found: ScanResult, sample: int | None = None) -> Account:
-    """Decode as convert does, all records or the first `sample`: their keyed order is as good as random."""
+    """Decode as convert does, all records or the first `sample`: their keyed order is as good as
+    random.
+    """
     kept: list[Planned] = []
     rows: list[Row] = []
     rejects: list[Reject] = []
@@ -59,11 +66,15 @@ def take_account(found: ScanResult, sample: int | None = None) -> Account:
 
 
 def shown(account: Account, examples: int = 0) -> str:
-    """The account as lines. `examples`: how many files of each reason are named, by the hash that `fewsite locate` takes."""
+    """The account as lines.
+
+    `examples`: how many files of each reason are named, by the hash that `fewsite locate` takes.
+    """
     totals = summary(account.found, account.rows, account.rejects, account.frames)
     labels, shared = totals["labels"], totals["duplicates"]
     lines = [
-        f"{account.found.name}: {totals['files']} files = {totals['used']} used + {totals['rejected']} rejected "
+        f"{account.found.name}: {totals['files']} files = {totals['used']} used + "
+        f"{totals['rejected']} rejected "
         f"+ {totals['not_images']} no images"
     ]
     lines += losses(account.rejects, account.frames, account.found.keys, examples)
@@ -71,14 +82,18 @@ def shown(account: Account, examples: int = 0) -> str:
     for line, reason in sorted(account.found.matched.unmatched.items()):
         unmatched[reason].append(line)
     lines += [
-        f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and {labels['unmatched_rows']} none; "
+        f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and "
+        f"{labels['unmatched_rows']} none; "
         f"{labels['unlabelled_images']} images have no row",
         *(
-            f"  {len(at):6} {reason} ({shown_lines(at)}): {UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
+            f"  {len(at):6} {reason} ({shown_lines(at)}): "
+            f"{UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
             for reason, at in sorted(unmatched.items())
         ),
-        f"  {totals['records']} records of {totals['patients']} patients; {account.decoded} were decoded",
-        f"  pictures of two patients: {shared['identical_pairs']} pairs of identical and {shared['near_pairs']} of nearly identical "
+        f"  {totals['records']} records of {totals['patients']} "
+        f"patients; {account.decoded} were decoded",
+        f"  pictures of two patients: {shared['identical_pairs']} pairs of identical and "
+        f"{shared['near_pairs']} of nearly identical "
         f"ones, tying {shared['patients']} patients",
         *(
             f"  {counts['records']:6} records, {counts['patients']:5} patients: {name}"
@@ -90,7 +105,10 @@ def shown(account: Account, examples: int = 0) -> str:
 
 
 def losses(rejects: list[Reject], frames: list[Reject], keys: Keys, examples: int) -> list[str]:
-    """A line for each reason, with its cure and its first `examples`. `frames`: those left out of files that are used in part."""
+    """A line for each reason, with its cure and its first `examples`.
+
+    `frames`: those left out of files that are used in part.
+    """
     by_reason = defaultdict(list)
     for reject in rejects:
         by_reason[reject.reason].append(reject)
@@ -101,17 +119,21 @@ def losses(rejects: list[Reject], frames: list[Reject], keys: Keys, examples: in
         lines.append(f"  {len(found):6} {reason}: {_what(found)}; do {REASONS[reason].do}")
         if examples:
             lines.append(
-                f"         such as {' '.join(sorted(keys.file(reject.name) for reject in found)[:examples])}"
+                "         such as "
+                f"{' '.join(sorted(keys.file(reject.name) for reject in found)[:examples])}"
             )
     if frames:
         lines.append(
-            f"  {len(frames):6} frames left out of files that are used in part: {', '.join(count_reasons(frames))}"
+            f"  {len(frames):6} frames left out of files that are used in part: "
+            f"{', '.join(count_reasons(frames))}"
         )
     return lines
 
 
 def largest_k(account: Account, role: Role, params: Params) -> str:
-    """The largest k that the site's support patients allow, as a line. Raises Refusal where classes have too few patients.
+    """The largest k that the site's support patients allow, as a line.
+
+    Raises Refusal where classes have too few patients.
 
     Identical and nearly identical pictures tie patients together, as far as they were decoded.
     """
@@ -129,13 +151,15 @@ def largest_k(account: Account, role: Role, params: Params) -> str:
     support = tasks.summary["splits"][SUPPORT_SPLIT[role]]
     scarce = min(support, key=lambda label: support[label]["patients"])
     return (
-        f"  as a {role}, k can be up to {support[scarce]['patients']}: class {scarce} has fewest patients to draw supports from; "
-        f"params.yaml asks for {[k for k in params.tasks.shots if k in tasks.summary['shots']]} of {params.tasks.shots}"
+        f"  as a {role}, k can be up to {support[scarce]['patients']}: class {scarce} has "
+        "fewest patients to draw supports from; "
+        "params.yaml asks for "
+        f"{[k for k in params.tasks.shots if k in tasks.summary['shots']]} of {params.tasks.shots}"
     )
 
 
 def _what(rejects: list[Reject]) -> str:
-    """What was found: the reason in words, and where a reader said more, what it said most often."""
+    """The reason in words, and what a reader said of it most often."""
     said = Counter(reject.found for reject in rejects if reject.found)
     detail = f" (mostly {said.most_common(1)[0][0]})" if said else ""
     return REASONS[rejects[0].reason].means + detail

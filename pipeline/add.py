@@ -1,4 +1,6 @@
-"""Check a hospital's export from its headers and a decoded sample, say what it holds, and register it in params.yaml."""
+"""Check a hospital's export from its headers and a decoded sample, say what it holds, and register
+it in params.yaml.
+"""
 
 from pathlib import Path
 
@@ -21,7 +23,10 @@ SAMPLE = 20  # records decoded to see that the codecs of this export are there
 
 
 def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
-    """Validate and register a site; with `check`, write nothing at all. Raises Refusal with all problems that can be told at once."""
+    """Validate and register a site; with `check`, write nothing at all.
+
+    Raises Refusal with all problems that can be told at once.
+    """
     params, site, root = _read(workspace, file, role)
     name = file.stem
     secret = read_secret(workspace, keep=not check)
@@ -37,14 +42,17 @@ def add_site(workspace: Workspace, file: Path, role: Role, check: bool) -> None:
     print(largest_k(account, role, params))
     if check:
         print(
-            f"{name} can be added: fewsite add {file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite check {name}"
+            f"{name} can be added: fewsite add "
+            f"{file}{' --source' if role == 'source' else ''}; every file, decoded: fewsite "
+            f"check {name}"
         )
         return
     keep_out_of_git(workspace, root)
     linked = link_site(workspace, name, locate_root(str(file), site))
     if name in params.sites:
         print(
-            f"{name} is registered as {role} already; {'its link was renewed' if linked else 'nothing changed'}"
+            f"{name} is registered as {role} already; "
+            f"{'its link was renewed' if linked else 'nothing changed'}"
         )
         return
     with edited(workspace) as content:

@@ -1,4 +1,6 @@
-"""Search every output for the identifiers of the hospitals' files and for what looks like one; print what was searched, never a value."""
+"""Search every output for the identifiers of the hospitals' files and for what looks like one;
+print what was searched, never a value.
+"""
 
 import mmap
 import os
@@ -53,7 +55,10 @@ class Searched:
 
 
 def audit_workspace(workspace: Workspace) -> None:
-    """Print what was searched for, where, and what was found. Raises Refusal on findings, and where a site's export is missing."""
+    """Print what was searched for, where, and what was found.
+
+    Raises Refusal on findings, and where a site's export is missing.
+    """
     params = load_params(workspace)
     identifiers = _collect(workspace, params)
     own = _own_text(workspace, params)
@@ -85,7 +90,8 @@ def audit_workspace(workspace: Workspace) -> None:
                 in_git.findings,
                 "identifiers or files of patients",
                 "objects of Git",
-                "push nothing; git log --all --find-object=OBJECT shows where; take them out of the history (git filter-repo), or start another "
+                "push nothing; git log --all --find-object=OBJECT shows where; take them out "
+                "of the history (git filter-repo), or start another "
                 "repository and leave this one's .git behind",
             ),
         ]
@@ -118,7 +124,10 @@ def _exports(workspace: Workspace, params: Params) -> Iterable[Path]:
 
 
 def _collect(workspace: Workspace, params: Params) -> Identifiers:
-    """The identifiers of all registered sites. Raises Refusal that names every site whose export is not there."""
+    """The identifiers of all registered sites.
+
+    Raises Refusal that names every site whose export is not there.
+    """
 
     def read(name: str) -> tuple[str, Site, Path]:
         site = load_site(workspace, name)
@@ -145,7 +154,9 @@ def _collect(workspace: Workspace, params: Params) -> Identifiers:
 
 
 def _own_text(workspace: Workspace, params: Params) -> bytes:
-    """fewsite's own words and what a person wrote into the settings: a value that stands there cannot be told from them."""
+    """fewsite's own words and what a person wrote into the settings: a value that stands there
+    cannot be told from them.
+    """
     found = [
         path
         for pattern in OWN_TEXT
@@ -233,16 +244,21 @@ def _searched_for(
     lines = [
         f"searched for the identifiers of {len(params.sites)} sites, in {identifiers.files} files"
         f"{f' ({identifiers.unread} could not be read whole)' if identifiers.unread else ''}",
-        f"  {len(identifiers.values)} values in {len(searcher.values)} spellings (UTF-8, UTF-16, Latin-1; names and dates in several orders):",
+        f"  {len(identifiers.values)} values in {len(searcher.values)} spellings (UTF-8, "
+        "UTF-16, Latin-1; names and dates in several orders):",
         *(
-            f"  {count:8} {kind}{'s' if count > 1 else ''}{f', {left_out[kind]} of them too short or too plain' if left_out[kind] else ''}"
+            f"  {count:8} "
+            f"{kind}{'s' if count > 1 else ''}{f', {left_out[kind]} of them too short or too plain' if left_out[kind] else ''}"
             for kind, count in sorted(kinds.items())
         ),
-        f"  not searched for: the {sum(left_out[kind] for kind in kinds)} too short or too plain to tell from other text (under {SHORTEST} characters, "
+        f"  not searched for: the {sum(left_out[kind] for kind in kinds)} too short or too "
+        f"plain to tell from other text (under {SHORTEST} characters, "
         f"under {SHORTEST_NUMBER} digits,",
-        f"  fewer than {DISTINCT} different characters, measurements), {left_out[OWN]} that stand in fewsite's own text or in the settings,",
+        f"  fewer than {DISTINCT} different characters, measurements), {left_out[OWN]} "
+        "that stand in fewsite's own text or in the settings,",
         f"  {left_out[MAKER]} free texts that are a maker's or a model's name",
-        f"  among raw bytes, only values of {SHORTEST_IN_BINARY} bytes with a letter, and UIDs; of long texts the first {LONGEST} characters",
+        f"  among raw bytes, only values of {SHORTEST_IN_BINARY} bytes with a letter, and "
+        f"UIDs; of long texts the first {LONGEST} characters",
         f"  and in text for what looks like {', '.join(PATTERNS)}",
     ]
     return "\n".join(lines)
@@ -250,17 +266,20 @@ def _searched_for(
 
 def _searched_in(workspace: Workspace, params: Params, searched: Searched) -> str:
     lines = [
-        f"searched in {sum(searched.files.values())} files, {sum(searched.size.values()) / 1e6:.1f} MB:",
+        f"searched in {sum(searched.files.values())} files, "
+        f"{sum(searched.size.values()) / 1e6:.1f} MB:",
         *(
             f"  {count:8} files, {searched.size[place] / 1e6:8.1f} MB: {place}"
             for place, count in sorted(searched.files.items())
         ),
-        "  not in incoming/, the secret and .fewsite/dvc (DVC's notes of file names), which stay on this machine",
+        "  not in incoming/, the secret and .fewsite/dvc (DVC's notes of "
+        "file names), which stay on this machine",
     ]
     others = sorted({path.name for path in workspace.studies("").glob("*")} - set(params.sites))
     if others:
         lines.append(
-            f"  outputs of {len(others)} sites that params.yaml does not name were searched, but not for their own identifiers: "
+            f"  outputs of {len(others)} sites that params.yaml does not name were searched, "
+            "but not for their own identifiers: "
             f"{', '.join(others)}"
         )
     return "\n".join(lines)

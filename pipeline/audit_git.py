@@ -1,4 +1,6 @@
-"""Search what Git keeps for identifiers, and for patients' pixels: a commit that took them in holds them though the files are gone."""
+"""Search what Git keeps for identifiers, and for patients' pixels: a commit that took them in holds
+them though the files are gone.
+"""
 
 import gzip
 import hashlib
@@ -32,7 +34,8 @@ SIGNED = re.compile(
     rb"^[\w-]+-by: .*$", re.MULTILINE
 )  # who wrote or reviewed a commit, as its header says it too
 SHORT = 12  # digits of an object's name that are shown, which git takes too
-# In fewsite's own repository: where the code stands, with names that its tests make up. What a workspace commits lies elsewhere.
+# In fewsite's own repository: where the code stands, with names that its tests make up. What a
+# workspace commits lies elsewhere.
 OF_WORKSPACE = (
     "params.yaml",
     "dvc.lock",
@@ -46,7 +49,10 @@ OF_WORKSPACE = (
 
 @dataclass
 class SearchedGit:
-    """`findings`: (object, kind) -> how often. `objects`: how many of each kind were searched; `size`: bytes of them; `own`: left out."""
+    """`findings`: (object, kind) -> how often.
+
+    `objects`: how many of each kind were searched; `size`: bytes of them; `own`: left out.
+    """
 
     findings: Counter = field(default_factory=Counter)
     objects: Counter = field(default_factory=Counter)
@@ -57,9 +63,11 @@ class SearchedGit:
     def said(self) -> str:
         counts = ", ".join(f"{count} {kind}s" for kind, count in sorted(self.objects.items()))
         lines = [
-            f"searched in Git's objects, those that no commit leads to with them: {counts or 'none'}, {self.size / 1e6:.1f} MB,",
+            "searched in Git's objects, those that no commit leads to with them: "
+            f"{counts or 'none'}, {self.size / 1e6:.1f} MB,",
             "  and in the names it has staged",
-            "  for all of the above, for the files of data/, results/, .dvc/cache and so on, for those of the exports, and for whatever is",
+            "  for all of the above, for the files of data/, results/, .dvc/cache and so "
+            "on, for those of the exports, and for whatever is",
             "  an array, a table or a medical image; not in who wrote a commit",
         ]
         if self.own:
@@ -74,7 +82,10 @@ def search_git(
     own: bytes,
     exports: Iterable[Path],
 ) -> SearchedGit:
-    """Look into every object of the repository that a workspace lies in. `exports`: the files of its sites."""
+    """Look into every object of the repository that a workspace lies in.
+
+    `exports`: the files of its sites.
+    """
     places, protected = repository.places(), _protected(repository, workspace, exports)
     prefix = workspace.root.resolve().relative_to(repository.top.resolve()).as_posix()
     of_code = repository.top.resolve() == CODE
@@ -126,7 +137,10 @@ def _views(item: GitObject, repository: Repository) -> Iterator[View]:
 def _protected(
     repository: Repository, workspace: Workspace, exports: Iterable[Path]
 ) -> dict[str, str]:
-    """Object -> what it is, of the workspace's files that Git must not hold and does. Only files of some object's size are read."""
+    """Object -> what it is, of the workspace's files that Git must not hold and does.
+
+    Only files of some object's size are read.
+    """
     sizes, found = repository.sizes(), {}
     for place, path in (*_files(workspace), *(("the export", path) for path in exports)):
         size = path.stat().st_size if path.is_file() else 0
@@ -173,7 +187,9 @@ def _kept_out(place: str | None, prefix: str) -> str | None:
 
 
 def _medical(content: bytes) -> str | None:
-    """What an object is, if it holds an array, a table of records or a medical image, compressed or not."""
+    """What an object is, if it holds an array, a table of records or a medical image, compressed or
+    not.
+    """
     head = content[:HEAD]
     if head.startswith(b"\x1f\x8b"):
         try:

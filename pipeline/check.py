@@ -1,4 +1,6 @@
-"""Account for every file of a hospital's export before anything is converted: the whole of what convert would find."""
+"""Account for every file of a hospital's export before anything is converted: the whole of what
+convert would find.
+"""
 
 from data_prep.exports.unhashable import hashing_problems
 from data_prep.privacy.deidentify import read_secret
@@ -11,9 +13,12 @@ from workspace.paths import Workspace
 
 
 def check_site(workspace: Workspace, name: str) -> None:
-    """Read every header and decode every record of a site, added or not, and print the account. Raises Refusal where convert would.
+    """Read every header and decode every record of a site, added or not, and print the account.
 
-    The secret is the workspace's own, so that `fewsite locate` resolves the hashes that are printed; nothing else is written.
+    Raises Refusal where convert would.
+
+    The secret is the workspace's own, so that `fewsite locate` resolves the hashes that are
+    printed; nothing else is written.
     """
     params, site = together(lambda: load_params(workspace), lambda: load_site(workspace, name))
     root = export_root(workspace, name, site)

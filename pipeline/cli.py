@@ -1,4 +1,7 @@
-"""The `fewsite` command. Each command imports its work only when called, so that help answers at once."""
+"""The `fewsite` command.
+
+Each command imports its work only when called, so that help answers at once.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -46,8 +49,8 @@ def check(
 ) -> None:
     """Decode a hospital's whole export and account for every file, before anything is converted.
 
-    Prints used, rejected and no images; each reason with its cure and first examples; labels, classes and the largest k.
-    Minutes where add takes seconds.
+    Prints used, rejected and no images; each reason with its cure and first examples; labels,
+    classes and the largest k. Minutes where add takes seconds.
 
     Example: fewsite check westside
     """
@@ -68,9 +71,11 @@ def inspect(
         typer.Option("--tilt", help="of slices stacked aslant, as convert.tilt"),
     ] = "reject",
 ) -> None:
-    """Write every image and volume under a path as NIfTI, as fewsite reads it, to look at in a viewer.
+    """Write every image and volume under a path as NIfTI, as fewsite reads it, to look at in a
+    viewer.
 
-    Native grid, rescaled values, and flags on what a header does not say. Needs no workspace; the path may be outside of one.
+    Native grid, rescaled values, and flags on what a header does not say. Needs no workspace; the
+    path may be outside of one.
 
     Example: fewsite inspect /mnt/westside/export --out view
     """
@@ -86,7 +91,8 @@ def inspect(
 def fit() -> None:
     """Suggest spacing, size and CT window for volumes, from the source sites alone.
 
-    Reads all headers of the sources and some of their CT volumes; opens no target and writes nothing.
+    Reads all headers of the sources and some of their CT volumes; opens no target and writes
+    nothing.
 
     Example: fewsite fit
     """
@@ -104,7 +110,8 @@ def print(
         ),
     ] = None,
 ) -> None:
-    """Print pages to PDF on A4, with a Chromium, Chrome or Edge of this machine (FEWSITE_BROWSER chooses another).
+    """Print pages to PDF on A4, with a Chromium, Chrome or Edge of this machine (FEWSITE_BROWSER
+    chooses another).
 
     Writes reports/SITE.pdf and reports/overview.pdf.
 
@@ -132,7 +139,8 @@ def audit() -> None:
 def gate(site: Annotated[str, typer.Argument(help="a target's name in params.yaml")]) -> None:
     """Say whether a hospital meets the acceptance criteria of params.yaml, criterion by criterion.
 
-    Exits with 0 where all are met, with 1 where one is not, with 2 where these patients cannot tell.
+    Exits with 0 where all are met, with 1 where one is not, with 2 where these patients cannot
+    tell.
 
     Example: fewsite gate phantom_west
     """
@@ -155,9 +163,11 @@ def review(
         str, typer.Option(help="why; nothing of a patient, since the page shows it")
     ],
 ) -> None:
-    """Record a decision about a hospital's report, in reviews/SITE.yaml; it is void once the report changes.
+    """Record a decision about a hospital's report, in reviews/SITE.yaml; it is void once the report
+    changes.
 
-    Example: fewsite review phantom_west --role physicist --decision revise --comment "too few effusions"
+    Example: fewsite review phantom_west --role physicist --decision revise --comment "too few
+    effusions"
     """
     from pipeline.review import review_site
 
@@ -170,7 +180,8 @@ def compare(
         str, typer.Argument(help="a commit, branch or tag of this workspace, such as HEAD~1")
     ],
 ) -> None:
-    """Show what changed between the results of a revision and those of now: verdicts, and paired differences of AUROC.
+    """Show what changed between the results of a revision and those of now: verdicts, and paired
+    differences of AUROC.
 
     Reads the earlier results from DVC's cache; changes nothing.
 
@@ -183,7 +194,9 @@ def compare(
 
 @app.command()
 def remove(site: Annotated[str, typer.Argument(help="a site's name in params.yaml")]) -> None:
-    """Take a hospital out of this workspace, with its page and results; says what stays. Its export and its YAML do.
+    """Take a hospital out of this workspace, with its page and results; says what stays.
+
+    Its export and its YAML do.
 
     Example: fewsite remove phantom_north
     """
@@ -227,11 +240,15 @@ def locate(
     file: Annotated[
         str,
         typer.Argument(
-            help="a hash from `fewsite check`, from rejects.csv, or a file's name from `fewsite inspect`"
+            help=(
+                "a hash from `fewsite check`, from rejects.csv, or a "
+                "file's name from `fewsite inspect`"
+            )
         ),
     ],
 ) -> None:
-    """Show on this screen, and nowhere else, which file a hash from check, inspect or rejects.csv stands for.
+    """Show on this screen, and nowhere else, which file a hash from check, inspect or rejects.csv
+    stands for.
 
     Example: fewsite locate westside 3f0c9a...
     """

@@ -22,9 +22,11 @@ from workspace.settings import Role
 
 
 def compare(workspace: Workspace, revision: str) -> None:
-    """Print each site's verdict then and now, and the paired difference of its score on the patients of both.
+    """Print each site's verdict then and now, and the paired difference of its score on the
+    patients of both.
 
-    Raises Refusal where the revision is unknown, its settings are not those of this version, or DVC no longer has its results.
+    Raises Refusal where the revision is unknown, its settings are not those of this version, or DVC
+    no longer has its results.
     """
     params = load_params(workspace)
     with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +39,9 @@ def compare(workspace: Workspace, revision: str) -> None:
 
 
 def bring(workspace: Workspace, revision: str, earlier: Workspace) -> Params:
-    """Copy the settings, the split's list of sites and all results of a revision into `earlier`, from Git and from DVC's cache."""
+    """Copy the settings, the split's list of sites and all results of a revision into `earlier`,
+    from Git and from DVC's cache.
+    """
     lost = set()
     with ExitStack() as opened:
         try:
@@ -57,7 +61,8 @@ def bring(workspace: Workspace, revision: str, earlier: Workspace) -> Params:
                 Problem(
                     revision or "an empty name",
                     "no revision of this workspace",
-                    "a commit, branch or tag of a Git repository with params.yaml and DVC's files in it",
+                    "a commit, branch or tag of a Git repository with "
+                    "params.yaml and DVC's files in it",
                     "name one that git log shows",
                 )
             ) from None
@@ -90,8 +95,10 @@ def said(found: Change) -> str:
     if found.low is None or found.high is None:
         return f"{words}; {found.shared_patients:,} patients in both, too few to compare"
     return (
-        f"{words}; {found.score} {found.value_before:.3f} -> {found.value_after:.3f}, difference {found.value_after - found.value_before:+.3f} "
-        f"({found.low:+.3f} to {found.high:+.3f}) on the {found.shared_patients:,} patients ({found.shared_records:,} images) of both"
+        f"{words}; {found.score} {found.value_before:.3f} -> {found.value_after:.3f}, "
+        f"difference {found.value_after - found.value_before:+.3f} "
+        f"({found.low:+.3f} to {found.high:+.3f}) on the {found.shared_patients:,} patients "
+        f"({found.shared_records:,} images) of both"
     )
 
 
@@ -120,7 +127,8 @@ def _settings(earlier: Workspace, revision: str) -> Params:
         raise Refusal(
             *(
                 Problem(
-                    f"params.yaml of {revision}{problem.where.removeprefix(str(earlier.params_file))}",
+                    "params.yaml of "
+                    f"{revision}{problem.where.removeprefix(str(earlier.params_file))}",
                     problem.found,
                     problem.need,
                     "compare with a revision whose settings this version reads",

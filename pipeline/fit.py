@@ -1,4 +1,6 @@
-"""Suggest how volumes are standardised (convert.spacing, size and CT's window), from the source sites alone. Writes nothing."""
+"""Suggest how volumes are standardised (convert.spacing, size and CT's window), from the source
+sites alone. Writes nothing.
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -25,7 +27,8 @@ ORDER = (
 SAMPLE = 20  # CT volumes a site whose pixels are read
 THINNED = 128  # voxels: a longer side is thinned to at most this before the body is looked for
 AIR = -500.0  # HU, between air's -1000 and fat's -100
-BODY = 10_000  # voxels that one volume adds at most, so that a large volume does not outweigh the others
+# voxels that one volume adds at most, so that a large volume does not outweigh the others
+BODY = 10_000
 PERCENTILES = (0.5, 99.5)  # nnU-Net's
 SIDES = (8, 512)  # voxels, as convert.size allows
 
@@ -39,7 +42,9 @@ class Sampled:
 
 
 def fit(workspace: Workspace) -> None:
-    """Print a `convert` block by nnU-Net's rules (Isensee et al. 2021), each number with what it is from. Raises Refusal."""
+    """Print a `convert` block by nnU-Net's rules (Isensee et al. 2021), each number with what it is
+    from. Raises Refusal.
+    """
     params = load_params(workspace)
     sources = sorted(name for name, role in params.sites.items() if role == "source")
     problems = []
@@ -104,19 +109,23 @@ def suggestion(counts: dict[str, int], volumes: list[Planned], body: Sampled) ->
         f"# fewsite fit: {len(volumes)} volumes of the source sites {sites}; no target was opened",
         "convert:",
         f"  spacing: {spacing}  # mm: median of {len(volumes)} volumes",
-        f"  size: {size}  # median extent of {len(volumes)} volumes, {' x '.join(f'{side:.0f}' for side in extent)} mm; "
-        f"{np.prod(size) / 1e6:.1f} MB a record: for less, raise spacing and lower size by one factor",
+        f"  size: {size}  # median extent of {len(volumes)} volumes, "
+        f"{' x '.join(f'{side:.0f}' for side in extent)} mm; "
+        f"{np.prod(size) / 1e6:.1f} MB a record: for less, raise spacing and lower size by "
+        "one factor",
     ]
     if body.volumes:
         low, high = np.percentile(body.values, PERCENTILES)
         lines += [
             "  intensity:",
-            f"    {CT}: {{window: [{low:.0f}, {high:.0f}]}}  # HU: {PERCENTILES[0]} and {PERCENTILES[1]} percentiles of "
+            f"    {CT}: {{window: [{low:.0f}, {high:.0f}]}}  # HU: {PERCENTILES[0]} and "
+            f"{PERCENTILES[1]} percentiles of "
             f"{len(body.values)} body voxels of {body.volumes} volumes",
         ]
     others = Counter(str(plan.row["modality"]) for plan in volumes if plan.row["modality"] != CT)
     return lines + [
-        f"# {modality}: {count} volumes; percentiles and zscore are each volume's own, so there is nothing to fit"
+        f"# {modality}: {count} volumes; percentiles and zscore are each "
+        "volume's own, so there is nothing to fit"
         for modality, count in sorted(others.items())
     ]
 
@@ -141,7 +150,9 @@ def sample(plans: dict[str, list[Planned]]) -> Sampled:
 
 
 def body_voxels(pixels: Pixels) -> np.ndarray:
-    """The values inside the largest thing that is denser than air, the air in it included: lungs and bowel, not the table."""
+    """The values inside the largest thing that is denser than air, the air in it included: lungs
+    and bowel, not the table.
+    """
     thin = tuple(slice(None, None, -(-side // THINNED)) for side in pixels.values.shape)
     values = pixels.values[thin]
     valid = np.ones(values.shape, bool) if pixels.valid is None else pixels.valid[thin]

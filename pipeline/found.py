@@ -1,4 +1,6 @@
-"""What a readable view of a file shows: the identifiers that are searched for, and what looks like one."""
+"""What a readable view of a file shows: the identifiers that are searched for, and what looks like
+one.
+"""
 
 import re
 from collections.abc import Iterator
@@ -26,8 +28,9 @@ def kinds_in(
 ) -> Iterator[str]:
     """The kind of each thing found: identifiers, and in text also what looks like one.
 
-    `own`: text in which nothing is one. `found`: the values that other views of the same file showed, so that its bytes do not count
-    its text again; grows. `alike`: also what no export holds and looks like an identifier.
+    `own`: text in which nothing is one. `found`: the values that other views of the same file
+    showed, so that its bytes do not count its text again; grows. `alike`: also what no export holds
+    and looks like an identifier.
     """
     values = [
         value for value in searcher.find(view.content, view.text) if view.text or value not in found

@@ -14,7 +14,10 @@ EXIT = {"met": 0, "not met": 1, "cannot tell": 2}
 
 
 def gate_site(workspace: Workspace, site: str) -> None:
-    """Print each criterion and exit with 0 met, 1 not met, 2 cannot tell. Raises Refusal (2 as well) where there is nothing to judge."""
+    """Print each criterion and exit with 0 met, 1 not met, 2 cannot tell.
+
+    Raises Refusal (2 as well) where there is nothing to judge.
+    """
     params = load_params(workspace)
     role = params.sites.get(site)
     if role is None:

@@ -1,4 +1,6 @@
-"""What Git keeps of the repository that a workspace lies in: every object, whether or not a commit still leads to it."""
+"""What Git keeps of the repository that a workspace lies in: every object, whether or not a commit
+still leads to it.
+"""
 
 import subprocess
 from collections import defaultdict
@@ -55,7 +57,9 @@ class Repository:
         return found
 
     def places(self) -> dict[str, str]:
-        """Object -> a path, from `top`, at which a commit, the stash, the reflog or the index holds it; one that nothing leads to has none."""
+        """Object -> a path, from `top`, at which a commit, the stash, the reflog or the index holds
+        it; one that nothing leads to has none.
+        """
         with self._running(
             "rev-list", "--objects", "--all", "--reflog", "--indexed-objects"
         ) as output:
@@ -103,7 +107,10 @@ class _Output:
 
 
 def repository_of(folder: Path) -> Repository | None:
-    """The repository that a folder lies in; None where there is none. Raises Refusal where git is missing or does not open it."""
+    """The repository that a folder lies in; None where there is none.
+
+    Raises Refusal where git is missing or does not open it.
+    """
     folder = folder.resolve()
     try:
         asked = subprocess.run(

@@ -18,7 +18,10 @@ CODE = Path(__file__).resolve().parent.parent
 
 
 def init_workspace(workspace: Workspace) -> None:
-    """Fill a new or empty folder, or one where only `git init` was run. Raises Refusal where anything else lies in it."""
+    """Fill a new or empty folder, or one where only `git init` was run.
+
+    Raises Refusal where anything else lies in it.
+    """
     root = workspace.root
     if root.exists() and (not root.is_dir() or any(path.name != ".git" for path in root.iterdir())):
         raise Refusal(
@@ -45,7 +48,8 @@ def init_workspace(workspace: Workspace) -> None:
     _start_dvc(root)
     say(f"made the workspace {root}")
     say(
-        f"next: cd {root}; write sites/NAME.yaml (docs/add-a-hospital.md); fewsite add sites/NAME.yaml --source"
+        f"next: cd {root}; write sites/NAME.yaml (docs/add-a-hospital.md); "
+        "fewsite add sites/NAME.yaml --source"
     )
 
 
@@ -69,7 +73,8 @@ def _start_dvc(root: Path) -> None:
     )
     config = configparser.ConfigParser()
     config.read(root / ".dvc" / "config")
-    # DVC notes the name of every file it has seen; names in an export may hold patients, so they stay in this workspace
+    # DVC notes the name of every file it has seen; names in an export may hold patients, so they
+    # stay in this workspace
     config.read_dict(
         {"core": {"analytics": "false", "check_update": "false", "site_cache_dir": ".fewsite/dvc"}}
     )

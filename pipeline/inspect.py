@@ -1,4 +1,6 @@
-"""Every image and volume under a path as NIfTI, so that what fewsite reads can be looked at in any viewer."""
+"""Every image and volume under a path as NIfTI, so that what fewsite reads can be looked at in any
+viewer.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -17,10 +19,13 @@ from workspace.progress import track
 
 
 def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool = False) -> None:
-    """Write `out`, whole or not at all, and print what became of every file. One record at a time is in memory. Raises Refusal.
+    """Write `out`, whole or not at all, and print what became of every file.
 
-    Hashes are made with the workspace's secret, so that `fewsite locate` resolves them; outside of a workspace with one that is
-    forgotten. `straightened`: tilted stacks are brought onto a straight grid; else they are rejected, since nothing is resampled.
+    One record at a time is in memory. Raises Refusal.
+
+    Hashes are made with the workspace's secret, so that `fewsite locate` resolves them; outside of
+    a workspace with one that is forgotten. `straightened`: tilted stacks are brought onto a
+    straight grid; else they are rejected, since nothing is resampled.
     """
     refuse_if(_problems(path, out))
     here = workspace.params_file.is_file()
@@ -40,7 +45,8 @@ def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool
         write_rejects(rejects, keys, folder / "rejects.csv")
     images = sum(reject.image for reject in rejects)
     print(
-        f"PATH: {len(files)} files = {len(used)} used + {images} rejected + {len(rejects) - images} no images"
+        f"PATH: {len(files)} files = {len(used)} used + {images} rejected + "
+        f"{len(rejects) - images} no images"
     )
     print(
         "\n".join(
@@ -48,9 +54,15 @@ def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool
                 *losses(rejects, frames, keys, 0),
                 *_shown([told for _, told in written]),
                 "  why a file was rejected: rejects.csv in DIR",
-                "  the path that a file's name or a hash of rejects.csv stands for: fewsite locate PATH HASH"
+                (
+                    "  the path that a file's name or a hash of rejects.csv "
+                    "stands for: fewsite locate PATH HASH"
+                )
                 if here
-                else "  no hash leads back to a file: the secret is gone; run in a workspace, and fewsite locate PATH HASH shows the path",
+                else (
+                    "  no hash leads back to a file: the secret is gone; run in a workspace, "
+                    "and fewsite locate PATH HASH shows the path"
+                ),
             ]
         )
     )
@@ -75,7 +87,8 @@ def _shown(written: list[dict[str, object]]) -> list[str]:
     volumes = sum(told["shape"][2] > 1 for told in written)
     flags = Counter(flag for told in written for flag in told["flags"])
     return [
-        f"  {volumes} volumes and {len(written) - volumes} images written to DIR, each with its JSON",
+        f"  {volumes} volumes and {len(written) - volumes} images "
+        "written to DIR, each with its JSON",
         *(["   number flag: what it means"] if flags else []),
         *(f"  {flags[flag]:7} {flag}: {means}" for flag, means in FLAGS.items() if flags[flag]),
     ]

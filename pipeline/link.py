@@ -24,11 +24,17 @@ from workspace.outputs import whole_folder, write_whole
 from workspace.paths import Workspace
 from workspace.progress import say
 
-HEAD = "# Written by `fewsite link`: what DVC has to watch of exports with folders behind links. data_prep/exports/incoming.py says why.\n"
+HEAD = (
+    "# Written by `fewsite link`: what DVC has to watch of exports with folders behind "
+    "links. data_prep/exports/incoming.py says why.\n"
+)
 
 
 def link_site(workspace: Workspace, site: str, root: Path) -> bool:
-    """Lay the links of a site, replacing older ones; a real folder there is left alone. False if all was right already. Raises Refusal."""
+    """Lay the links of a site, replacing older ones; a real folder there is left alone.
+
+    False if all was right already. Raises Refusal.
+    """
     place = workspace.incoming(site)
     wanted = wanted_links(root)
     if not place.is_symlink() and place.resolve() == root.resolve():  # the export itself lies there
@@ -83,7 +89,10 @@ def unlink_site(workspace: Workspace, site: str) -> None:
 
 
 def link_sites(workspace: Workspace) -> None:
-    """Link every site of params.yaml but the phantoms, which are made in place. Raises Refusal with all that is missing."""
+    """Link every site of params.yaml but the phantoms, which are made in place.
+
+    Raises Refusal with all that is missing.
+    """
     params = load_params(workspace)
     roots, problems = {}, []
     for site in params.sites:

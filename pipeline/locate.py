@@ -13,7 +13,9 @@ from workspace.settings import SITE_NAME
 
 
 def show_file(workspace: Workspace, where: str, file_hash: str) -> None:
-    """Print the path. `where`: a site, or a path that was inspected. Raises Refusal where no file there has this hash.
+    """Print the path. `where`: a site, or a path that was inspected.
+
+    Raises Refusal where no file there has this hash.
 
     Of a volume, the hash is its first slice's.
     """

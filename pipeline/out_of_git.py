@@ -1,4 +1,6 @@
-"""What of a workspace never enters Git: patients' pixels and keys, exports and links to them, and whatever else DVC and fewsite keep."""
+"""What of a workspace never enters Git: patients' pixels and keys, exports and links to them, and
+whatever else DVC and fewsite keep.
+"""
 
 import re
 import subprocess
@@ -9,8 +11,10 @@ from workspace.errors import Problem
 from workspace.outputs import write_whole
 from workspace.paths import Workspace
 
-# As .gitignore has it, from the workspace's own folder. Without a slash at the end a link in a folder's place is meant too: it holds a path.
-# DVC writes its own three lines only where it starts inside a Git repository. In whatever folder DVC is run it leaves notes in a .fewsite there.
+# As .gitignore has it, from the workspace's own folder. Without a slash at the end a link in a
+# folder's place is meant too: it holds a path.
+# DVC writes its own three lines only where it starts inside a Git repository. In whatever folder
+# DVC is run it leaves notes in a .fewsite there.
 KEPT_OUT = (
     "/.dvc/cache",
     "/.dvc/tmp",
@@ -28,7 +32,8 @@ SPECIAL = re.compile(r"([\\*?\[ ])")  # gitignore(5)
 
 
 def keep_out_of_git(workspace: Workspace, *roots: Path) -> None:
-    """Name all of it in .gitignore, whether or not there is a Git repository yet; what else stands there is left as it is.
+    """Name all of it in .gitignore, whether or not there is a Git repository yet; what else stands
+    there is left as it is.
 
     `roots`: of exports, of which those are named that lie in the workspace.
     """
@@ -48,7 +53,10 @@ def keep_out_of_git(workspace: Workspace, *roots: Path) -> None:
 
 
 def taken_by_git(workspace: Workspace, file: Path, root: Path) -> list[Problem]:
-    """What is wrong where `git add` takes an export and the workspace's .gitignore cannot name it. `file`: the site's."""
+    """What is wrong where `git add` takes an export and the workspace's .gitignore cannot name it.
+
+    `file`: the site's.
+    """
     folder = workspace.root.resolve()
     if folder.is_relative_to(root):
         return [

@@ -52,7 +52,10 @@ def sandboxed() -> bool:
 
 
 def print_pages(workspace: Workspace, site: str | None) -> None:
-    """Print a site's page, or every page that is there and the overview. Raises Refusal for what is missing."""
+    """Print a site's page, or every page that is there and the overview.
+
+    Raises Refusal for what is missing.
+    """
     params = load_params(workspace)
     pages = _pages(workspace, params, site)
     missing = {name: page for name, page in pages.items() if not page.is_file()}

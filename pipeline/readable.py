@@ -27,14 +27,20 @@ SVG_ID = re.compile(
 
 @dataclass(frozen=True)
 class View:
-    """One way to look at an output. `text`: made of words, where a short value is told from chance."""
+    """One way to look at an output.
+
+    `text`: made of words, where a short value is told from chance.
+    """
 
     content: Bytes
     text: bool
 
 
 def views(content: Bytes, depth: int = 0) -> Iterator[View]:
-    """The texts in a file and its bytes, by what it holds and never by its name. What cannot be opened is looked at as bytes."""
+    """The texts in a file and its bytes, by what it holds and never by its name.
+
+    What cannot be opened is looked at as bytes.
+    """
     start = bytes(content[:512])
     try:
         if start.startswith(b"PAR1"):
@@ -59,7 +65,9 @@ def views(content: Bytes, depth: int = 0) -> Iterator[View]:
         else:
             yield from _text(bytes(content), start, depth)
             return
-    except Exception:  # a damaged output, or one that only starts like these: its text, if it is text, and its bytes are all there is
+    except Exception:
+        # a damaged output, or one that only starts like these: its text, if it is text, and its
+        # bytes are all there is
         yield from _text(bytes(content), start, depth)
         return
     yield View(content, text=False)

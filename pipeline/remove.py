@@ -1,4 +1,6 @@
-"""Take a site out of params.yaml, and its page and results away; no later stage reads a site that params.yaml does not name."""
+"""Take a site out of params.yaml, and its page and results away; no later stage reads a site that
+params.yaml does not name.
+"""
 
 import shutil
 from typing import get_args
@@ -13,7 +15,8 @@ from workspace.settings import Role
 
 
 def remove_site(workspace: Workspace, site: str) -> None:
-    """Remove a site, its link under incoming/, its page with its pictures, its results and the records kept for its next conversion.
+    """Remove a site, its link under incoming/, its page with its pictures, its results and the
+    records kept for its next conversion.
 
     Of a phantom also the making of it. What stays is said. Raises Refusal for an unknown name.
     """
@@ -57,5 +60,6 @@ def _say_what_stays(workspace: Workspace, site: str) -> None:
     if there:
         say(f"what stays, pixels with it: {there}; to delete it: rm -r {there}")
     say(
-        "DVC's cache keeps all that was made of it, its page too; to delete that, and what only earlier commits name: dvc repro, then dvc gc --workspace"
+        "DVC's cache keeps all that was made of it, its page too; to delete that, and "
+        "what only earlier commits name: dvc repro, then dvc gc --workspace"
     )

@@ -12,13 +12,19 @@ from workspace.errors import Problem, refuse_if
 from workspace.outputs import digest, write_whole
 from workspace.paths import Workspace
 
-HEAD = "# Decisions about this hospital's report, written by `fewsite review`. One is void once the report's hash changes.\n"
+HEAD = (
+    "# Decisions about this hospital's report, written by `fewsite review`. One "
+    "is void once the report's hash changes.\n"
+)
 
 
 def review_site(
     workspace: Workspace, site: str, role: ReviewerRole, decision: Decision, comment: str
 ) -> None:
-    """Write the decision into reviews/SITE.yaml in place of an earlier one of this role. Raises Refusal where there is no report to decide on."""
+    """Write the decision into reviews/SITE.yaml in place of an earlier one of this role.
+
+    Raises Refusal where there is no report to decide on.
+    """
     params, report = load_params(workspace), workspace.report(site) / REPORT
     text = " ".join(comment.split())
     problems = []
@@ -63,5 +69,6 @@ def review_site(
     )
     write_whole(workspace.review(site), HEAD + stream.getvalue())
     print(
-        f"{role}: {decision}, about report {made.report[:12]}; to show it on the page: dvc repro report@{site}"
+        f"{role}: {decision}, about report {made.report[:12]}; to show it "
+        f"on the page: dvc repro report@{site}"
     )

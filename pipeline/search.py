@@ -1,4 +1,4 @@
-"""Search for many values in one pass: which of them stand in some bytes, however they are encoded."""
+"""Which of many values stand in some bytes, however they are encoded, in one pass."""
 
 import re
 from collections import defaultdict
@@ -11,7 +11,8 @@ from data_prep.privacy.identifiers import DATE, PERSON
 
 SHORTEST = 5  # characters; a shorter value stands in any text by chance
 SHORTEST_NUMBER = 6  # digits
-SHORTEST_IN_BINARY = 8  # bytes with a letter: 20,000 values meet 1 GB of random bytes by chance in 3 of 10,000 searches
+# bytes with a letter: 20,000 values meet 1 GB of random bytes by chance in 3 of 10,000 searches
+SHORTEST_IN_BINARY = 8
 ANYWHERE = 10  # characters; a shorter value must stand alone, with no letter or digit beside it
 DISTINCT = 3  # different characters at least: 000000 and -----A are fillers
 LONGEST = 96  # characters searched of a longer value
@@ -51,7 +52,9 @@ class Searcher:
         self._hashed[_hash(self._starts)] = True
 
     def find(self, content: bytes, text: bool) -> Iterator[bytes]:
-        """The values that stand in `content`, once for each place; of values that overlap, the first and longest."""
+        """The values that stand in `content`, once for each place; of values that overlap, the
+        first and longest.
+        """
         free = 0  # where the last value found ends
         for begin in range(0, len(content), PIECE):
             before = max(begin - 2, 0)
@@ -91,7 +94,9 @@ class Searcher:
 
 
 def spellings(value: str, kind: str, makers: Iterable[str] = ()) -> dict[bytes, Value]:
-    """All bytes to look for because of one value; none where it is too short or too plain to tell it from other text."""
+    """All bytes to look for because of one value; none where it is too short or too plain to tell
+    it from other text.
+    """
     found: dict[bytes, Value] = {}
     for written in _written(value, kind):
         number = not re.search(r"[^\W\d_]", written)

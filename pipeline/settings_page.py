@@ -1,4 +1,4 @@
-"""docs/settings.md, made from the classes: `python -m pipeline.settings_page > docs/settings.md`."""
+"""docs/settings.md from the classes: `python -m pipeline.settings_page > docs/settings.md`."""
 
 from collections.abc import Iterator
 from inspect import getdoc

@@ -25,7 +25,8 @@ DISTRIBUTIONS = {
     "openjpeg": "pylibjpeg-openjpeg",
     "sklearn": "scikit-learn",
 }
-# They read settings, show progress, name shapes and share out work, and decide no pixel, weight or number.
+# They read settings, show progress, name shapes and share out work, and decide no pixel, weight or
+# number.
 UNDECIDING = ("distributed", "jaxtyping", "pydantic", "rich", "ruamel", "typer")
 
 
@@ -116,7 +117,7 @@ def _of(node: ast.AST) -> Iterator[str]:
 
 
 def _distributions(module: str) -> set[str]:
-    """The distributions of a library's module and of what it calls; none of the standard library."""
+    """The distributions of a library's module and of what it calls, if any."""
     if module in sys.stdlib_module_names or module in UNDECIDING:
         return set()
     called = CALLED.get(module, ())

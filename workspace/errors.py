@@ -29,7 +29,10 @@ class Problem:
 
 
 class Refusal(Exception):
-    """Input that fewsite does not accept. Holds every problem that was found, not only the first."""
+    """Input that fewsite does not accept.
+
+    Holds every problem that was found, not only the first.
+    """
 
     def __init__(self, *problems: Problem):
         self.problems = problems
@@ -44,7 +47,7 @@ def refuse_if(problems: Iterable[Problem]) -> None:
 
 
 def together(*reads: Callable[[], Any]) -> list[Any]:
-    """Call each and return their results, or raise one Refusal with the problems of all, each once."""
+    """Call each and return their results, or raise one Refusal with all problems, each once."""
     results, problems = [], []
     for read in reads:
         try:
@@ -56,10 +59,12 @@ def together(*reads: Callable[[], Any]) -> list[Any]:
 
 
 def run_stage(name: str, main: Callable[[], None], broken: int = BROKEN) -> None:
-    """Run a stage's `main` and exit as fewsite promises: 0 done, 2 refused, `broken` for an error that nobody foresaw.
+    """Run a stage's `main` and exit as fewsite promises: 0 done, 2 refused, `broken` for an error
+    that nobody foresaw.
 
-    A message of an unexpected exception may quote a patient's value (a DICOM element, a file name), so only its type and
-    place are printed. FEWSITE_TRACEBACK=1 shows the whole of it to someone who may see the data.
+    A message of an unexpected exception may quote a patient's value (a DICOM element, a file name),
+    so only its type and place are printed. FEWSITE_TRACEBACK=1 shows the whole of it to someone who
+    may see the data.
     """
     try:
         main()

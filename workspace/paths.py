@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with params.yaml, sites/ and dvc.yaml; stages run with it as the working directory."""
+    """A folder with params.yaml, sites/ and dvc.yaml, in which stages run."""
 
     root: Path = Path(".")
 
@@ -69,7 +69,9 @@ class Workspace:
 
     @property
     def outputs(self) -> list[Path]:
-        """All that stages and DVC write and keep, reviewers' comments, resume state and logs with it; not the secret, nor DVC's notes of file names."""
+        """All that stages and DVC write and keep, reviewers' comments, resume state and logs with
+        it; not the secret, nor DVC's notes of file names.
+        """
         private = [
             path
             for path in sorted(self.private.glob("*"))
@@ -88,7 +90,8 @@ class Workspace:
         )
         return [*(self.root / name for name in places), *private, *sorted(self.root.glob("*.log"))]
 
-    # what never leaves the machine: the secret, resume state and half-made outputs; kept out of Git and of DVC
+    # what never leaves the machine: the secret, resume state and half-made outputs; kept out of Git
+    # and of DVC
     @property
     def private(self) -> Path:
         return self.root / ".fewsite"
@@ -99,7 +102,9 @@ class Workspace:
 
     @property
     def published_secret(self) -> Path:
-        """Where the secret is one that everybody may know, since the patients are public or made up."""
+        """Where the secret is one that everybody may know, since the patients are public or made
+        up.
+        """
         return self.root / "published.secret"
 
     def resume(self, learner: str, seed: int) -> Path:

@@ -1,4 +1,6 @@
-"""Progress of anything that takes longer than two seconds: a bar on a terminal, plain lines without one."""
+"""Progress of anything that takes longer than two seconds: a bar on a terminal, plain lines without
+one.
+"""
 
 import os
 import sys
@@ -12,12 +14,17 @@ PLAIN_LINE_EVERY = 10.0  # seconds
 
 
 def torchrun(name: str, alone: int) -> int:
-    """What torchrun says of this process (RANK, WORLD_SIZE, ...), or `alone` where it did not start it."""
+    """What torchrun says of this process (RANK, WORLD_SIZE, ...), or `alone` where it did not start
+    it.
+    """
     return int(os.environ[name]) if "TORCHELASTIC_RUN_ID" in os.environ else alone
 
 
 def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items`, showing how many of `total` are done. `what` names the work and never holds a patient's value."""
+    """Yield `items`, showing how many of `total` are done.
+
+    `what` names the work and never holds a patient's value.
+    """
     if total is None and hasattr(items, "__len__"):
         total = len(items)
     if torchrun("RANK", 0):

@@ -1,7 +1,8 @@
-"""What DVC records of the stage that this process runs, looked at before it reads anything and again before its outputs appear.
+"""What DVC records of the stage that this process runs, looked at before it reads anything and
+again before its outputs appear.
 
-DVC hashes a stage's dependencies and notes its settings when the stage has ended. What moved meanwhile would be recorded as what the
-outputs were made of, and they would never be made again.
+DVC hashes a stage's dependencies and notes its settings when the stage has ended. What moved
+meanwhile would be recorded as what the outputs were made of, and they would never be made again.
 """
 
 import hashlib
@@ -33,7 +34,9 @@ class Recorded:
 
 
 def begin(module: str, given: list[str]) -> None:
-    """Look at what DVC will record of the stage that runs `module`; nothing where no dvc.yaml names it. `given`: its arguments."""
+    """Look at what DVC will record of the stage that runs `module`; nothing where no dvc.yaml names
+    it. `given`: its arguments.
+    """
     global _begun
     _begun = None
     for stage in ((_read("dvc.yaml") or {}).get("stages") or {}).values():
@@ -58,7 +61,8 @@ def moved() -> tuple[list[str], list[str]]:
 
 
 def listing(root: Path) -> str:
-    """SHA-256 of what lies at or under `root`, links followed: each file's name, size and times of change. Nothing is opened.
+    """SHA-256 of what lies at or under `root`, links followed: each file's name, size and times of
+    change. Nothing is opened.
 
     No inode: some network file systems give a file another one every time.
     """
@@ -70,7 +74,8 @@ def listing(root: Path) -> str:
 
 
 def files_at(root: Path) -> Iterator[tuple[str, os.stat_result | None]]:
-    """The path below `root` of each file and what the system says of it, links followed, each folder once; None for what cannot be looked at.
+    """The path below `root` of each file and what the system says of it, links followed, each
+    folder once; None for what cannot be looked at.
 
     Also a folder that may not be listed, with None.
     """

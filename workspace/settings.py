@@ -1,7 +1,8 @@
-"""Reading a settings file: the types that settings share, unknown keys refused, all problems at once.
+"""Reading a settings file: the types that settings share, unknown keys refused, all problems at
+once.
 
-Settings lie beside what they set: data_prep/site_file.py, data_prep/settings.py, models/settings.py, eval/settings.py, and
-those of a learner or a baseline in its own file.
+Settings lie beside what they set: data_prep/site_file.py, data_prep/settings.py,
+models/settings.py, eval/settings.py, and those of a learner or a baseline in its own file.
 """
 
 import difflib
@@ -25,7 +26,8 @@ from workspace.paths import Workspace
 
 Settings = TypeVar("Settings", bound=BaseModel)
 SITE_NAME = r"^[a-z][a-z0-9_]*$"  # DVC turns 007 into 7 and shows names: plain pseudonyms
-# The sections of params.yaml. A floor reads its own and those below it, and knows the others by name.
+# The sections of params.yaml. A floor reads its own and those below it, and knows the others by
+# name.
 SECTIONS = (
     "seed", "sites", "phantom", "convert", "tasks", "encoder", "augment", "task_augment",
     "pretrain", "train", "learners", "adapt", "report",

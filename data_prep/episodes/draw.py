@@ -1,4 +1,7 @@
-"""Episodes: which records form the support and the query of a few-shot task. Episode i is a pure function of (seed, i, pools)."""
+"""Episodes: which records form the support and the query of a few-shot task.
+
+Episode i is a pure function of (seed, i, pools).
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +21,10 @@ from workspace.errors import Problem, Refusal
 
 @dataclass(frozen=True)
 class Episodes:
-    """A batch of tasks of one way, shot and query size. Labels are 0..way-1 and mean something within a task only."""
+    """A batch of tasks of one way, shot and query size.
+
+    Labels are 0..way-1 and mean something within a task only.
+    """
 
     support: Float[Tensor, "task support channel *space"]  # way * shot
     support_labels: Int[Tensor, "task support"]
@@ -70,7 +76,9 @@ class EpisodeRows:
 
 @dataclass(frozen=True)
 class Patients(Sequence[np.ndarray]):
-    """The patients of one class, each an array of rows of Images: patient i has rows[starts[i]:starts[i + 1]]."""
+    """The patients of one class, each an array of rows of Images: patient i has
+    rows[starts[i]:starts[i + 1]].
+    """
 
     rows: Int[np.ndarray, "row"]
     starts: Int[np.ndarray, "patients+1"]
@@ -105,8 +113,8 @@ class SitePool:
 def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
     """The pools of one split (train or validation), a site each, in a fixed order.
 
-    A patient who has images of two classes, or at two sites of a task, stands for the first alone: no episode can have him on both
-    sides. He may stand for something else in another task.
+    A patient who has images of two classes, or at two sites of a task, stands for the first alone:
+    no episode can have him on both sides. He may stand for something else in another task.
     """
     pools = []
     taken: dict[str, list[pd.Series]] = defaultdict(list)  # by task
@@ -136,12 +144,15 @@ def _by_group(table: pd.DataFrame) -> Patients:
 
 
 def drop_small_classes(pools: list[SitePool], shot: int) -> tuple[list[SitePool], list[str]]:
-    """Keep the classes with more than `shot` patients, and the sites left with two classes; say in words what was dropped."""
+    """Keep the classes with more than `shot` patients, and the sites left with two classes; say in
+    words what was dropped.
+    """
     kept, dropped = [], []
     for pool in pools:
         small = [label for label, patients in pool.patients.items() if len(patients) <= shot]
         dropped += [
-            f"{pool.site}: class {label} has {len(pool.patients[label])} patients, {shot + 1} are needed"
+            f"{pool.site}: class {label} has {len(pool.patients[label])} "
+            f"patients, {shot + 1} are needed"
             for label in small
         ]
         patients = {label: rows for label, rows in pool.patients.items() if label not in small}
@@ -151,7 +162,9 @@ def drop_small_classes(pools: list[SitePool], shot: int) -> tuple[list[SitePool]
 
 
 def refuse_small_classes(pools: list[SitePool], shot: int) -> None:
-    """Raise Refusal naming each class and site with too few patients for `shot` in support and one in query."""
+    """Raise Refusal naming each class and site with too few patients for `shot` in support and one
+    in query.
+    """
     problems = [
         Problem(
             f"site {pool.site}, class {label}",
@@ -178,11 +191,13 @@ def draw_episodes(
 ) -> EpisodeRows:
     """Draw one batch of `tasks` episodes of the same way and shot.
 
-    The first is of a site chosen evenly; way and shot are drawn evenly from their ranges, as far as that site goes (one with fewer classes
-    than `min_way` shows all it has). The others are of sites with as many classes, chosen evenly. Classes and their order are random. Support and
-    query share no patient; one image a patient, and a class with fewer query patients than wanted repeats them. Queries hold
-    each class equally, or, if natural, as the site's patients do. With chance `cross_site`, an episode's query comes from
-    another site of its task, on the classes that both have.
+    The first is of a site chosen evenly; way and shot are drawn evenly from their ranges, as far as
+    that site goes (one with fewer classes than `min_way` shows all it has). The others are of sites
+    with as many classes, chosen evenly. Classes and their order are random. Support and query share
+    no patient; one image a patient, and a class with fewer query patients than wanted repeats them.
+    Queries hold each class equally, or, if natural, as the site's patients do. With chance
+    `cross_site`, an episode's query comes from another site of its task, on the classes that both
+    have.
     """
     rng = np.random.default_rng([*seed, index])
     first = pools[rng.integers(len(pools))]
@@ -203,7 +218,9 @@ def draw_episodes(
         names.append(pool.task)
         other = _partner(rng, pools, pool, ways) if rng.random() < cross_site else pool
         shared = [label for label in pool.patients if label in other.patients]
-        left = []  # of each class: the patients that queries are drawn from, and those of them who are in the support
+        # of each class: the patients that queries are drawn from, and those of them who are in the
+        # support
+        left = []
         for at, label in enumerate(shared[i] for i in rng.permutation(len(shared))[:ways]):
             patients, others = pool.patients[label], other.patients[label]
             drawn = _some(rng, len(patients), shot + chosen.query)
@@ -219,14 +236,18 @@ def draw_episodes(
 
 
 def _some(rng: np.random.Generator, patients: int, wanted: int) -> Int[np.ndarray, "some"]:
-    """`wanted` of so many patients, or all, in random order; in a time that does not grow with the patients."""
+    """`wanted` of so many patients, or all, in random order; in a time that does not grow with the
+    patients.
+    """
     return rng.choice(patients, min(patients, wanted), replace=False)
 
 
 def _natural_queries(
     rng: np.random.Generator, left: list[tuple[Patients, np.ndarray]], wanted: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and rows of `wanted` of all classes' patients together who are not in the support: a class comes up as often as it is."""
+    """Labels and rows of `wanted` of all classes' patients together who are not in the support: a
+    class comes up as often as it is.
+    """
     ends = np.cumsum([len(patients) for patients, _ in left])
     starts = ends - [len(patients) for patients, _ in left]
     shown = np.concatenate([start + own for start, (_, own) in zip(starts, left, strict=True)])
@@ -242,7 +263,9 @@ def _natural_queries(
 def _partner(
     rng: np.random.Generator, pools: list[SitePool], pool: SitePool, ways: int
 ) -> SitePool:
-    """Another site of the same task that shares `ways` classes; the site itself where there is none."""
+    """Another site of the same task that shares `ways` classes; the site itself where there is
+    none.
+    """
     fit = [
         other
         for other in pools

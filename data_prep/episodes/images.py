@@ -1,4 +1,6 @@
-"""Pixels of the source sites: on the device that the model is on, or mapped in their files; a batch is gathered by index in one call."""
+"""Pixels of the source sites: on the device that the model is on, or mapped in their files; a batch
+is gathered by index in one call.
+"""
 
 from dataclasses import dataclass
 
@@ -37,7 +39,9 @@ class Images:
 
 @dataclass(frozen=True)
 class MappedImages:
-    """The same of pixels that stay in their files: what a batch needs is read when it is asked for, and held to its hash then."""
+    """The same of pixels that stay in their files: what a batch needs is read when it is asked for,
+    and held to its hash then.
+    """
 
     files: list[np.ndarray]  # of each site, memory-mapped
     rows: list[Int[np.ndarray, "record"]]  # of each site's records in its file
@@ -49,7 +53,10 @@ class MappedImages:
         return sum(map(len, self.rows))
 
     def gather(self, rows: Int[np.ndarray, "batch"]) -> Float[Tensor, "batch channel *space"]:
-        """The images at `rows`, in [0, 1]. Raises Refusal where a picture is not the one that was split."""
+        """The images at `rows`, in [0, 1].
+
+        Raises Refusal where a picture is not the one that was split.
+        """
         shape = self.files[0].shape[1:]
         batch = torch.empty(
             (len(rows), *shape), dtype=torch.uint8, pin_memory=self.device.type == "cuda"
@@ -76,10 +83,12 @@ def as_float(stored: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
 def open_images(
     workspace: Workspace, meta: MetaSplit, device: torch.device, most: float, shape: tuple[int, ...]
 ) -> Images | MappedImages:
-    """The pixels of every record of the meta split, in its order: on the device if they are `most` GiB or less, else mapped.
+    """The pixels of every record of the meta split, in its order: on the device if they are `most`
+    GiB or less, else mapped.
 
-    Each is held to the pixel hash that the split promised: DVC ties training to the meta split, not to the pixels. Raises Refusal
-    where data/studies changed since, or where records are not of `shape` (channel, *space), as settings that changed since say.
+    Each is held to the pixel hash that the split promised: DVC ties training to the meta split, not
+    to the pixels. Raises Refusal where data/studies changed since, or where records are not of
+    `shape` (channel, *space), as settings that changed since say.
     """
     files, rows, hashes, first_row, start, changed = [], [], [], {}, 0, []
     for name, site in meta.sites.items():

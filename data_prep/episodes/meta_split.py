@@ -1,4 +1,7 @@
-"""The meta-training split: which records of the source sites train and which validate. Training reads nothing else."""
+"""The meta-training split: which records of the source sites train and which validate.
+
+Training reads nothing else.
+"""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +29,10 @@ INDEX = ("row", "group", "label", "split", "pixel_hash")  # what drawing and fet
 
 @dataclass(frozen=True)
 class SourceSite:
-    """One source site. `records` has COLUMNS, or those that were read; split is train or validation."""
+    """One source site.
+
+    `records` has COLUMNS, or those that were read; split is train or validation.
+    """
 
     task: str
     classes: tuple[str, ...]
@@ -45,7 +51,9 @@ class MetaSplit:
 
     @property
     def tasks(self) -> dict[str, list[str]]:
-        """Task -> the classes that its source sites know, sorted: the label space of a source model's head."""
+        """Task -> the classes that its source sites know, sorted: the label space of a source
+        model's head.
+        """
         names = {site.task: set() for site in self.sites.values()}
         for site in self.sites.values():
             names[site.task].update(site.classes)
@@ -53,7 +61,9 @@ class MetaSplit:
 
 
 def write_meta_split(meta: MetaSplit, workspace: Workspace) -> None:
-    """Write data/meta_split: split.json says which sites there are, records.parquet holds their records, one site after the other."""
+    """Write data/meta_split: split.json says which sites there are, records.parquet holds their
+    records, one site after the other.
+    """
     ordered = dict(sorted(meta.sites.items()))  # as split.json has them, whose keys are sorted
     sites = {
         name: {

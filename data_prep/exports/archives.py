@@ -1,8 +1,10 @@
-"""The files in zip and tar archives, told by content: nothing is extracted under its own name, and nothing leads out.
+"""The files in zip and tar archives, told by content: nothing is extracted under its own name, and
+nothing leads out.
 
-Any file of a zip or of a plain tar is read in place. A compressed tar cannot be: each file would unpack all before it, in every
-process. So it is unpacked once a run, as one file, and so is an archive inside an archive. The copy lies in a folder of TMPDIR
-that only its owner can enter, and goes when the process ends; one killed outright leaves it there.
+Any file of a zip or of a plain tar is read in place. A compressed tar cannot be: each file would
+unpack all before it, in every process. So it is unpacked once a run, as one file, and so is an
+archive inside an archive. The copy lies in a folder of TMPDIR that only its owner can enter, and
+goes when the process ends; one killed outright leaves it there.
 """
 
 import io
@@ -27,7 +29,9 @@ ARCHIVES = (Kind.ZIP, Kind.TAR)
 NESTED = 1  # levels of archives inside an archive
 MAX_FILES = 5_000_000  # of an export; a hospital's yearly one has fewer, and each costs memory here
 MAX_DEPTH = 100  # folders in one path
-MAX_RATIO = 1032  # unpacked to packed: deflate's own bound; only overlapping or forged entries, or nothing but zeros, beat it
+# unpacked to packed: deflate's own bound; only overlapping or forged entries, or nothing but zeros,
+# beat it
+MAX_RATIO = 1032
 MAX_UNPACKED_BYTES = 8 * 2**40  # of all archives of an export
 MAX_HEADER_BYTES = 2**20  # of one tar member: a long name or pax records
 BLOCK = tarfile.BLOCKSIZE
@@ -44,9 +48,11 @@ def is_archive(found: Found) -> bool:
 
 
 def expand(found: Found, prefix: str, level: int = 0) -> Iterator[Found]:
-    """The file itself, or its members if it is an archive, each with the problem that keeps it from being read.
+    """The file itself, or its members if it is an archive, each with the problem that keeps it from
+    being read.
 
-    `prefix`: of the members' names. Archives deeper than NESTED are left as they are: reading one says that it is nested.
+    `prefix`: of the members' names. Archives deeper than NESTED are left as they are: reading one
+    says that it is nested.
     """
     if found.problem or level > NESTED or not is_archive(found):
         yield found
@@ -152,7 +158,10 @@ def _readable_in_place(archive: Found) -> bool:
 
 @cache
 def _unpacked(archive: Found, modified: int) -> Path:
-    """A copy without compression. `modified`: when the export's file was, so that another one is not taken for it."""
+    """A copy without compression.
+
+    `modified`: when the export's file was, so that another one is not taken for it.
+    """
     limit = _limit(archive.size)
     handle, name = tempfile.mkstemp(dir=_copies().name)
     try:

@@ -20,7 +20,10 @@ ADDED = (".gz", ".bz2", ".xz", ".dcm", ".dicom", ".ima")  # to names that PS3.10
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a directory says of a file. `path`: from the directory's own folder; UIDs, empty where it does not say them."""
+    """What a directory says of a file.
+
+    `path`: from the directory's own folder; UIDs, empty where it does not say them.
+    """
 
     path: str
     image: bool
@@ -34,7 +37,9 @@ def is_dicomdir(name: str) -> bool:
 
 
 def as_on_a_disc(name: str) -> str:
-    """A path without what systems and people change of it: case, a version, and endings of packers and of DICOM."""
+    """A path without what systems and people change of it: case, a version, and endings of packers
+    and of DICOM.
+    """
     name = VERSION.sub("", name.casefold())
     while name.endswith(ADDED):
         name = name.rpartition(".")[0]
@@ -90,7 +95,9 @@ def _named(record: Dataset, series: str) -> Named:
 
 
 def _series_of(records: Sequence[Dataset]) -> list[str]:
-    """The series UID that each record lies under: as offsets link them (PS3.3 F.2.2.2) or, where none leads there, in their order."""
+    """The series UID that each record lies under: as offsets link them (PS3.3 F.2.2.2) or, where
+    none leads there, in their order.
+    """
     places = {record.seq_item_tell: at for at, record in enumerate(records)}
     linked: dict[int, str] = {}
     for record in records:

@@ -1,9 +1,10 @@
 """How an export lies under incoming/, so that DVC sees all that is read of it.
 
-DVC follows the link incoming/SITE itself and those to files, and enters no linked folder (treeverse/dvc#774). So where an export has folders
-behind links, or is a list, incoming/SITE is a folder of links: `root`, one for each such folder in `folders`, and one for each file of the
-list in `files`, which DVC hashes. It does not hash `folders`: stage SITE of sites/dvc.yaml depends on each of them and writes
-`watched` here whenever one has changed (data_prep/watch.py).
+DVC follows the link incoming/SITE itself and those to files, and enters no linked folder
+(treeverse/dvc#774). So where an export has folders behind links, or is a list, incoming/SITE is a
+folder of links: `root`, one for each such folder in `folders`, and one for each file of the list in
+`files`, which DVC hashes. It does not hash `folders`: stage SITE of sites/dvc.yaml depends on each
+of them and writes `watched` here whenever one has changed (data_prep/watch.py).
 """
 
 import os
@@ -19,7 +20,9 @@ Links = dict[str, Path]  # name under incoming/SITE, or "" where that is the lin
 
 
 def incoming_link(workspace: Workspace, site: str) -> Path:
-    """The link that leads to the site's export; a folder where the export itself lies there, as a phantom does."""
+    """The link that leads to the site's export; a folder where the export itself lies there, as a
+    phantom does.
+    """
     folder = workspace.incoming(site)
     return folder / ROOT if is_folder_of_links(folder) else folder
 

@@ -1,6 +1,9 @@
-"""Files that operating systems and storage leave beside images: no images, and no losses, whatever their names end in."""
+"""Files that operating systems and storage leave beside images: no images, and no losses, whatever
+their names end in.
+"""
 
-# Apple: https://support.apple.com/HT208209 and netatalk; Windows; Synology and QNAP (thumbnails, recycle bins); NetApp and Btrfs (snapshots);
+# Apple: https://support.apple.com/HT208209 and netatalk; Windows; Synology and QNAP (thumbnails,
+# recycle bins); NetApp and Btrfs (snapshots);
 # Android (.nomedia); and what keeps an empty folder in Git.
 FOLDERS = frozenset(
     [
@@ -68,7 +71,9 @@ def left_by_a_system(name: str) -> bool:
 
 
 def is_double(name: str, head: bytes) -> bool:
-    """Whether a file that starts with `head` is macOS's second one beside another, as its name says."""
+    """Whether a file that starts with `head` is macOS's second one beside another, as its name
+    says.
+    """
     return name.rpartition("/")[2].startswith(DOUBLE) and (
         not head or head.startswith(APPLE_DOUBLE)
     )

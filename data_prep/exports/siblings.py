@@ -1,4 +1,6 @@
-"""Sites that read one export, each for a task of its own: a patient must have one key in all of them, and one role."""
+"""Sites that read one export, each for a task of its own: a patient must have one key in all of
+them, and one role.
+"""
 
 from pathlib import Path
 
@@ -10,14 +12,17 @@ from workspace.settings import Role
 
 
 def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> list[Problem]:
-    """What is wrong where a registered site reads the same export and would give its patients other keys."""
+    """What is wrong where a registered site reads the same export and would give its patients other
+    keys.
+    """
     siblings = _siblings(workspace, name, site, params)
     mine, patient = site.patient_namespace or name, site.labels.patient or "PatientID"
     problems = [
         Problem(
             f"sites/{name}.yaml patient_namespace",
             f"'{mine}', where sites/{other}.yaml reads the same export with '{theirs}'",
-            "one name in both: with two keys, a patient could train in one task and be tested in the other",
+            "one name in both: with two keys, a patient could train in one "
+            "task and be tested in the other",
             "write the same patient_namespace in both",
         )
         for other, sibling in siblings.items()
@@ -27,7 +32,8 @@ def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> lis
         Problem(
             f"sites/{name}.yaml labels.patient",
             f"'{patient}', where sites/{other}.yaml tells the same export's patients by '{theirs}'",
-            "one name in both: with two keys, a patient could train in one task and be tested in the other",
+            "one name in both: with two keys, a patient could train in one "
+            "task and be tested in the other",
             "write the same patient in both, and name a column of it alike in both tables",
         )
         for other, sibling in siblings.items()
@@ -38,7 +44,7 @@ def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> lis
 def two_roles(
     workspace: Workspace, name: str, site: Site, params: Params, role: Role
 ) -> list[Problem]:
-    """What is wrong where a registered site reads the same export and has another role than `role`."""
+    """What is wrong where another site reads the same export and has another role."""
     return [
         Problem(
             f"params.yaml sites.{other}",

@@ -29,11 +29,15 @@ COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One file. `name`: path under the root, with members after their archive; it may hold a patient's id, so it is never shown.
-    `path`: as text where there may be millions, of which each Path would take four times the memory.
+    """One file.
 
-    `member`: its name in the zip at `path`, or where it starts in the tar at `path` (bytes). `item`: which of an array's images,
-    in that member. `problem`: a reason code where it cannot be read at all. `named`: what a DICOMDIR says of one that is missing.
+    `name`: path under the root, with members after their archive; it may hold a patient's id, so it
+    is never shown. `path`: as text where there may be millions, of which each Path would take four
+    times the memory.
+
+    `member`: its name in the zip at `path`, or where it starts in the tar at `path` (bytes).
+    `item`: which of an array's images, in that member. `problem`: a reason code where it cannot be
+    read at all. `named`: what a DICOMDIR says of one that is missing.
     """
 
     name: str
@@ -62,13 +66,17 @@ def opened(found: Found) -> Iterator[BinaryIO]:
     if found.size > MAX_FILE_BYTES:
         raise Rejected("too_large")
     with streamed(found) as stream:
-        # A zip's member is read whole: its checksum is checked at its end, and each step back would inflate it anew.
+        # A zip's member is read whole: its checksum is checked at its end, and each step back would
+        # inflate it anew.
         yield io.BytesIO(read_all(stream)) if isinstance(found.member, str) else stream
 
 
 @contextmanager
 def streamed(found: Found, unlimited: bool = False) -> Iterator[BinaryIO]:
-    """As `opened`, without reading anything ahead. `unlimited`: the caller keeps count of what comes out. Raises Rejected."""
+    """As `opened`, without reading anything ahead.
+
+    `unlimited`: the caller keeps count of what comes out. Raises Rejected.
+    """
     try:
         with _raw(found) as raw:
             undo = COMPRESSED.get(kind_of(raw))
@@ -104,7 +112,10 @@ def kind_of(stream: BinaryIO) -> Kind:
 
 
 def read_all(stream: BinaryIO) -> bytes:
-    """The rest of a stream, with its checksums checked. Raises Rejected if it is larger than a file may be."""
+    """The rest of a stream, with its checksums checked.
+
+    Raises Rejected if it is larger than a file may be.
+    """
     content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise Rejected("too_large")
@@ -138,7 +149,9 @@ def _raw(found: Found) -> BinaryIO:
 
 
 class _Stepwise(io.BufferedReader):
-    """Reads in steps: Python would allocate all that is asked for at once, and a damaged header asks for gigabytes."""
+    """Reads in steps: Python would allocate all that is asked for at once, and a damaged header
+    asks for gigabytes.
+    """
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size <= CHUNK:
@@ -150,7 +163,9 @@ class _Stepwise(io.BufferedReader):
 
 
 class _Limited(io.RawIOBase):
-    """A decompressed stream that ends in Rejected at the size that a file may have: bzip2 and xz may unpack a millionfold."""
+    """A decompressed stream that ends in Rejected at the size that a file may have: bzip2 and xz
+    may unpack a millionfold.
+    """
 
     name = ""  # pydicom asks every io.BufferedReader for it
 

@@ -1,4 +1,6 @@
-"""What of an export DVC cannot hash: `dvc repro` would end in an error that shows a path, wait for ever, or overlook it (DVC 3.67)."""
+"""What of an export DVC cannot hash: `dvc repro` would end in an error that shows a path, wait for
+ever, or overlook it (DVC 3.67).
+"""
 
 import os
 import stat
@@ -36,13 +38,19 @@ CLOSED = Kind("files or folders that may not be read", "mend permissions")
 
 
 def unhashable(root: Path) -> list[tuple[str, Kind]]:
-    """The name under `root` of each such file or folder, and what is wrong with it. Raises Refusal where a list cannot be read."""
+    """The name under `root` of each such file or folder, and what is wrong with it.
+
+    Raises Refusal where a list cannot be read.
+    """
     places = [(root, "")] if root.is_dir() else listed_places(root)
     return [item for path, name in places for item in _in(path, name)]
 
 
 def hashing_problems(name: str, root: Path, keys: Keys | None) -> list[Problem]:
-    """What has to be mended before `dvc repro`, files by their keyed hash. `keys`: none where nobody could resolve one yet."""
+    """What has to be mended before `dvc repro`, files by their keyed hash.
+
+    `keys`: none where nobody could resolve one yet.
+    """
     by_kind: dict[Kind, list[str]] = defaultdict(list)
     for file, kind in unhashable(root):
         by_kind[kind].append(file)
@@ -60,7 +68,11 @@ def hashing_problems(name: str, root: Path, keys: Keys | None) -> list[Problem]:
 def _shown(name: str, files: list[str], keys: Keys | None) -> str:
     if keys is None:
         return f"fewsite check {name} names them"
-    return f"such as {' '.join(sorted(keys.file(file) for file in files)[:EXAMPLES])}; a path: fewsite locate {name} HASH"
+    return (
+        "such as "
+        f"{' '.join(sorted(keys.file(file) for file in files)[:EXAMPLES])}; a path: fewsite "
+        f"locate {name} HASH"
+    )
 
 
 def _in(place: Path, prefix: str) -> Iterator[tuple[str, Kind]]:

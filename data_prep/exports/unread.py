@@ -1,10 +1,13 @@
-"""Image formats that are known by their first bytes and not read: each is named, so that a person knows what was lost."""
+"""Image formats that are known by their first bytes and not read: each is named, so that a person
+knows what was lost.
+"""
 
 import re
 
 from data_prep.rejects import Rejected
 
-# What a file of the format starts with. Most signatures: https://www.garykessler.net/library/file_sigs.html, and each format's own text.
+# What a file of the format starts with. Most signatures:
+# https://www.garykessler.net/library/file_sigs.html, and each format's own text.
 PICTURES = {
     "GIF": rb"GIF8[79]a",
     "WebP": rb"RIFF.{4}WEBP",
@@ -55,7 +58,9 @@ TABLE = tuple(
 
 
 def unread(head: bytes) -> Rejected | None:
-    """Why a file that starts with `head` is not read, with its format's name; None where it is of none of these."""
+    """Why a file that starts with `head` is not read, with its format's name; None where it is of
+    none of these.
+    """
     return next(
         (Rejected(reason, name) for start, name, reason in TABLE if start.match(head)), None
     )

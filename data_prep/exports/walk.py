@@ -1,4 +1,6 @@
-"""Every file of an export, sorted by name: a folder, an archive or a list of paths, with what a DICOMDIR says is missing."""
+"""Every file of an export, sorted by name: a folder, an archive or a list of paths, with what a
+DICOMDIR says is missing.
+"""
 
 import codecs
 import os
@@ -24,10 +26,12 @@ Place = tuple[Path, str]  # where a file or folder is, and its name under the ro
 
 
 def walk(root: Path) -> list[Found]:
-    """Every file under `root`, sorted by name. Links are followed, and nothing is taken twice. Raises Refusal.
+    """Every file under `root`, sorted by name. Links are followed, and nothing is taken twice.
 
-    `root`: a folder, an archive, or a text file with one path a line, from its own folder. A file that a DICOMDIR names and
-    that is not there is one more, with that as its problem.
+    Raises Refusal.
+
+    `root`: a folder, an archive, or a text file with one path a line, from its own folder. A file
+    that a DICOMDIR names and that is not there is one more, with that as its problem.
     """
     root = root.resolve()
     files: list[Found] = []
@@ -42,7 +46,9 @@ def walk(root: Path) -> list[Found]:
 
 
 def beyond(root: Path) -> list[Path]:
-    """What `walk` reads and one link to `root` does not show to DVC, which enters no linked folder: those, and what a list names. Raises Refusal."""
+    """What `walk` reads and one link to `root` does not show to DVC, which enters no linked folder:
+    those, and what a list names. Raises Refusal.
+    """
     if root.is_dir():
         listed, above = (
             [],
@@ -142,7 +148,9 @@ def _listed(found: Found) -> list[Place]:
 
 
 def _places(starts: list[Place], entered: list[str] | None = None) -> Iterator[Place]:
-    """Each file once: real folders first, then what links lead to. Raises Refusal where what a folder holds cannot be known.
+    """Each file once: real folders first, then what links lead to.
+
+    Raises Refusal where what a folder holds cannot be known.
 
     `entered`: gets the names of the linked folders that were entered.
     """
@@ -223,7 +231,10 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def _with_missing(files: list[Found]) -> Iterator[Found]:
-    """`files`, and what their DICOMDIRs name and they lack. Names are compared as a disc keeps them, then SOP Instance UIDs."""
+    """`files`, and what their DICOMDIRs name and they lack.
+
+    Names are compared as a disc keeps them, then SOP Instance UIDs.
+    """
     there = (
         {as_on_a_disc(found.name) for found in files}
         if any(is_dicomdir(found.name) for found in files)
@@ -264,7 +275,9 @@ def _with_missing(files: list[Found]) -> Iterator[Found]:
 
 
 def _renamed(wanted: set[str], files: Iterator[Found]) -> set[str]:
-    """Which SOP Instance UIDs are those of `files`, which no directory names: they got other names on their way."""
+    """Which SOP Instance UIDs are those of `files`, which no directory names: they got other names
+    on their way.
+    """
     there: set[str] = set()
     for file in files:
         if wanted <= there:

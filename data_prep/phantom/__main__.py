@@ -1,4 +1,7 @@
-"""Stage `phantom`: write one synthetic hospital to incoming/SITE. Usage: python -m data_prep.phantom SITE"""
+"""Stage `phantom`: write one synthetic hospital to incoming/SITE.
+
+Usage: python -m data_prep.phantom SITE
+"""
 
 from data_prep.phantom.hospital import write_hospital
 from data_prep.phantom.vendors import vendor_named
@@ -10,7 +13,10 @@ from workspace.progress import say
 
 
 def main(site: str) -> None:
-    """Write the export of the hospital that params.yaml describes. Raises Refusal for an unknown hospital or vendor."""
+    """Write the export of the hospital that params.yaml describes.
+
+    Raises Refusal for an unknown hospital or vendor.
+    """
     workspace = Workspace()
     phantom = load_params(workspace).phantom
     if site not in phantom.hospitals:

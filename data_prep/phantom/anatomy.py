@@ -1,6 +1,8 @@
-"""One patient's chest as numbers: sizes, positions and vessels, drawn once a patient, given age and sex.
+"""One patient's chest as numbers: sizes, positions and vessels, drawn once a patient, given age and
+sex.
 
-Sizes follow textbook adult anatomy (chest 27 to 38 cm wide and 18 to 26 cm deep, cardiothoracic ratio below 0.5).
+Sizes follow textbook adult anatomy (chest 27 to 38 cm wide and 18 to 26 cm deep, cardiothoracic
+ratio below 0.5).
 """
 
 from dataclasses import dataclass
@@ -43,7 +45,9 @@ class Thorax:
 
 
 def draw_thorax(rng: np.random.Generator, age: int, sex: str) -> Thorax:
-    """A patient's anatomy, given age and sex: women are narrower, bones thin and the aorta widens with age."""
+    """A patient's anatomy, given age and sex: women are narrower, bones thin and the aorta widens
+    with age.
+    """
     woman = sex == "F"
     size = rng.normal(0.93 if woman else 1.0, 0.05)
     build = rng.normal(0, 1)

@@ -1,4 +1,7 @@
-"""Ribs, spine and collar bones as a radiograph sees them. Bones are compact outside and spongy inside."""
+"""Ribs, spine and collar bones as a radiograph sees them.
+
+Bones are compact outside and spongy inside.
+"""
 
 import numpy as np
 

@@ -1,8 +1,10 @@
-"""A chest as CT sees it: Hounsfield units of a parametric anatomy, its nodules, and what a scanner and its kernel make of them.
+"""A chest as CT sees it: Hounsfield units of a parametric anatomy, its nodules, and what a scanner
+and its kernel make of them.
 
-The scans are targeted: a small field of view around a suspected place, as in the follow-up of nodules. In a patient without a
-nodule that place holds none. Coordinates in cm as DICOM has them (LPS): x to the patient's left, y to the back, z to the head,
-origin at mid-chest. Volumes are (slices, rows, columns). Tissues have textbook HU; lung at full breath is about -860 HU.
+The scans are targeted: a small field of view around a suspected place, as in the follow-up of
+nodules. In a patient without a nodule that place holds none. Coordinates in cm as DICOM has them
+(LPS): x to the patient's left, y to the back, z to the head, origin at mid-chest. Volumes are
+(slices, rows, columns). Tissues have textbook HU; lung at full breath is about -860 HU.
 """
 
 from dataclasses import dataclass
@@ -44,7 +46,9 @@ class Tube:
 
 @dataclass(frozen=True)
 class Nodule:
-    """A lobulated ball: its centre and radius in cm, its density in HU and three directions that bulge."""
+    """A lobulated ball: its centre and radius in cm, its density in HU and three directions that
+    bulge.
+    """
 
     centre: np.ndarray
     radius: float
@@ -178,7 +182,10 @@ def lungs(chest: Chest, scan: Scan) -> np.ndarray:
 
 
 def with_nodule(chest: Chest, scan: Scan, volume: np.ndarray) -> np.ndarray:
-    """The volume with the patient's nodule in it. A nodule replaces lung and changes nothing beyond its edge."""
+    """The volume with the patient's nodule in it.
+
+    A nodule replaces lung and changes nothing beyond its edge.
+    """
     if chest.nodule is None:
         return volume
     share = nodule_share(chest.nodule, scan) * lungs(chest, scan)
@@ -188,7 +195,7 @@ def with_nodule(chest: Chest, scan: Scan, volume: np.ndarray) -> np.ndarray:
 
 
 def nodule_share(nodule: Nodule, scan: Scan) -> np.ndarray:
-    """Share of each voxel that lies in the nodule, exactly 0 far from it, (slices, rows, columns)."""
+    """Share of each voxel in the nodule, exactly 0 far from it, (slices, rows, columns)."""
     z, y, x = scan.axes()
     dz, dy, dx = z - nodule.centre[2], y - nodule.centre[1], x - nodule.centre[0]
     distance = np.sqrt(dx**2 + dy**2 + dz**2)
@@ -201,7 +208,10 @@ def nodule_share(nodule: Nodule, scan: Scan) -> np.ndarray:
 
 
 def reconstruct(rng: np.random.Generator, scan: Scan, volume: np.ndarray) -> np.ndarray:
-    """Slice thickness and kernel, and noise that the kernel correlates. Its variance goes as 1 / dose."""
+    """Slice thickness and kernel, and noise that the kernel correlates.
+
+    Its variance goes as 1 / dose.
+    """
     scanner = scan.scanner
     box = (
         scanner.thickness / scanner.spacing / np.sqrt(12)

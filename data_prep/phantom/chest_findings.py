@@ -1,6 +1,8 @@
-"""Findings on a chest radiograph, as centimetres of lung that soft tissue or fluid has replaced along each ray.
+"""Findings on a chest radiograph, as centimetres of lung that soft tissue or fluid has replaced
+along each ray.
 
-A finding is drawn once a patient and projected again for each of the patient's images, so it stays where it is in the body.
+A finding is drawn once a patient and projected again for each of the patient's images, so it stays
+where it is in the body.
 """
 
 from collections.abc import Callable
@@ -32,7 +34,10 @@ ADDED_PER_CM = (
 
 
 def draw_finding(rng: np.random.Generator, name: str, thorax: Thorax) -> Replaced:
-    """Draw one patient's finding. The result gives the replaced lung, in cm, never more than there is along the ray."""
+    """Draw one patient's finding.
+
+    The result gives the replaced lung, in cm, never more than there is along the ray.
+    """
     replace = {
         "normal": _normal,
         "nodule": _nodule,

@@ -1,10 +1,13 @@
-"""Who comes to a synthetic hospital: patients with one finding each, an age, a sex and one to four images."""
+"""Who comes to a synthetic hospital: patients with one finding each, an age, a sex and one to four
+images.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-LEAST_SHARE = 0.85  # of the patients is spread evenly over the classes; the rest unevenly, as each hospital has it
+# of the patients is spread evenly over the classes; the rest unevenly, as each hospital has it
+LEAST_SHARE = 0.85
 IMAGES = (1, 2, 3, 4)
 IMAGES_SHARE_2D = (0.35, 0.35, 0.2, 0.1)
 IMAGES_SHARE_3D = (0.9, 0.1, 0.0, 0.0)
@@ -45,7 +48,11 @@ GIVEN = {
 
 @dataclass(frozen=True)
 class Patient:
-    """A made-up person. `number`, from 1, seeds the anatomy; `identifier` and `name` look real and carry the token ZZPHI."""
+    """A made-up person.
+
+    `number`, from 1, seeds the anatomy; `identifier` and `name` look real and carry the token
+    ZZPHI.
+    """
 
     number: int
     identifier: str

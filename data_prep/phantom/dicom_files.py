@@ -1,8 +1,9 @@
-"""DICOM as a hospital's archive exports it: radiographs (one file each) and CT series (one file a slice).
+"""DICOM as a hospital's archive exports it: radiographs (one file each) and CT series (one file a
+slice).
 
-The headers hold made-up identifiers of every kind that must never leave a hospital (names, numbers, an institution, a free
-note, a private tag), each with the token ZZPHI. UIDs depend on the site and the numbers alone, and no clock is read, so
-the bytes repeat.
+The headers hold made-up identifiers of every kind that must never leave a hospital (names, numbers,
+an institution, a free note, a private tag), each with the token ZZPHI. UIDs depend on the site and
+the numbers alone, and no clock is read, so the bytes repeat.
 """
 
 import io
@@ -55,7 +56,10 @@ def radiograph_file(
 def series_files(
     site: str, vendor: Vendor, patient: Patient, image: int, volume: np.ndarray, origin: np.ndarray
 ) -> list[ExportedFile]:
-    """The CT files of one series (PS3.3 A.3). `volume`: HU, (slices, rows, columns); `origin`: mm, LPS, of its first voxel."""
+    """The CT files of one series (PS3.3 A.3).
+
+    `volume`: HU, (slices, rows, columns); `origin`: mm, LPS, of its first voxel.
+    """
     scanner = vendor.scanner
     lowest = -(2 ** (scanner.bits_stored - 1)) if scanner.signed else 0
     stored = (volume - scanner.intercept).clip(lowest, lowest + 2**scanner.bits_stored - 1)

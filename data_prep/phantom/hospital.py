@@ -1,4 +1,6 @@
-"""One synthetic hospital's export: image files, the labels table beside them, and the small mess that real exports hold."""
+"""One synthetic hospital's export: image files, the labels table beside them, and the small mess
+that real exports hold.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -62,7 +64,11 @@ def write_hospital(
 def export(
     draw: Draw, site: str, vendor: Vendor, seed: int, patient: Patient, *, first: bool, last: bool
 ) -> Iterator[ExportedFile]:
-    """A patient's files. A hospital's first patient has one file twice, its last one an image that was cut off on its way."""
+    """A patient's files.
+
+    A hospital's first patient has one file twice, its last one an image that was cut off on its
+    way.
+    """
     for image in range(1, patient.images + 1):
         yield from draw(site, vendor, seed, patient, image)
     if first:
@@ -77,7 +83,10 @@ def export(
 def draw_radiograph(
     site: str, vendor: Vendor, seed: int, patient: Patient, image: int
 ) -> list[ExportedFile]:
-    """The file of one radiograph. Anatomy and finding depend on (seed, patient), the exposure and its noise also on the image."""
+    """The file of one radiograph.
+
+    Anatomy and finding depend on (seed, patient), the exposure and its noise also on the image.
+    """
     rng = np.random.default_rng([seed, patient.number])
     anatomy = draw_thorax(rng, patient.age, patient.sex)
     finding = chest_findings.draw_finding(rng, patient.finding, anatomy)

@@ -1,6 +1,7 @@
 """Linear attenuation coefficients at 60 keV, the mean energy of a filtered chest beam, in 1/cm.
 
-Mass attenuation times density, from NIST's tables (Hubbell and Seltzer, NISTIR 5632, tables 3 and 4).
+Mass attenuation times density, from NIST's tables (Hubbell and Seltzer, NISTIR 5632, tables 3 and
+4).
 """
 
 WATER = 0.2059 * 1.00

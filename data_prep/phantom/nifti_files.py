@@ -1,4 +1,6 @@
-"""NIfTI as a research archive exports it: one .nii.gz for each image or volume, with the same bytes each time."""
+"""NIfTI as a research archive exports it: one .nii.gz for each image or volume, with the same bytes
+each time.
+"""
 
 import gzip
 import io
@@ -19,7 +21,11 @@ def nifti_file(
     spacing: tuple[float, float, float],
     origin: np.ndarray,
 ) -> ExportedFile:
-    """One file. `array`: (slices, rows, columns); `spacing`: mm, columns, rows, slices; `origin`: mm, LPS, of the first voxel."""
+    """One file.
+
+    `array`: (slices, rows, columns); `spacing`: mm, columns, rows, slices; `origin`: mm, LPS, of
+    the first voxel.
+    """
     last_row = (
         origin[1] + (array.shape[1] - 1) * spacing[1]
     )  # rows are written from the last up, as dcm2niix does

@@ -1,4 +1,6 @@
-"""From path lengths to stored pixel values: Beer-Lambert's law, scatter, blur, quantum noise, display contrast, quantisation."""
+"""From path lengths to stored pixel values: Beer-Lambert's law, scatter, blur, quantum noise,
+display contrast, quantisation.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ HEART_TO_DETECTOR = {
     "PA": 7.0,
     "AP": 15.0,
 }  # cm; the heart lies in front, so a beam from the front magnifies it more
-SCATTER_WIDTH = 60.0  # mm, standard deviation; scatter as a wide blur of the primary: Boone and Seibert, Med Phys 15 (1988)
+# mm, standard deviation; scatter as a wide blur of the primary: Boone and Seibert, Med Phys 15
+# (1988)
+SCATTER_WIDTH = 60.0
 MASK_WIDTH = 8.0  # mm, standard deviation of the unsharp mask
 QUANTA_DECIMALS = 3  # the last bits of two machines' arithmetic differ, and must not reach the dice
 DISPLAYED = (0.6, 4.6)  # attenuation at the curve's ends
@@ -74,7 +78,7 @@ def radiograph(
     finding: Replaced,
     exposure: Exposure,
 ) -> np.ndarray:
-    """Stored pixel values of one image, (rows, columns), uint8 or uint16 as the unit stores them."""
+    """Stored values of one image, (rows, columns), uint8 or uint16 as the unit stores them."""
     attenuation = attenuation_of(thorax, finding, exposure)
     expected = expected_quanta(unit, attenuation, exposure)
     return stored_values(
@@ -91,7 +95,9 @@ def attenuation_of(thorax: Thorax, finding: Replaced, exposure: Exposure) -> np.
 def expected_quanta(
     unit: RadiographyUnit, attenuation: np.ndarray, exposure: Exposure
 ) -> np.ndarray:
-    """Mean quanta in each pixel: the primary beam, blurred by the focal spot, and scatter, which spreads wide."""
+    """Mean quanta in each pixel: the primary beam, blurred by the focal spot, and scatter, which
+    spreads wide.
+    """
     beam = unit.quanta * exposure.dose * _heel(unit, exposure, attenuation.shape)
     primary = gaussian_filter(
         beam * np.exp(-attenuation), unit.focal_blur / unit.pitch, mode="nearest"
@@ -103,7 +109,9 @@ def expected_quanta(
 
 
 def detect(rng: np.random.Generator, unit: RadiographyUnit, expected: np.ndarray) -> np.ndarray:
-    """Quanta that the detector counts: Poisson noise, which the detector's own blur then correlates."""
+    """Quanta that the detector counts: Poisson noise, which the detector's own blur then
+    correlates.
+    """
     return gaussian_filter(
         rng.poisson(expected).astype(float), unit.detector_blur / unit.pitch, mode="nearest"
     )
@@ -120,7 +128,10 @@ def measured_attenuation(
 
 
 def stored_values(unit: RadiographyUnit, measured: np.ndarray, exposure: Exposure) -> np.ndarray:
-    """Display contrast and quantisation. MONOCHROME1 stores dense tissue as low values, MONOCHROME2 as high ones."""
+    """Display contrast and quantisation.
+
+    MONOCHROME1 stores dense tissue as low values, MONOCHROME2 as high ones.
+    """
     low, high = DISPLAYED
     shown = np.clip(
         (measured - low - exposure.window_shift) / ((high - low) * exposure.window_scale), 0, 1

@@ -1,6 +1,8 @@
-"""The rays of a radiograph and the chords of simple solids, in closed form, so that no voxel grid is needed.
+"""The rays of a radiograph and the chords of simple solids, in closed form, so that no voxel grid
+is needed.
 
-Coordinates in cm on the detector plane: x to the image's right (the patient's left), y down, origin at mid-chest.
+Coordinates in cm on the detector plane: x to the image's right (the patient's left), y down, origin
+at mid-chest.
 """
 
 import math
@@ -20,7 +22,9 @@ class Pose:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the rays meet the body: `pitch` cm apart, the middle at (`x_middle`, `y_middle`), turned by `angle` radians."""
+    """Where the rays meet the body: `pitch` cm apart, the middle at (`x_middle`, `y_middle`),
+    turned by `angle` radians.
+    """
 
     rows: int
     columns: int

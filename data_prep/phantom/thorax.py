@@ -1,4 +1,5 @@
-"""A chest as a radiograph sees it: path lengths through each tissue along parallel rays, in cm, from a patient's anatomy.
+"""A chest as a radiograph sees it: path lengths through each tissue along parallel rays, in cm,
+from a patient's anatomy.
 
 The constants of the shapes were set by eye against radiographs.
 """
@@ -66,7 +67,7 @@ def project(thorax: Thorax, grid: Grid, pose: Pose) -> Paths:
 
 
 def _lungs(thorax: Thorax, grid: Grid, pose: Pose) -> np.ndarray:
-    """Centimetres of lung along each ray, the heart and the mediastinum taken out, (rows, columns)."""
+    """Centimetres of lung along each ray, without heart and mediastinum, (rows, columns)."""
     heart = heart_chord(thorax, grid, pose)
     middle = 2.2 + 0.9 * np.exp(
         -(((grid.y + 1.5) / 3.0) ** 2)
@@ -92,7 +93,10 @@ def _lungs(thorax: Thorax, grid: Grid, pose: Pose) -> np.ndarray:
 
 
 def _dome_height(thorax: Thorax, side: int, dome: float, grid: Grid, pose: Pose) -> np.ndarray:
-    """The y of one half of the diaphragm above each x, (rows, columns). It falls towards the ribs (the costophrenic angle)."""
+    """The y of one half of the diaphragm above each x, (rows, columns).
+
+    It falls towards the ribs (the costophrenic angle).
+    """
     away = (side * grid.x - (1.0 + 0.85 * thorax.lung_width)) / thorax.lung_width
     return (
         dome + pose.inspiration + 2.6 * np.clip(away, -1, None) ** 2 * np.where(away > 0, 1.1, 0.45)
@@ -118,7 +122,10 @@ def heart_chord(thorax: Thorax, grid: Grid, pose: Pose, enlarged: float = 1.0) -
 
 
 def _body(thorax: Thorax, grid: Grid, inside: float = 0.0) -> np.ndarray:
-    """The torso's chord, or that of what lies `inside` cm under its skin. It narrows to the neck and widens to the shoulders."""
+    """The torso's chord, or that of what lies `inside` cm under its skin.
+
+    It narrows to the neck and widens to the shoulders.
+    """
     neck = step(-grid.y - 15.5, 0.7)
     shoulder = np.exp(-(((grid.y + 12.0) / 3.0) ** 2))
     half = (thorax.half_width + 4.5 * shoulder) * (1 - neck) + 5.5 * neck - inside
@@ -137,7 +144,10 @@ def _stomach(thorax: Thorax, grid: Grid, pose: Pose) -> np.ndarray:
 
 
 def _vessel_chords(thorax: Thorax, grid: Grid) -> np.ndarray:
-    """Centimetres of blood in the vessels along each ray. Only the pixels around each piece are visited."""
+    """Centimetres of blood in the vessels along each ray.
+
+    Only the pixels around each piece are visited.
+    """
     chords = np.zeros_like(grid.x)
     for vessel in thorax.vessels:
         dx, dy = vessel.x1 - vessel.x0, vessel.y1 - vessel.y0

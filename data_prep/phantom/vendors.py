@@ -1,7 +1,9 @@
-"""The vendors: what each one's machines do to the same anatomy, and how its archive exports the images. All names are made up.
+"""The vendors: what each one's machines do to the same anatomy, and how its archive exports the
+images. All names are made up.
 
-Pixels are coarse (2 to 3 mm) to keep a phantom small. Quanta are fewer than the 10^5 that a real detector would gather in such a
-pixel, so that noise still shows. Scatter-to-primary ratios run from a good grid to none, CT noise from 14 to 28 HU.
+Pixels are coarse (2 to 3 mm) to keep a phantom small. Quanta are fewer than the 10^5 that a real
+detector would gather in such a pixel, so that noise still shows. Scatter-to-primary ratios run from
+a good grid to none, CT noise from 14 to 28 HU.
 """
 
 import difflib

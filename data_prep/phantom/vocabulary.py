@@ -1,4 +1,7 @@
-"""How hospitals write a finding in their labels tables. A site's `classes` map these words to the canonical classes."""
+"""How hospitals write a finding in their labels tables.
+
+A site's `classes` map these words to the canonical classes.
+"""
 
 PLAIN = {
     "normal": "normal",

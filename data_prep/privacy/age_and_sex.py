@@ -1,4 +1,7 @@
-"""Ages and sexes as tables and headers write them. What cannot be understood without a guess raises NotUnderstood and is counted."""
+"""Ages and sexes as tables and headers write them.
+
+What cannot be understood without a guess raises NotUnderstood and is counted.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -12,14 +15,18 @@ T = TypeVar("T")
 AGE_CAP = 90.0  # years; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), groups all ages from 90
 AGE_LIMIT = 130.0  # years; above it a value is an error
 DAYS, WEEKS, MONTHS = 365.25, 52.18, 12.0  # in a year
-# Units of DICOM (PS3.5 6.2, value representation AS), and words of European and East Asian languages.
+# Units of DICOM (PS3.5 6.2, value representation AS), and words of European and East Asian
+# languages.
 WORDS = {
     unit: count
     for count, units in {
-        1.0: "y yr yrs year years yo jahr jahre jahren j an ans année années año años anno anni jaar år a "
+        1.0: "y yr yrs year years yo jahr jahre jahren j an ans année années año años anno "
+        "anni jaar år a "
         "ano anos lat let vuotta лет год года 歳 岁 歲 세",
-        MONTHS: "m mo mos mon mth mths month months monat monate monaten mois mes meses mese mesi maand maanden månad månader",
-        WEEKS: "w wo wk wks week weeks woche wochen semaine semaines semana semanas settimana settimane weken vecka veckor",
+        MONTHS: "m mo mos mon mth mths month months monat monate monaten mois mes meses "
+        "mese mesi maand maanden månad månader",
+        WEEKS: "w wo wk wks week weeks woche wochen semaine semaines semana semanas "
+        "settimana settimane weken vecka veckor",
         DAYS: "d day days tag tage tagen jour jours día días giorno giorni dag dagen dagar",
     }.items()
     for unit in units.split()
@@ -75,16 +82,19 @@ UNKNOWN = frozenset(
 SEXES = {
     word: sex
     for sex, words in {
-        "F": "f female fem w weiblich weibl frau mädchen woman girl femme féminin feminin féminine feminine fille mujer femenino "
+        "F": "f female fem w weiblich weibl frau mädchen woman girl femme féminin feminin "
+        "féminine feminine fille mujer femenino "
         "femenina hembra donna femmina femminile vrouw vrouwelijk kvinna 女 女性 ♀",
-        "M": "m male masc maennlich männlich männl mann junge man boy homme masculin masculine garçon hombre masculino varón uomo maschio "
+        "M": "m male masc maennlich männlich männl mann junge man boy homme masculin "
+        "masculine garçon hombre masculino varón uomo maschio "
         "maschile mannelijk 男 男性 ♂",
         "O": "o other d divers diverse intersex andere autre",
     }.items()
     for word in words.split()
 }
 ISO_5218 = {"1": "M", "2": "F", "0": None, "9": None}  # not known, not applicable
-# Where a column says man or woman by one of these, M may be mujer: H hombre or homme, V varón or vrouw.
+# Where a column says man or woman by one of these, M may be mujer: H hombre or homme, V varón or
+# vrouw.
 OTHER_LETTERS = ("h", "v")
 
 
@@ -93,7 +103,8 @@ class NotUnderstood(ValueError):
 
 
 def age_from_years(value: str | None) -> float | None:
-    """Completed years from a table's cell: a number of years, or numbers with units (45Y, 6 months, 1 year 3 months); None: not known.
+    """Completed years from a table's cell: a number of years, or numbers with units (45Y, 6 months,
+    1 year 3 months); None: not known.
 
     Raises NotUnderstood.
     """
@@ -111,7 +122,9 @@ def age_from_years(value: str | None) -> float | None:
 
 
 def age_from_dicom(age: str, birth_date: str, study_date: str) -> float | None:
-    """Completed years from Patient's Age (nnnD, W, M or Y), else from the dates of birth and study; None: not known. Raises NotUnderstood."""
+    """Completed years from Patient's Age (nnnD, W, M or Y), else from the dates of birth and study;
+    None: not known. Raises NotUnderstood.
+    """
     try:
         if age.strip():
             return _in_units(_plain(age))
@@ -134,7 +147,8 @@ def sex(value: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class SexColumn:
-    """What a table's cells mean, which takes all of them: 1 is male by ISO 5218, but not where a column holds 0 and 1 alone.
+    """What a table's cells mean, which takes all of them: 1 is male by ISO 5218, but not where a
+    column holds 0 and 1 alone.
 
     `french`: H and F, homme and femme.
     """
@@ -195,7 +209,8 @@ def _in_units(text: str) -> float:
 
 
 def _between(birth_date: str, study_date: str) -> float | None:
-    """Completed years between two DICOM dates, also as they were written before 1993 (PS3.5 6.2); None where one is missing.
+    """Completed years between two DICOM dates, also as they were written before 1993 (PS3.5 6.2);
+    None where one is missing.
 
     Raises NotUnderstood.
     """
@@ -216,7 +231,9 @@ def _number(text: str) -> float:
 
 
 def _capped(years: float) -> float:
-    """Completed years, as Patient's Age counts them: less of an infant's age tells less of its birthday. Raises NotUnderstood."""
+    """Completed years, as Patient's Age counts them: less of an infant's age tells less of its
+    birthday. Raises NotUnderstood.
+    """
     if not 0 <= years <= AGE_LIMIT:
         raise NotUnderstood
     return float(int(min(years, AGE_CAP)))

@@ -1,4 +1,6 @@
-"""Text in pixels: which images may show a patient's data, and what a site has said is to be done with them (PS3.15 E.3.1)."""
+"""Text in pixels: which images may show a patient's data, and what a site has said is to be done
+with them (PS3.15 E.3.1).
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,8 +15,10 @@ from data_prep.site_file import Site
 from data_prep.volumes.crop import rule_of, with_rectangle
 from data_prep.volumes.series import reject_all
 
-# Devices that write the patient's name into the picture as they make it: ultrasound, also in vessels; angiography and
-# fluoroscopy; endoscopy; captures of a screen. RSNA's CTP lists rectangles for ultrasound devices and captures, Karnak cleans
+# Devices that write the patient's name into the picture as they make it: ultrasound, also in
+# vessels; angiography and
+# fluoroscopy; endoscopy; captures of a screen. RSNA's CTP lists rectangles for ultrasound devices
+# and captures, Karnak cleans
 # ultrasound, captures and endoscopy. PS3.15 E.3.1: most others do not burn text in.
 AT_RISK = frozenset({"ES", "IVUS", "RF", "SC", "US", "XA"})
 
@@ -22,7 +26,9 @@ AT_RISK = frozenset({"ES", "IVUS", "RF", "SC", "US", "XA"})
 def as_set(
     examined: list[ImageFile | Reject], site: Site
 ) -> tuple[list[ImageFile | Reject], list[int]]:
-    """What the site's settings make of each file, and the numbers of the crop rules that apply to none (from 1)."""
+    """What the site's settings make of each file, and the numbers of the crop rules that apply to
+    none (from 1).
+    """
     images = [item if isinstance(item, Reject) else _with_modality(item, site) for item in examined]
     rules = [None if isinstance(item, Reject) else rule_of(item, site) for item in images]
     kept: list[ImageFile | Reject] = []
@@ -32,14 +38,18 @@ def as_set(
 
 
 def may_show_text(image: ImageFile) -> bool:
-    """Whether no rule crops it, and its sender says what it may show, or its modality is at risk and nobody says that it is clean."""
+    """Whether no rule crops it, and its sender says what it may show, or its modality is at risk
+    and nobody says that it is clean.
+    """
     return image.keep is None and (
         image.exposed or (image.facts.modality in AT_RISK and not image.clean)
     )
 
 
 def count(plans: Iterable[Planned]) -> dict[str, Any]:
-    """Records that may show text, by modality; those that a rule crops; those at risk that rest on the sender's word alone."""
+    """Records that may show text, by modality; those that a rule crops; those at risk that rest on
+    the sender's word alone.
+    """
     plans = list(plans)
     cropped = [any(image.keep for image in plan.files) for plan in plans]
     risky = [any(map(may_show_text, plan.files)) for plan in plans]
@@ -66,11 +76,14 @@ def warnings(summary: dict[str, Any]) -> list[str]:
             f"{modality} {number}" for modality, number in found["at_risk"].items()
         )
         lines.append(
-            f"{name}: {sum(found['at_risk'].values())} records may show a patient's data in their pixels ({modalities}); look at "
-            f"some, then set crop, or at_risk: refuse, in sites/{name}.yaml (docs/add-a-hospital.md)"
+            f"{name}: {sum(found['at_risk'].values())} records may show a patient's data in "
+            f"their pixels ({modalities}); look at "
+            f"some, then set crop, or at_risk: refuse, in sites/{name}.yaml "
+            "(docs/add-a-hospital.md)"
         )
     lines += [
-        f"{name}: rule {number} of crop in sites/{name}.yaml applies to no image; correct or remove it"
+        f"{name}: rule {number} of crop in sites/{name}.yaml applies "
+        "to no image; correct or remove it"
         for number in found["idle_rules"]
     ]
     return lines

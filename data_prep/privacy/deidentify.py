@@ -1,4 +1,6 @@
-"""Keyed hashes for identifiers, and the narrow gates through which any other value of a header must pass."""
+"""Keyed hashes for identifiers, and the narrow gates through which any other value of a header must
+pass.
+"""
 
 import hashlib
 import hmac
@@ -20,7 +22,10 @@ from workspace.paths import Workspace
 SECRET_BYTES = 32  # as long as SHA-256's output, which RFC 2104 recommends for a key
 SECRET_FILE = ".fewsite/secret"
 SAME_SECRET = "that one, so that every patient keeps one key"
-START_ANEW = f"restore it from its backup; where there is none, remove {SECRET_FILE} and data/, and run dvc repro --force to start anew"
+START_ANEW = (
+    f"restore it from its backup; where there is none, remove {SECRET_FILE} and "
+    "data/, and run dvc repro --force to start anew"
+)
 OTHERS = 0o077  # mode bits of everyone but the owner
 HEX_DIGITS = 20  # 80 bits: no two of a billion keys meet by chance
 YEARS = range(1970, 2101)  # of a study; outside it a date is an error
@@ -95,7 +100,9 @@ UNKNOWN_MODALITY = "OT"
 
 @dataclass(frozen=True)
 class Keys:
-    """Keyed hashes of one site. A key says nothing without the secret, and is the same in every run with it.
+    """Keyed hashes of one site.
+
+    A key says nothing without the secret, and is the same in every run with it.
 
     Those that many files share are one object for all.
     """
@@ -136,10 +143,11 @@ class Keys:
 
 
 def read_secret(workspace: Workspace, keep: bool = True) -> str:
-    """The workspace's secret, made on first use; with `keep` false, what is made is written nowhere. Raises Refusal.
+    """The workspace's secret, made on first use; with `keep` false, what is made is written
+    nowhere. Raises Refusal.
 
-    None is made where results hold keys under a lost one, since every patient would silently get another key. Several stages may
-    start at once: the first to link its file wins.
+    None is made where results hold keys under a lost one, since every patient would silently get
+    another key. Several stages may start at once: the first to link its file wins.
     """
     results = _fingerprints(
         workspace
@@ -169,7 +177,8 @@ def read_secret(workspace: Workspace, keep: bool = True) -> str:
                 SECRET_FILE,
                 f"a file that others may use (mode {mode:o})",
                 "one that is yours alone (mode 600)",
-                f"chmod 600 {SECRET_FILE}; if someone has read it, patients' numbers can be tried out against the keys",
+                f"chmod 600 {SECRET_FILE}; if someone has read it, patients' "
+                "numbers can be tried out against the keys",
             )
         )
     if not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", secret):
@@ -233,7 +242,9 @@ def new_secret() -> str:
 
 
 def equipment(value: str, identifying: Iterable[str]) -> str | None:
-    """A maker's or model's name, or None where it does not look like one or shares a piece with an identifying value."""
+    """A maker's or model's name, or None where it does not look like one or shares a piece with an
+    identifying value.
+    """
     value = value.strip()
     if not EQUIPMENT.fullmatch(value):
         return None

@@ -1,4 +1,6 @@
-"""DICOM elements that a site's file may name, by keyword or tag, to match images by or to tell patients apart (PS3.6)."""
+"""DICOM elements that a site's file may name, by keyword or tag, to match images by or to tell
+patients apart (PS3.6).
+"""
 
 import re
 
@@ -9,7 +11,8 @@ from data_prep.site_file import Labels
 
 BY_TAG = re.compile(r"\(([0-9A-Fa-f]{4}), ?([0-9A-Fa-f]{4})\)")
 FIRST_GROUP = 0x0008  # those before belong to messages, files and directories, not to images
-# PS3.5 6.2: text and whole numbers. Equal fractions may be written differently, so they tell nothing apart.
+# PS3.5 6.2: text and whole numbers. Equal fractions may be written differently, so they tell
+# nothing apart.
 PLAIN_VRS = (
     "AE",
     "AS",
@@ -37,7 +40,10 @@ PLAIN_VRS = (
 
 
 def keyword_of(name: str) -> str:
-    """The keyword of an element that is named by keyword or as (gggg,eeee). Raises ValueError that says why it cannot serve."""
+    """The keyword of an element that is named by keyword or as (gggg,eeee).
+
+    Raises ValueError that says why it cannot serve.
+    """
     numbers = BY_TAG.fullmatch(name)
     number = tag_for_keyword(name) if numbers is None else int(numbers[1] + numbers[2], 16)
     if number is None:
@@ -55,7 +61,9 @@ def keyword_of(name: str) -> str:
 
 
 def kind_of(name: str | None) -> str:
-    """The value representation of the element that a name stands for; empty for a file's place, or a column of its own."""
+    """The value representation of the element that a name stands for; empty for a file's place, or
+    a column of its own.
+    """
     try:
         return dictionary_VR(tag_for_keyword(keyword_of(name or "")))
     except ValueError:

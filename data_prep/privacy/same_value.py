@@ -1,7 +1,9 @@
-"""One value written in several ways is one value: each is brought to one form before it is compared or hashed.
+"""One value written in several ways is one value: each is brought to one form before it is compared
+or hashed.
 
-What differs without meaning: Unicode's composed and decomposed letters (UAX 15), spaces and NULs that pad a value (PS3.5 6.2),
-and a person's name with its empty last components and groups (PS3.5 6.2.1). Upper and lower case differ (PS3.4 C.2.2.2.1).
+What differs without meaning: Unicode's composed and decomposed letters (UAX 15), spaces and NULs
+that pad a value (PS3.5 6.2), and a person's name with its empty last components and groups (PS3.5
+6.2.1). Upper and lower case differ (PS3.4 C.2.2.2.1).
 """
 
 import re
@@ -11,12 +13,15 @@ PERSON = "PN"
 WHOLE_NUMBERS = ("IS", "SL", "SS", "SV", "UL", "US", "UV")
 PARTS_A_NAME = "^"  # of components; no other value is likely to hold one
 FORM = "NFC"
-UNSEEN = "\0\u200b\u200e\u200f\u2060\ufeff"  # a NUL, and marks without width, which cells copied from web pages and PDFs hold
+# a NUL, and marks without width, which cells copied from web pages and PDFs hold
+UNSEEN = "\0\u200b\u200e\u200f\u2060\ufeff"
 PADDING = re.compile(rf"\A[\s{UNSEEN}]+|[\s{UNSEEN}]+\Z")
 
 
 def one_form(value: str, kind: str = "") -> str:
-    """The form that all ways to write a value share. `kind`: its value representation, empty where it is not known.
+    """The form that all ways to write a value share.
+
+    `kind`: its value representation, empty where it is not known.
 
     Several values are parted by backslashes (PS3.5 6.4). Plain text without padding stays as it is.
     """
@@ -24,7 +29,9 @@ def one_form(value: str, kind: str = "") -> str:
 
 
 def one_text(text: str) -> str:
-    """Text of one Unicode form, padding and all: for tables and for paths, where a space may tell two files apart."""
+    """Text of one Unicode form, padding and all: for tables and for paths, where a space may tell
+    two files apart.
+    """
     return unicodedata.normalize(FORM, text)
 
 

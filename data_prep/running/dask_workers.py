@@ -1,7 +1,10 @@
-"""The workers of a Dask scheduler, as a place to work on files. They see the same paths and need no secret: keys are made here.
+"""The workers of a Dask scheduler, as a place to work on files.
 
-Dask logs the arguments of a task that fails and the text of its exception, which may quote a patient's values. So both travel
-inside of objects that say nothing of themselves, and an exception comes back as a result.
+They see the same paths and need no secret: keys are made here.
+
+Dask logs the arguments of a task that fails and the text of its exception, which may quote a
+patient's values. So both travel inside of objects that say nothing of themselves, and an exception
+comes back as a result.
 """
 
 import os
@@ -39,7 +42,9 @@ class Task:
 
 @dataclass(frozen=True, repr=False)
 class Answer:
-    """`unseen`: paths that cannot be read there; `alike`: whether the code there is the one that asked."""
+    """`unseen`: paths that cannot be read there; `alike`: whether the code there is the one that
+    asked.
+    """
 
     results: list[Any] = ()
     error: Exception | None = None
@@ -60,7 +65,9 @@ class Pending:
         """Raises Refusal where the workers cannot do what this machine would."""
         try:
             answer = self.future.result()
-        except Exception as error:  # a lost worker or connection, or what could not be unpickled: its text may quote anything
+        except Exception as error:
+            # a lost worker or connection, or what could not be unpickled: its text may quote
+            # anything
             raise Refusal(
                 Problem(
                     WHERE,
@@ -75,7 +82,8 @@ class Pending:
                     WHERE,
                     "a worker with other code or libraries",
                     "the same as here, for the same bytes",
-                    "install the same fewsite from requirements.lock on every worker, and start them again",
+                    "install the same fewsite from requirements.lock on "
+                    "every worker, and start them again",
                 )
             )
         if unseen := [path for path in answer.unseen if os.access(path, os.R_OK)]:
@@ -84,7 +92,8 @@ class Pending:
                     WHERE,
                     f"a worker that cannot read {len(unseen)} files of the export",
                     "every file under the same path on every worker",
-                    "mount the export there, and TMPDIR too where archives are compressed or nested",
+                    "mount the export there, and TMPDIR too where "
+                    "archives are compressed or nested",
                 )
             )
         if answer.error:
@@ -110,7 +119,10 @@ class Workers:
 
 @contextmanager
 def workers_of(address: str) -> Iterator[Workers]:
-    """The workers of the scheduler at `address`, which goes on without us. Raises Refusal where nobody answers."""
+    """The workers of the scheduler at `address`, which goes on without us.
+
+    Raises Refusal where nobody answers.
+    """
     if find_spec("distributed") is None:
         raise Refusal(
             Problem(

@@ -1,7 +1,9 @@
-"""Decoded records that outlive a run, so that none is decoded twice: one file a site, outside the outputs, which DVC deletes before a run.
+"""Decoded records that outlive a run, so that none is decoded twice: one file a site, outside the
+outputs, which DVC deletes before a run.
 
-All rows are of one length: SHA-256 of what follows, keyed hash of all that the pixels depend on, doubt, pixels. They are appended one by one,
-so a run that is killed leaves all that it finished; a row that was cut short, or does not agree with its SHA-256, is none.
+All rows are of one length: SHA-256 of what follows, keyed hash of all that the pixels depend on,
+doubt, pixels. They are appended one by one, so a run that is killed leaves all that it finished; a
+row that was cut short, or does not agree with its SHA-256, is none.
 """
 
 import hashlib
@@ -35,16 +37,20 @@ NOT_OF_PIXELS = {
     "scheduler",
     "repeats",
 }  # settings that say how records are made, or which
-SETTLED = 2.0  # seconds, as coarse as file times get (FAT's): a file that changed since may change again and bear the same time
+# seconds, as coarse as file times get (FAT's): a file that changed since may change again and bear
+# the same time
+SETTLED = 2.0
 
 
 @contextmanager
 def finished_records(
     workspace: Workspace, name: str, convert: Convert, keys: Keys
 ) -> Iterator["Finished"]:
-    """What earlier runs of a site left under the same settings and code; what others left is removed.
+    """What earlier runs of a site left under the same settings and code; what others left is
+    removed.
 
-    Where the block ends well, only what it took or added is left, so that the file grows no larger than the site's pixels.
+    Where the block ends well, only what it took or added is left, so that the file grows no larger
+    than the site's pixels.
     """
     private_folder(workspace)
     folder = workspace.decoded(name)
@@ -60,7 +66,10 @@ def finished_records(
 
 
 class Finished:
-    """The rows of one site. A hit is as good as decoding: the same pixels, and the hashes are made of them anew."""
+    """The rows of one site.
+
+    A hit is as good as decoding: the same pixels, and the hashes are made of them anew.
+    """
 
     def __init__(self, path: Path, file: BinaryIO, shape: tuple[int, ...], keys: Keys):
         self._path, self._file, self._shape, self._keys = path, file, shape, keys
@@ -77,7 +86,10 @@ class Finished:
     def resume(
         self, plans: Sequence[Planned], decode: Callable[[list[Planned]], Iterator[Outcome]]
     ) -> Iterator[Outcome]:
-        """Each plan with its pixels or its rejects, in their order. `decode` gives those that are not here yet; from now on they are."""
+        """Each plan with its pixels or its rejects, in their order.
+
+        `decode` gives those that are not here yet; from now on they are.
+        """
         keys = [self._key(plan) for plan in plans]
         here = [key in self._places for key in keys]
         if any(here):
@@ -101,10 +113,11 @@ class Finished:
         os.replace(aside, self._path)
 
     def _key(self, plan: Planned) -> str | None:
-        """Keyed hash of all that decoding is given, and of each file's size, times and inode, so that a changed file has another.
+        """Keyed hash of all that decoding is given, and of each file's size, times and inode, so
+        that a changed file has another.
 
-        None where a file is gone, or changed so lately that its next change might not show. This is asked before the file is read: a
-        change meanwhile leaves a row that nothing asks for.
+        None where a file is gone, or changed so lately that its next change might not show. This is
+        asked before the file is read: a change meanwhile leaves a row that nothing asks for.
         """
         try:
             files = [(path, os.stat(path)) for path in sorted(plan.paths)]

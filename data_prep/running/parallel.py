@@ -1,4 +1,6 @@
-"""Work on many files in several processes, with results in the order of the files whatever the number of processes."""
+"""Work on many files in several processes, with results in the order of the files whatever the
+number of processes.
+"""
 
 import multiprocessing
 import os
@@ -23,7 +25,10 @@ PRELOADED = ["data_prep.scan"]  # imported once, by the process that all others 
 
 
 class Others(Protocol):
-    """Processes that work beside this one. `ready`: how many can be given work without waiting for them."""
+    """Processes that work beside this one.
+
+    `ready`: how many can be given work without waiting for them.
+    """
 
     @property
     def ready(self) -> int: ...
@@ -40,13 +45,17 @@ def in_order(
     chunk: int = CHUNK,
     scheduler: str = LOCAL,
 ) -> Iterator[R]:
-    """Yield the results of `work` on chunks of `items`, one result an item. `workers`: processes with this one; 0: one a core.
+    """Yield the results of `work` on chunks of `items`, one result an item.
 
-    `scheduler`: the address of one whose workers do it all instead. Raises Refusal where they cannot.
+    `workers`: processes with this one; 0: one a core.
+
+    `scheduler`: the address of one whose workers do it all instead. Raises Refusal where they
+    cannot.
     """
     parts = deque(list(items[start : start + chunk]) for start in range(0, len(items), chunk))
     processes = min(workers or os.cpu_count() or 1, len(parts))
-    # This process works beside others of its own machine, which would leave its core idle. A scheduler's workers may be many and far: to
+    # This process works beside others of its own machine, which would leave its core idle. A
+    # scheduler's workers may be many and far: to
     # keep them fed is work enough, and a chunk done here would delay what they wait for.
     helps = scheduler == LOCAL
     if helps and processes <= 1:
@@ -94,7 +103,8 @@ def _processes(count: int) -> Iterator[Others]:
     )
     context.set_forkserver_preload(PRELOADED)
     with ProcessPoolExecutor(count, mp_context=context) as pool:
-        # Starting them blocks until all is imported, a second or more: this process works meanwhile.
+        # Starting them blocks until all is imported, a second or more: this process works
+        # meanwhile.
         starting = Thread(target=pool.submit, args=(bool,))
         starting.start()
         try:

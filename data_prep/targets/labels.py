@@ -1,4 +1,7 @@
-"""The labels table: which class each image has, and whose it is. Messages name lines and columns, never a cell's value."""
+"""The labels table: which class each image has, and whose it is.
+
+Messages name lines and columns, never a cell's value.
+"""
 
 import codecs
 import io
@@ -39,7 +42,9 @@ class Row:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Rows by the value that they are matched by, a DICOM keyword's or a path. `lines`: every line's number -> its value, or empty.
+    """Rows by the value that they are matched by, a DICOM keyword's or a path.
+
+    `lines`: every line's number -> its value, or empty.
 
     `unread`: age or sex -> the lines whose cell is not understood.
     """
@@ -52,9 +57,11 @@ class LabelTable:
 
 
 def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
-    """Read a labels table (CSV with , ; or tab; UTF-8 with or without BOM, UTF-16 with it, else Windows-1252).
+    """Read a labels table (CSV with , ; or tab; UTF-8 with or without BOM, UTF-16 with it, else
+    Windows-1252).
 
-    Values are in the one form that all ways to write them share, ages and sexes in that of records.parquet. Raises Refusal with every problem.
+    Values are in the one form that all ways to write them share, ages and sexes in that of
+    records.parquet. Raises Refusal with every problem.
     """
     settings = site.labels
     table = _parse(content, where)
@@ -129,7 +136,9 @@ def identifying_cells(content: bytes, where: str, site: Site) -> set[str]:
 
 
 def _parse(content: bytes, where: str) -> pd.DataFrame:
-    """The table as stripped strings of one Unicode form, indexed by line number, with blank lines left out."""
+    """The table as stripped strings of one Unicode form, indexed by line number, with blank lines
+    left out.
+    """
     text = one_text(_decoded(content, where))
     header = text.split("\n", 1)[0]
     try:
@@ -166,7 +175,10 @@ def _parse(content: bytes, where: str) -> pd.DataFrame:
 
 
 def _decoded(content: bytes, where: str) -> str:
-    """The text of a table. Raises Refusal where its encoding cannot be told, since two names might be read as one."""
+    """The text of a table.
+
+    Raises Refusal where its encoding cannot be told, since two names might be read as one.
+    """
     save = "save it as CSV in UTF-8"
     if content.startswith(WORKBOOKS):
         raise Refusal(Problem(where, "a spreadsheet's own file", "a CSV file", save))
@@ -199,7 +211,8 @@ def _decoded(content: bytes, where: str) -> str:
 def _column_problems(table: pd.DataFrame, wanted: dict[str, str], where: str) -> list[Problem]:
     """`wanted`: a column's name -> what is needed, in words.
 
-    Of the table's own names only those like a wanted one are shown: without a header line, they are a patient's values.
+    Of the table's own names only those like a wanted one are shown: without a header line, they are
+    a patient's values.
     """
     names = list(table.columns)
     alike = [name for name in names if _bare(name) in map(_bare, wanted)]
@@ -233,7 +246,8 @@ def _value_problems(
         problems.append(
             Problem(
                 where,
-                f"{len(unknown)} values of {column} under neither classes nor ignore ({shown_lines(unknown)})",
+                f"{len(unknown)} values of {column} under neither classes nor "
+                f"ignore ({shown_lines(unknown)})",
                 "every value under one of them (an empty cell is '')",
                 "add them to the site's file",
             )

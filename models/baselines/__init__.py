@@ -1,1 +1,4 @@
-"""Baselines on the same footing as the learners: the same contract, supports and queries. All but one start from the source model."""
+"""Baselines on the same footing as the learners: the same contract, supports and queries.
+
+All but one start from the source model.
+"""

@@ -1,4 +1,5 @@
-"""Cosine head: the adaptation of Baseline++ (Chen, Liu, Kira, Wang and Huang 2019, section 3.2) on frozen source features.
+"""Cosine head: the adaptation of Baseline++ (Chen, Liu, Kira, Wang and Huang 2019, section 3.2) on
+frozen source features.
 
 The source model here has linear heads, where the paper's has cosine heads too.
 """
@@ -29,7 +30,9 @@ class Settings(Strict):
 
 
 class CosineHead(Method):
-    """A weight vector a class, trained by Adam on the whole support from the class means on; logits are scaled cosines."""
+    """A weight vector a class, trained by Adam on the whole support from the class means on; logits
+    are scaled cosines.
+    """
 
     def __init__(self, source: Supervised, settings: Settings):
         super().__init__()

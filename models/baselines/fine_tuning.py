@@ -1,7 +1,8 @@
 """Fine-tuning of the whole source model on the support set, by a fixed schedule.
 
-Where the sources know all of the site's classes, their head is the start, so the curve begins at the source model; else a
-head is imprinted from the support (Qi, Brown and Lowe 2018). BSCD-FSL (Guo et al. 2020) found this hard to beat.
+Where the sources know all of the site's classes, their head is the start, so the curve begins at
+the source model; else a head is imprinted from the support (Qi, Brown and Lowe 2018). BSCD-FSL (Guo
+et al. 2020) found this hard to beat.
 """
 
 from dataclasses import dataclass
@@ -40,7 +41,9 @@ class Tuned:
 
 
 class FineTuning(Method):
-    """AdamW on cross-entropy, at most `batch` support images a step, the rate falling linearly to zero."""
+    """AdamW on cross-entropy, at most `batch` support images a step, the rate falling linearly to
+    zero.
+    """
 
     def __init__(self, source: Supervised, task: str, rows: list[int] | None, settings: Settings):
         super().__init__()

@@ -12,7 +12,9 @@ from models.support import Support
 
 
 class LinearProbe(Method):
-    """Features scaled by their source statistics; scikit-learn fits a row a class for each task (two classes: one against the other)."""
+    """Features scaled by their source statistics; scikit-learn fits a row a class for each task
+    (two classes: one against the other).
+    """
 
     def __init__(self, source: Supervised, c: float):
         super().__init__()

@@ -1,4 +1,6 @@
-"""Majority: the class that the support holds most of, whatever the image; the first class where they are even."""
+"""Majority: the class that the support holds most of, whatever the image; the first class where
+they are even.
+"""
 
 import torch.nn.functional as F
 from jaxtyping import Float

@@ -1,4 +1,6 @@
-"""Nearest centroid on centred, normalised source features: SimpleShot, CL2N (Wang, Chao, Weinberger and van der Maaten 2019)."""
+"""Nearest centroid on centred, normalised source features: SimpleShot, CL2N (Wang, Chao, Weinberger
+and van der Maaten 2019).
+"""
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -10,7 +12,9 @@ from models.support import Support, class_means, nearness
 
 
 class NearestCentroid(Method):
-    """Features minus their source mean, on the unit sphere; logits are negative squared distances to the class means."""
+    """Features minus their source mean, on the unit sphere; logits are negative squared distances
+    to the class means.
+    """
 
     def __init__(self, source: Supervised):
         super().__init__()

@@ -1,4 +1,7 @@
-"""Source only: the source model as it stands, its head cut down to the classes of the site. No support is used: k = 0."""
+"""Source only: the source model as it stands, its head cut down to the classes of the site.
+
+No support is used: k = 0.
+"""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,7 +12,9 @@ from models.support import Support
 
 
 def head_rows(source: Supervised, task: str, classes: list[str]) -> list[int] | None:
-    """Where the site's classes stand in the source model's head for its task; None where a class is unknown to the sources."""
+    """Where the site's classes stand in the source model's head for its task; None where a class is
+    unknown to the sources.
+    """
     known = source.tasks.get(task, [])
     return [known.index(name) for name in classes] if set(classes) <= set(known) else None
 

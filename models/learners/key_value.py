@@ -19,11 +19,13 @@ class Settings(Episodic):
 
 
 class KeyValue(Learner):
-    """Each support image is a slot: its key is what a query is compared with, its value what is read, and its label the answer.
+    """Each support image is a slot: its key is what a query is compared with, its value what is
+    read, and its label the answer.
 
-    The paper's values are words of a fixed vocabulary. Labels mean something within a task only, so a value here is a second
-    embedding of the image, which the hops read, beside the label, which the last addressing answers with. Addressing is by cosine
-    with a learned scale: by plain products a class of short keys would never be found.
+    The paper's values are words of a fixed vocabulary. Labels mean something within a task only, so
+    a value here is a second embedding of the image, which the hops read, beside the label, which
+    the last addressing answers with. Addressing is by cosine with a learned scale: by plain
+    products a class of short keys would never be found.
     """
 
     FIRST_SCALE = 10.0
@@ -53,7 +55,9 @@ class KeyValue(Learner):
     def predict(
         self, adapted: Support, query: Float[Tensor, "task query feature"]
     ) -> Float[Tensor, "task query way"]:
-        """Log probabilities: equations 1 and 2 for each hop, then the labels under the last addressing."""
+        """Log probabilities: equations 1 and 2 for each hop, then the labels under the last
+        addressing.
+        """
         keys, values = self.key(adapted.inputs), self.value(adapted.inputs)
         question = self.key(query)
         for hop in self.hops:

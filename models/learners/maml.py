@@ -1,10 +1,13 @@
-"""MAML: Finn, Abbeel and Levine 2017, algorithm 2; the head starts from one learned vector as in Ye and Chao 2022 (UNICORN-MAML).
+"""MAML: Finn, Abbeel and Levine 2017, algorithm 2; the head starts from one learned vector as in Ye
+and Chao 2022 (UNICORN-MAML).
 
-Sites have different numbers of classes, so a head with a row a class cannot be meta-learned as it stands: every row starts as
-the same learned vector. Logits then permute with the labels, and one initialisation serves any way. Variants are settings: ANIL
-(Raghu et al. 2020) and what MAML++ adds (Antoniou, Edwards and Storkey 2019, section 3; here a rate a tensor, not a layer). While
-the rows are equal the body's gradient is zero: the first inner step moves the head alone, and is not made to find that out; one step
-is ANIL. The second step then finds the features of the first and makes no forward pass of its own.
+Sites have different numbers of classes, so a head with a row a class cannot be meta-learned as it
+stands: every row starts as the same learned vector. Logits then permute with the labels, and one
+initialisation serves any way. Variants are settings: ANIL (Raghu et al. 2020) and what MAML++ adds
+(Antoniou, Edwards and Storkey 2019, section 3; here a rate a tensor, not a layer). While the rows
+are equal the body's gradient is zero: the first inner step moves the head alone, and is not made to
+find that out; one step is ANIL. The second step then finds the features of the first and makes no
+forward pass of its own.
 """
 
 from collections.abc import Iterator
@@ -85,7 +88,9 @@ class FastWeights:
 
 
 class Maml(Learner):
-    """Learn an initialisation from which a few gradient steps on the support set classify the query set."""
+    """Learn an initialisation from which a few gradient steps on the support set classify the query
+    set.
+    """
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
@@ -98,7 +103,7 @@ class Maml(Learner):
 
     @property
     def apart(self) -> bool:
-        """Whether its tasks go through the network each by itself, so that threads may take them."""
+        """Whether each task goes through the network by itself, so threads may take them."""
         return (
             self.settings.tasks > 1
             and not self.settings.anil
@@ -109,7 +114,9 @@ class Maml(Learner):
         return self.encoder(images) if self.settings.anil else images
 
     def adapt(self, support: Support) -> FastWeights:
-        """Gradient descent on each task's support: `inner_steps` in training, `adapt_steps` in evaluation."""
+        """Gradient descent on each task's support: `inner_steps` in training, `adapt_steps` in
+        evaluation.
+        """
         steps = self.settings.inner_steps if self.training else self.settings.adapt_steps
         return FastWeights(
             [
@@ -131,7 +138,9 @@ class Maml(Learner):
         )
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
-        """Mean cross-entropy of the queries after the last inner step, or weighed over all of them early in training."""
+        """Mean cross-entropy of the queries after the last inner step, or weighed over all of them
+        early in training.
+        """
         chosen = self.settings
         second_order = not chosen.first_order and episodes.step >= chosen.first_order_steps
         weights = step_weights(
@@ -168,7 +177,9 @@ class Maml(Learner):
     def _path(
         self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool
     ) -> list[Weights]:
-        """One task's weights before and after every step, at a site after the last; there, and of first order, what a step adds is a constant."""
+        """One task's weights before and after every step, at a site after the last; there, and of
+        first order, what a step adds is a constant.
+        """
         constant = not (self.training and second_order)
         path = [self._start(way)]
         with (
@@ -234,14 +245,18 @@ class Maml(Learner):
 
 
 def vectorised(settings: Settings, device: torch.device) -> bool:
-    """Whether all tasks of a chunk are computed as one: the kernels of a GPU are then filled, as threads fill a CPU."""
+    """Whether all tasks of a chunk are computed as one: the kernels of a GPU are then filled, as
+    threads fill a CPU.
+    """
     return settings.together == "vectorised" or (
         settings.together == "auto" and device.type == "cuda"
     )
 
 
 def step_weights(steps: int, progress: float) -> list[float]:
-    """How much the query loss after each inner step counts: evenly at first, only the last from `progress` 1 on. They sum to 1."""
+    """How much the query loss after each inner step counts: evenly at first, only the last from
+    `progress` 1 on. They sum to 1.
+    """
     if steps <= 1 or progress >= 1:
         return [1.0]
     early = (1 - progress) / steps

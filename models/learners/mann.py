@@ -1,10 +1,13 @@
-"""Memory-augmented network: Santoro, Bartunov, Botvinick, Wierstra and Lillicrap 2016, sections 2 and 3.
+"""Memory-augmented network: Santoro, Bartunov, Botvinick, Wierstra and Lillicrap 2016, sections 2
+and 3.
 
-A Neural Turing Machine that is shown images one by one, each with the label of the one before, and writes where its memory is
-least used (LRUA). The controller sees an image as SEEN normalised numbers, a fixed map of the encoder's features, where the paper's sees
-pixels; each head writes to a slot of its own, with a gate that the controller sets, where the paper learns one number. Keys are made
-of the image too, not of the controller's state alone, and at first almost only of it: alike images then find each other's slots from
-the start, and what is left to learn is to write labels there. From keys of the state alone, training sat at chance for thousands of steps.
+A Neural Turing Machine that is shown images one by one, each with the label of the one before, and
+writes where its memory is least used (LRUA). The controller sees an image as SEEN normalised
+numbers, a fixed map of the encoder's features, where the paper's sees pixels; each head writes to a
+slot of its own, with a gate that the controller sets, where the paper learns one number. Keys are
+made of the image too, not of the controller's state alone, and at first almost only of it: alike
+images then find each other's slots from the start, and what is left to learn is to write labels
+there. From keys of the state alone, training sat at chance for thousands of steps.
 """
 
 from dataclasses import dataclass, replace
@@ -42,7 +45,10 @@ class Settings(Episodic):
 
 @dataclass(frozen=True)
 class Memory:
-    """All that one step hands to the next. `label`: one-hot of the last image shown, which the next step is told; zero at first."""
+    """All that one step hands to the next.
+
+    `label`: one-hot of the last image shown, which the next step is told; zero at first.
+    """
 
     cells: Float[Tensor, "task slot cell"]
     reads: Float[Tensor, "task head slot"]  # the last step's read weights
@@ -60,7 +66,10 @@ class Memory:
 
 
 class Mann(Learner):
-    """Bind images to labels in an external memory as they are shown. Labels are outputs of their own: `way` bounds a site's classes."""
+    """Bind images to labels in an external memory as they are shown.
+
+    Labels are outputs of their own: `way` bounds a site's classes.
+    """
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
@@ -93,11 +102,14 @@ class Mann(Learner):
     def embed(
         self, images: Float[Tensor, "batch channel *space"]
     ) -> Float[Tensor, "batch feature"]:
-        """Of mean 0 and deviation 1: many or large features saturate the controller, which then never binds an image to its label."""
+        """Of mean 0 and deviation 1: many or large features saturate the controller, which then
+        never binds an image to its label.
+        """
         return self.squeeze(self.encoder(images))
 
     def adapt(self, support: Support) -> tuple[Memory, int]:
-        """Show the support in one order, whatever order it comes in; not that of likeness, since training mixes the classes.
+        """Show the support in one order, whatever order it comes in; not that of likeness, since
+        training mixes the classes.
 
         The last label waits for the next image.
         """
@@ -144,7 +156,9 @@ class Mann(Learner):
     def show(
         self, memory: Memory, inputs: Float[Tensor, "task feature"]
     ) -> tuple[Float[Tensor, "task label"], Memory]:
-        """One step: write where the last one read or where least is lost (equations 5 to 8), then read (2 to 4) and answer."""
+        """One step: write where the last one read or where least is lost (equations 5 to 8), then
+        read (2 to 4) and answer.
+        """
         chosen = self.settings
         hidden, state = self.controller(
             torch.cat([inputs, memory.label, memory.read], 1), (memory.hidden, memory.state)
@@ -179,7 +193,9 @@ class Mann(Learner):
         return torch.stack(answers, 1)
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
-        """Mean cross-entropy over sequences of all of an episode's images, in random order, under random labels (section 2)."""
+        """Mean cross-entropy over sequences of all of an episode's images, in random order, under
+        random labels (section 2).
+        """
         inputs, labels = shuffled(
             torch.cat(self.embed_both(episodes), 1),
             torch.cat([episodes.support_labels, episodes.query_labels], 1),
@@ -197,9 +213,11 @@ def shuffled(
     first: int = 0,
     of: int = 0,
 ) -> tuple[Float[Tensor, "task image feature"], Int[Tensor, "task image"]]:
-    """Each task in an order of its own, its labels renamed to any of 0..most-1: no output may get to mean a place in the episode.
+    """Each task in an order of its own, its labels renamed to any of 0..most-1: no output may get
+    to mean a place in the episode.
 
-    Where the tasks are a share, from `first` on, of `of`, all are drawn for, so that each gets what it would in one process.
+    Where the tasks are a share, from `first` on, of `of`, all are drawn for, so that each gets what
+    it would in one process.
     """
     tasks, images = labels.shape
     whole, mine = max(of, tasks), slice(first, first + tasks)

@@ -1,5 +1,6 @@
-"""Meta-memory network, after Meta Networks: fast weights from support gradients (Munkhdalai and Yu 2017, section 3) in a memory of slots
-whose controller decides what is written, erased (Graves, Wayne and Danihelka 2014, section 3.2) and read.
+"""Meta-memory network, after Meta Networks: fast weights from support gradients (Munkhdalai and Yu
+2017, section 3) in a memory of slots whose controller decides what is written, erased (Graves,
+Wayne and Danihelka 2014, section 3.2) and read.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ class Settings(Episodic):
 
 @dataclass(frozen=True)
 class Slots:
-    """A task's memory, a slot a support image. Its fast weights are one gradient's outer product, kept as the two factors."""
+    """A task's memory, a slot a support image.
+
+    Its fast weights are one gradient's outer product, kept as the two factors.
+    """
 
     keys: Float[Tensor, "task support feature"]
     rows: Float[Tensor, "task support feature"]  # from the loss's gradient at the slow layer
@@ -33,9 +37,11 @@ class Slots:
 
 
 class MetaMemory(Learner):
-    """Classify by distance to class means in a layer whose weights are slow ones, learned once, plus fast ones that a query reads.
+    """Classify by distance to class means in a layer whose weights are slow ones, learned once,
+    plus fast ones that a query reads.
 
-    Memory is empty at the start of each task and nothing of it is left after. Slots are filled in an order of the images' own.
+    Memory is empty at the start of each task and nothing of it is left after. Slots are filled in
+    an order of the images' own.
     """
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
@@ -73,7 +79,9 @@ class MetaMemory(Learner):
     def predict(
         self, adapted: Slots, query: Float[Tensor, "task query feature"]
     ) -> Float[Tensor, "task query way"]:
-        """Negative squared distances; a query and the means that it is compared with pass through the same weights, its own."""
+        """Negative squared distances; a query and the means that it is compared with pass through
+        the same weights, its own.
+        """
         gate, sharp = self.reading(query).split(1, -1)
         alike = F.normalize(self.key(query), dim=-1) @ adapted.keys.transpose(1, 2)
         reads = gate.sigmoid() * (alike * (1 + F.softplus(sharp))).softmax(-1)
@@ -89,7 +97,9 @@ class MetaMemory(Learner):
         return -(own[:, :, None] - means).square().sum(-1)
 
     def support_gradient(self, support: Support) -> Float[Tensor, "task support feature"]:
-        """Gradient of the support's loss at the slow layer's output, an image at a time: with its input, that of the weights."""
+        """Gradient of the support's loss at the slow layer's output, an image at a time: with its
+        input, that of the weights.
+        """
         with torch.enable_grad(), torch.autocast(support.inputs.device.type, enabled=False):
             out = self.slow(at_least_float32(support.inputs))
             out = out if self.training else out.detach().requires_grad_()
@@ -105,7 +115,9 @@ class MetaMemory(Learner):
         reads: Float[Tensor, "task query support"],
         inputs: Float[Tensor, "task #query image feature"],
     ) -> Tensor:
-        """What the fast weights that each query reads make of `inputs`: (task, query, image, feature)."""
+        """What the fast weights that each query reads make of `inputs`: (task, query, image,
+        feature).
+        """
         within = torch.einsum("tqif,tsf->tqis", inputs, slots.columns) * inputs.shape[-1] ** -0.5
         return torch.einsum(
             "tqs,tqis,tsf->tqif", reads, within.expand(-1, reads.shape[1], -1, -1), slots.rows
@@ -117,7 +129,9 @@ def kept(
     erase: Float[Tensor, "task support 1"],
     sharp: Float[Tensor, "task support 1"],
 ) -> Float[Tensor, "task support 1"]:
-    """What is left of each slot after the later ones erased in it, each by its gate and by how alike their keys are."""
+    """What is left of each slot after the later ones erased in it, each by its gate and by how
+    alike their keys are.
+    """
     count = keys.shape[1]
     earlier = torch.ones(count, count, device=keys.device).tril(-1).bool()
     scores = (keys @ keys.transpose(1, 2) * sharp).masked_fill(~earlier, -torch.inf)

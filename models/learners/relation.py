@@ -27,10 +27,11 @@ class Settings(Episodic):
 
 
 class Relation(Learner):
-    """Score how far a query's feature map and a class's are of one kind, by a small convolutional network that is learned too.
+    """Score how far a query's feature map and a class's are of one kind, by a small convolutional
+    network that is learned too.
 
-    A class's map is the mean over its shots (the paper's sum, which would grow with the shots). Logits are the scores before the
-    sigmoid.
+    A class's map is the mean over its shots (the paper's sum, which would grow with the shots).
+    Logits are the scores before the sigmoid.
     """
 
     maps = True  # the encoder gives maps and not vectors
@@ -63,7 +64,8 @@ class Relation(Learner):
 
     def _scores(self, adapted: Tensor, query: Tensor) -> Float[Tensor, "task query way"]:
         tasks, queries, ways = query.shape[0], query.shape[1], adapted.shape[1]
-        # A convolution of two maps side by side is the sum of one of each: so it is done once a map, not once a pair.
+        # A convolution of two maps side by side is the sum of one of each: so it is done once a
+        # map, not once a pair.
         first, weights = self.relate[0], self.relate[0].conv.weight.chunk(2, 1)
         convolve = F.conv3d if query.ndim == 6 else F.conv2d
         of_class, of_query = (
@@ -82,7 +84,8 @@ class Relation(Learner):
 
 
 def relation_module(shape: tuple[int, ...], hidden: int) -> nn.Module:
-    """Two convolutional blocks and two dense layers over a pair of maps (channel, *space), each block pooling while it can.
+    """Two convolutional blocks and two dense layers over a pair of maps (channel, *space), each
+    block pooling while it can.
 
     Group norm: batch norm would tie a pair's score to the other pairs.
     """

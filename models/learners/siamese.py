@@ -1,4 +1,6 @@
-"""Siamese network: Koch, Zemel and Salakhutdinov 2015, section 3.1, trained on the pairs of an episode."""
+"""Siamese network: Koch, Zemel and Salakhutdinov 2015, section 3.1, trained on the pairs of an
+episode.
+"""
 
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -10,7 +12,8 @@ from models.settings import Episodic
 from models.support import Support, class_means
 from workspace.settings import Count
 
-# Every difference counts against likeness from the start: with signs at random, a short training was spent on finding them.
+# Every difference counts against likeness from the start: with signs at random, a short training
+# was spent on finding them.
 FIRST_WEIGHT = -0.2
 EVEN = 0.1  # mean difference at which the odds start even
 
@@ -23,7 +26,8 @@ class Settings(Episodic):
 
 
 class Siamese(Learner):
-    """Tell whether two images are of one class, by a learned weighting of how far their embeddings lie apart, axis by axis.
+    """Tell whether two images are of one class, by a learned weighting of how far their embeddings
+    lie apart, axis by axis.
 
     With several shots a class's logit is the mean of its pairs' log odds.
     """
@@ -61,7 +65,8 @@ class Siamese(Learner):
         return self.same((first[:, :, None] - second[:, None]).abs())[..., 0]
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
-        """Cross-entropy of all pairs of a support and a query image, where like and unlike pairs weigh the same.
+        """Cross-entropy of all pairs of a support and a query image, where like and unlike pairs
+        weigh the same.
 
         Support and query share no patient, so no pair is of an image with itself.
         """

@@ -1,4 +1,7 @@
-"""The source model: one encoder trained on all source sites, with a linear head for each task. The baselines start from it."""
+"""The source model: one encoder trained on all source sites, with a linear head for each task.
+
+The baselines start from it.
+"""
 
 from dataclasses import dataclass
 
@@ -26,7 +29,9 @@ class TaskBatch:
 
 
 class Supervised(nn.Module):
-    """Encoder, heads by task (rows in the order of `tasks[task]`), and the source statistics of the features."""
+    """Encoder, heads by task (rows in the order of `tasks[task]`), and the source statistics of the
+    features.
+    """
 
     maps = False  # its heads take one vector an image
 
@@ -45,9 +50,11 @@ class Supervised(nn.Module):
         self.register_buffer("feature_std", torch.ones(features))
 
     def batch(self, source: Source, step: int) -> list[TaskBatch]:
-        """Images drawn by site, class and patient in turn, a process's share: a pure function of the run's seed and the step.
+        """Images drawn by site, class and patient in turn, a process's share: a pure function of
+        the run's seed and the step.
 
-        Sites and classes come up as the square root of their patients: between as often as they are and all alike.
+        Sites and classes come up as the square root of their patients: between as often as they are
+        and all alike.
         """
         rng = np.random.default_rng([*source.seed, step])
         sites = _shares([sum(map(len, pool.patients.values())) for pool in source.pools])
@@ -91,7 +98,10 @@ class Supervised(nn.Module):
         return torch.stack(losses).sum() / sum(len(part.labels) for part in batch)
 
     def check(self, source: Source) -> list[str]:
-        """What validation leaves out, in words: classes without validation patients. Raises Refusal where none is left."""
+        """What validation leaves out, in words: classes without validation patients.
+
+        Raises Refusal where none is left.
+        """
         empty = [
             f"site {pool.site}, class {label}: no validation patients"
             for pool in source.pools
@@ -135,7 +145,9 @@ class Supervised(nn.Module):
         return float(np.mean(recalls))
 
     def measure_features(self, source: Source) -> None:
-        """Set the source statistics from the training images: baselines centre and scale features with them."""
+        """Set the source statistics from the training images: baselines centre and scale features
+        with them.
+        """
         rows = np.concatenate(
             [patients.rows for pool in source.pools for patients in pool.patients.values()]
         )
