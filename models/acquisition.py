@@ -30,20 +30,16 @@ class Acquisition:
 
     blur: Float[Tensor, "batch"] | None  # standard deviation, pixels
     coarse: Float[Tensor, "batch"] | None  # side of the coarser pixels, in pixels; 1: as they are
-    gibbs: (
-        Float[Tensor, "batch"] | None
-    )  # share of each axis's spatial frequencies that is lost, from the highest down
-    kernel: (
-        Float[Tensor, "batch"] | None
-    )  # of what KERNEL_BLUR takes away: added if above 0, taken away if below
+    # share of each axis's spatial frequencies that is lost, from the highest down
+    gibbs: Float[Tensor, "batch"] | None
+    # of what KERNEL_BLUR takes away: added if above 0, taken away if below
+    kernel: Float[Tensor, "batch"] | None
     bias: Float[Tensor, "batch *mode"] | None  # amplitudes of a smooth field
-    bias_gain: (
-        Float[Tensor, "batch"] | None
-    )  # natural logarithm of the gain where that field is largest
+    # natural logarithm of the gain where that field is largest
+    bias_gain: Float[Tensor, "batch"] | None
     spike: Float[Tensor, "batch"] | None  # amplitude of the stripes, of the image's mean
-    spike_at: (
-        Float[Tensor, "batch axis"] | None
-    )  # their cycles along each axis, a share of the highest frequency, either way
+    # their cycles along each axis, a share of the highest frequency, either way
+    spike_at: Float[Tensor, "batch axis"] | None
     spike_phase: Float[Tensor, "batch"] | None  # radians
     level: Float[Tensor, "batch"] | None  # of the window, of its width, from its middle
     width: Float[Tensor, "batch"] | None  # of the window, relative
@@ -88,16 +84,11 @@ def acquire(
     """Coil and k-space first, then the grid and the kernel, then how the result is shown or
     stained.
     """
-    if chosen.bias is not None:
-        images = (
-            images
-            * (
-                chosen.bias_gain.reshape(_one(images))
-                * smooth_field(chosen.bias, images.shape[2:])[:, None]
-            ).exp()
-        )
-    if chosen.spike is not None:
-        images = images + _stripes(chosen, images)
+    if chosen.bias is not None and chosen.bias_gain is not None:
+        field = smooth_field(chosen.bias, images.shape[2:])[:, None]
+        images = images * (chosen.bias_gain.reshape(_one(images)) * field).exp()
+    if chosen.spike is not None and chosen.spike_at is not None and chosen.spike_phase is not None:
+        images = images + _stripes(chosen.spike, chosen.spike_at, chosen.spike_phase, images)
     images = _along_axes(chosen, images)
     if chosen.level is not None:
         images = images - chosen.level.reshape(_one(images))
@@ -108,7 +99,7 @@ def acquire(
 
 def draw_field(batch: int, axes: int, generator: torch.Generator) -> Float[Tensor, "batch *mode"]:
     """Amplitudes of a smooth field's cosines, the slow ones larger; none is constant."""
-    slow = sum(torch.meshgrid(*[torch.arange(MODES)] * axes, indexing="ij"))
+    slow = torch.stack(torch.meshgrid(*[torch.arange(MODES)] * axes, indexing="ij")).sum(0)
     return torch.randn(batch, *slow.shape, generator=generator) / slow.clamp(min=1) * (slow > 0)
 
 
@@ -127,22 +118,24 @@ def smooth_field(
     return field / field.flatten(1).abs().amax(1).reshape(-1, *[1] * len(space))
 
 
-def _stripes(chosen: Acquisition, images: Tensor) -> Tensor:
+def _stripes(
+    spike: Float[Tensor, "batch"],
+    spike_at: Float[Tensor, "batch axis"],
+    spike_phase: Float[Tensor, "batch"],
+    images: Tensor,
+) -> Tensor:
     """One point of k-space too bright is a wave across the image (as torchio's RandomSpike, of the
     mean in place of the largest).
     """
-    phase = chosen.spike_phase.reshape(_one(images)[:1] + [1] * (images.ndim - 2))
+    phase = spike_phase.reshape(_one(images)[:1] + [1] * (images.ndim - 2))
     for axis, side in enumerate(images.shape[2:]):
         at = torch.arange(side, device=images.device).reshape([-1] + [1] * (images.ndim - 3 - axis))
-        cycles = (
-            chosen.spike_at[:, axis] * (side // 2)
-        ).round()  # of k-space's grid: a whole number across the image
-        phase = (
-            phase
-            + 2 * math.pi / side * cycles.reshape(phase.shape[:1] + (1,) * (images.ndim - 2)) * at
-        )
+        # of k-space's grid: a whole number across the image
+        cycles = (spike_at[:, axis] * (side // 2)).round()
+        cycles = cycles.reshape(phase.shape[:1] + (1,) * (images.ndim - 2))
+        phase = phase + 2 * math.pi / side * cycles * at
     mean = images.flatten(1).mean(1).reshape(_one(images))
-    return chosen.spike.reshape(_one(images)) * mean * phase.cos()[:, None]
+    return spike.reshape(_one(images)) * mean * phase.cos()[:, None]
 
 
 def _along_axes(chosen: Acquisition, images: Tensor) -> Tensor:

@@ -60,21 +60,11 @@ def draw(
 
     coins = torch.rand(batch, axes, generator=generator) < 0.5
     allowed = torch.tensor([settings.flip_all] * (axes - 1) + [settings.flip or settings.flip_all])
-    angle, scale, shift = (
-        within(math.radians(settings.rotate)),
-        1 + within(settings.scale),
-        within(settings.shift, axes),
-    )
-    brightness, contrast, gamma = (
-        within(settings.brightness),
-        1 + within(settings.contrast),
-        within(settings.gamma).exp(),
-    )
-    gain, noise, blur = (
-        1 + within(settings.colour, channels),
-        upto(settings.noise),
-        upto(settings.blur),
-    )
+    angle, scale = within(math.radians(settings.rotate)), 1 + within(settings.scale)
+    shift, brightness = within(settings.shift, axes), within(settings.brightness)
+    contrast, gamma = 1 + within(settings.contrast), within(settings.gamma).exp()
+    gain, noise = 1 + within(settings.colour, channels), upto(settings.noise)
+    blur = upto(settings.blur)
     noise_seed = int(torch.randint(2**31, (1,), generator=generator))
     return _to(
         images.device,
@@ -131,7 +121,7 @@ def _move(chosen: Augmentation, images: Tensor) -> Tensor:
     theta[:, :, :axes] *= chosen.scale[:, None, None] * mirror[:, None, :]
     theta[:, :, axes] = 2 * chosen.shift.flip(1)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    if chosen.bend is not None:
+    if chosen.bend is not None and chosen.bend_reach is not None:
         field = smooth_field(chosen.bend, images.shape[2:]).unflatten(0, (batch, axes))
         grid = grid + 2 * chosen.bend_reach.reshape([-1] + [1] * (axes + 1)) * field.movedim(
             1, -1

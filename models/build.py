@@ -4,6 +4,7 @@ into.
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ from workspace.settings import validated
 SUPERVISED = "supervised"
 
 
-def learner_class(name: str) -> type:
+def learner_class(name: str) -> Any:
     """The class of models/learners/NAME.py, which is named like its file: key_value.py holds
     KeyValue.
     """
@@ -47,7 +48,7 @@ def learner_settings(workspace: Workspace, params: Params, name: str) -> Learnin
 
 def build_learner(
     name: str, settings: Learning, encoder: Encoder, convert: Convert, tasks: dict[str, list[str]]
-) -> nn.Module:
+) -> Any:
     """A learner with fresh weights.
 
     `tasks`: task -> classes of the source sites, for the heads of the supervised model.
@@ -82,7 +83,7 @@ def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Prob
     )
 
 
-def load_learner(folder: Path, device: torch.device) -> nn.Module:
+def load_learner(folder: Path, device: torch.device) -> Any:
     """A trained learner in evaluation mode, built from what model.json says and not from today's
     params.yaml.
     """

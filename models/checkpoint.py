@@ -55,7 +55,10 @@ def trained_on(workspace: Workspace) -> dict[str, TrainedOn]:
     listed = ("patient", "pixel_hash", "perceptual_hash")
     return {
         name: TrainedOn(
-            *(sorted(site.records[column].unique()) for column in listed), len(site.records)
+            patients=sorted(site.records["patient"].unique()),
+            pixel_hashes=sorted(site.records["pixel_hash"].unique()),
+            perceptual_hashes=sorted(site.records["perceptual_hash"].unique()),
+            records=len(site.records),
         )
         for name, site in read_meta_split(workspace, listed).sites.items()
     }

@@ -42,7 +42,8 @@ def repeatable(seed: int, threads: int) -> None:
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # nothing here reads what it has not written; filling took a twentieth of a step
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # type: ignore: torch's own types lack this setting of its documentation
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if threads:
         torch.set_num_threads(threads)
 

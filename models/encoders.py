@@ -94,7 +94,7 @@ class LiteScale(nn.Module):
         return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
 
 
-def _body(settings: Encoder, channels: int, space: int, maps: bool) -> nn.Module:
+def _body(settings: Encoder, channels: int, space: int, maps: bool) -> Any:
     norm = _norm(settings.norm)
     if settings.name in ("conv4", "conv4-strided"):
         return conv4(

@@ -22,7 +22,7 @@ from data_prep.episodes.draw import (
     draw_episodes,
     drop_small_classes,
 )
-from data_prep.episodes.images import Images, MappedImages
+from data_prep.episodes.images import Stored
 from models.augment import augment
 from models.settings import Augment, Episodic
 from models.support import Support
@@ -49,7 +49,7 @@ class Source:
     """What training draws from: the pools of one split, their pixels, the run's seed and stream."""
 
     pools: list[SitePool]
-    images: Images | MappedImages
+    images: Stored
     seed: tuple[int, int]  # of the run, of the stream
     augment: Variation
     share: tuple[int, int] = (

@@ -20,7 +20,7 @@ from models.method import Variation
 from models.processes import launch
 from models.settings import Encoder, Params, Pretrain, load_params
 from models.simsiam import SimSiam
-from models.train import resume_file, run
+from models.train import Recipe, resume_file, run
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace
@@ -67,17 +67,9 @@ def main() -> None:
     encoder = encoder_of(params)
     own = settings.views if settings.method == "simsiam" else None
     variation = Variation(own, {}) if own else Variation(params.augment, params.task_augment)
-    model, state, card = run(
-        NAME,
-        params.seed,
-        workspace,
-        params,
-        settings,
-        encoder,
-        variation,
-        maker(settings, encoder, params.convert),
-        fabric,
-    )
+    make = maker(settings, encoder, params.convert)
+    recipe = Recipe(NAME, params.seed, settings, encoder, variation, make)
+    model, state, card = run(recipe, workspace, params, fabric)
     if not fabric.is_global_zero:
         return
     measure = "spread" if settings.method == "simsiam" else "validation_accuracy"

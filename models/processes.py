@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.device import choose_device
 from models.settings import Learning, Train
-from models.stages import resting
+from models.stages import frozen_modules
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.progress import say, torchrun
 
@@ -81,16 +81,19 @@ def launch(settings: Train) -> Fabric:
 
 def exchange(fabric: Fabric, text: str) -> list[str]:
     """What each process says, in their order. As numbers, since objects would travel as pickles."""
-    said = text.encode()
-    longest = int(fabric.all_reduce(torch.tensor(len(said)), reduce_op="max"))
+    spoken = text.encode()
+    longest = int(_reduced(fabric, torch.tensor(len(spoken)), "max"))
     if longest == 0:
         return [""] * fabric.world_size
     table = torch.zeros(fabric.world_size, longest, dtype=torch.uint8)
-    table[fabric.global_rank, : len(said)] = torch.tensor(list(said), dtype=torch.uint8)
-    return [
-        bytes(row).rstrip(b"\0").decode()
-        for row in fabric.all_reduce(table, reduce_op="sum").tolist()
-    ]
+    table[fabric.global_rank, : len(spoken)] = torch.tensor(list(spoken), dtype=torch.uint8)
+    return [bytes(row).rstrip(b"\0").decode() for row in _reduced(fabric, table, "sum").tolist()]
+
+
+def _reduced(fabric: Fabric, own: Tensor, how: str) -> Tensor:
+    """One tensor of those of all processes."""
+    reduced = fabric.all_reduce(own, reduce_op=how)
+    return reduced if isinstance(reduced, Tensor) else own.new_tensor(reduced)
 
 
 @contextmanager
@@ -167,7 +170,7 @@ def bound_together(model: nn.Module, processes: int) -> list[Problem]:
     """
     if processes == 1:
         return []
-    at_work = set(model.modules()).difference(*(part.modules() for part in resting(model)))
+    at_work = set(model.modules()).difference(*(part.modules() for part in frozen_modules(model)))
     norm = any(
         isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d) for module in at_work
     )
@@ -206,7 +209,7 @@ def average(fabric: Fabric, model: nn.Module, loss: Tensor) -> Tensor:
     message = torch.cat(
         [loss[None], held.to(loss), *(gradient.flatten() for gradient in gradients)]
     )
-    mean, holding, *parts = fabric.all_reduce(message).split(
+    mean, holding, *parts = _reduced(fabric, message, "mean").split(
         [1, len(weights), *(weight.numel() for weight in weights)]
     )
     for weight, some, part in zip(weights, holding.tolist(), parts, strict=True):

@@ -1,6 +1,6 @@
 """The stages of a network, from its input on, and which of them training leaves as they are."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from monai.networks.nets import DenseNet121, ResNet
 from monai.networks.nets.efficientnet import EfficientNet
@@ -9,7 +9,7 @@ from torch import nn
 from workspace.errors import Problem, Refusal
 
 
-def stages(network: nn.Module) -> list[list[nn.Module]]:
+def stages(network: Any) -> list[list[nn.Module]]:
     """The parts that hold weights, in order: stem, stages and head; of a conv4 its blocks."""
     if isinstance(network, ResNet):
         return [
@@ -56,7 +56,7 @@ def freeze(network: nn.Module, frozen: Literal["all"] | int) -> None:
             module.requires_grad_(False)
 
 
-def resting(model: nn.Module) -> list[nn.Module]:
+def frozen_modules(model: nn.Module) -> list[nn.Module]:
     """The modules whose weights are all frozen: they stay in evaluation mode, so that no norm's
     statistics move under them.
     """

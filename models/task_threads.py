@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.stages import resting
+from models.stages import frozen_modules
 
 Gradient = tuple[Tensor, tuple[Tensor | None, ...]]  # a task's loss, and its gradient by parameter
 
@@ -28,7 +28,7 @@ class TaskThreads:
             own = copy.deepcopy(
                 model, {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
             ).train()
-            for module in resting(own):
+            for module in frozen_modules(own):
                 module.eval()
             self.idle.put(own)
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from torch import Tensor
 
 from data_prep.episodes.draw import refuse_small_classes, site_pools
 from data_prep.episodes.images import MappedImages, open_images
-from data_prep.episodes.meta_split import INDEX, read_meta_split
+from data_prep.episodes.meta_split import INDEX, MetaSplit, read_meta_split
+from data_prep.settings import Convert
 from models.build import SUPERVISED, build_learner, learner_settings, too_many_classes
 from models.checkpoint import (
     ModelCard,
@@ -43,14 +44,16 @@ from models.processes import (
     uneven_shares,
 )
 from models.settings import Encoder, Learning, Params, load_params, training_modules
-from models.stages import resting
+from models.stages import frozen_modules
 from models.task_threads import TaskThreads
-from models.weights import start_from
+from models.weights import LayerReport, start_from
 from workspace.code_mark import code_digest
-from workspace.errors import Problem, refuse_if, run_module
+from workspace.errors import Problem, Refusal, refuse_if, run_module
 from workspace.outputs import digest, to_json, whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say, track
+
+STREAMS = {"train": TRAINING, "validation": VALIDATION}  # of episodes, by the part of the split
 
 
 def train(
@@ -75,7 +78,7 @@ def train(
         model.parameters(), lr=settings.rate, weight_decay=settings.weight_decay
     )
     state = load(optimiser) or TrainingState(0, [], 0, -1.0, {}, [])
-    frozen = resting(model)
+    frozen = frozen_modules(model)
     steps = range(state.step, settings.steps)
     make = partial(model.batch, training)
     batches = ahead(make, steps) if isinstance(training.images, MappedImages) else map(make, steps)
@@ -126,7 +129,7 @@ def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
     if (
         fabric.device.type != "cpu"
         or threads == 1
-        or not getattr(model, "apart", False)
+        or not getattr(model, "tasks_alone", False)
         or bound_together(model, threads)
     ):
         return lambda batch: take_gradient(model, batch, fabric.autocast())
@@ -192,115 +195,111 @@ def resume_file(workspace: Workspace, name: str, seed: int) -> Path:
     return workspace.resume(name, seed) / "state.safetensors"
 
 
-def run(
-    name: str,
-    seed: int,
-    workspace: Workspace,
-    params: Params,
-    settings: Learning,
-    encoder: Encoder,
-    variation: Variation,
-    make: Callable[[dict[str, list[str]]], Any],
-    fabric: Fabric,
-) -> tuple[Any, TrainingState, ModelCard]:
-    """Train what `make` builds for the source sites' tasks, and return it with its best weights.
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained and how. `make`: builds the model for the source sites' tasks."""
 
-    Resumes a run that was killed.
-    """
-    with refusing_together(fabric):
-        meta = read_meta_split(workspace, INDEX)
-        refuse_if(uneven_shares(name, settings, fabric.world_size))
-        repeatable(seed, params.train.threads)
-        images = open_images(
-            workspace,
-            meta,
-            fabric.device,
-            params.train.preload,
-            (params.convert.channels, *params.convert.size),
-        )
-        training = Source(
-            site_pools(meta, images, "train"),
-            images,
-            (seed, TRAINING),
-            variation,
-            (fabric.global_rank, fabric.world_size),
-        )
-        validation = Source(
-            site_pools(meta, images, "validation"), images, (seed, VALIDATION), variation
-        )
-        model = make(meta.tasks).to(fabric.device)
-        refuse_if([*too_many_classes(model, meta.tasks), *bound_together(model, fabric.world_size)])
-        start = start_from(workspace, encoder, model.encoder)
-        if start:
-            say(f"train {name}: {start}")
-        refuse_if(
-            []
-            if any(weight.requires_grad for weight in model.parameters())
-            else [
-                Problem(
-                    f"train {name}",
-                    "every weight frozen",
-                    "some to train",
-                    "lower encoder.frozen; nearest_centroid uses features as they are",
-                )
-            ]
-        )
-        refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
-        left_out = model.check(validation)
-        for line in left_out:
-            say(f"train {name}: left out of validation: {line}")
+    name: str
+    seed: int
+    settings: Learning
+    encoder: Encoder
+    variation: Variation
+    make: Callable[[dict[str, list[str]]], Any]
 
-    resume = resume_file(workspace, name, seed)
-    described = {
-        "learner": settings.model_dump(mode="json"),
-        "encoder": encoder.model_dump(mode="json"),
-        "convert": params.convert.model_dump(mode="json", include={"size", "channels"}),
-        "augment": variation.general.model_dump(mode="json"),
-        "task_augment": {
-            task: own.model_dump(mode="json") for task, own in variation.by_task.items()
-        },
-    }
-    mark = fingerprint(
-        workspace,
-        name,
-        {"name": name, **described, "start": start and start.sha256},
-        seed,
-        fabric.device,
+    def described(self, convert: Convert) -> dict[str, Any]:
+        """All settings that the weights depend on, as model.json tells them."""
+        by_task = self.variation.by_task.items()
+        return {
+            "learner": self.settings.model_dump(mode="json"),
+            "encoder": self.encoder.model_dump(mode="json"),
+            "convert": convert.model_dump(mode="json", include={"size", "channels"}),
+            "augment": self.variation.general.model_dump(mode="json"),
+            "task_augment": {task: own.model_dump(mode="json") for task, own in by_task},
+        }
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model before its first step, and what it draws from."""
+
+    model: Any
+    training: Source
+    validation: Source
+    meta: MetaSplit
+    start: LayerReport | None  # what it took from a file of weights
+    left_out: list[str]  # classes that meta-validation cannot use, in words
+
+
+def prepare(recipe: Recipe, workspace: Workspace, params: Params, fabric: Fabric) -> Ready:
+    """Build the model and open the source sites' pixels. Raises Refusal."""
+    name = recipe.name
+    meta = read_meta_split(workspace, INDEX)
+    refuse_if(uneven_shares(name, recipe.settings, fabric.world_size))
+    repeatable(recipe.seed, params.train.threads)
+    shape = (params.convert.channels, *params.convert.size)
+    images = open_images(workspace, meta, fabric.device, params.train.preload, shape)
+    share = (fabric.global_rank, fabric.world_size)
+    streams = {part: (recipe.seed, at) for part, at in STREAMS.items()}
+    training, validation = (
+        Source(site_pools(meta, images, part), images, stream, recipe.variation)
+        for part, stream in streams.items()
     )
+    training = replace(training, share=share)
+    model = recipe.make(meta.tasks).to(fabric.device)
+    refuse_if([*too_many_classes(model, meta.tasks), *bound_together(model, fabric.world_size)])
+    start = start_from(workspace, recipe.encoder, model.encoder)
+    if start:
+        say(f"train {name}: {start}")
+    if not any(weight.requires_grad for weight in model.parameters()):
+        cure = "lower encoder.frozen; nearest_centroid uses features as they are"
+        raise Refusal(Problem(f"train {name}", "every weight frozen", "some to train", cure))
+    refuse_small_classes(training.pools, getattr(model.settings, "shot", 1))
+    left_out = model.check(validation)
+    for line in left_out:
+        say(f"train {name}: left out of validation: {line}")
+    return Ready(model, training, validation, meta, start, left_out)
+
+
+def run(
+    recipe: Recipe, workspace: Workspace, params: Params, fabric: Fabric
+) -> tuple[Any, TrainingState, ModelCard]:
+    """Train by a recipe; the model has its best weights. Resumes a run that was killed."""
+    with refusing_together(fabric):
+        ready = prepare(recipe, workspace, params, fabric)
+    name, seed, model, start = recipe.name, recipe.seed, ready.model, ready.start
+    resume, described = resume_file(workspace, name, seed), recipe.described(params.convert)
+    about = {"name": name, **described, "start": start and start.sha256}
+    mark = fingerprint(workspace, name, about, seed, fabric.device)
 
     def keep(state: TrainingState, optimiser: torch.optim.Optimizer) -> None:
         if fabric.is_global_zero:
             save_state(resume, mark, state, model, optimiser)
 
+    def load(optimiser: torch.optim.Optimizer) -> TrainingState | None:
+        return load_state(resume, mark, model, optimiser)
+
     with refusing_together(fabric):
-        refuse_other_workspaces(
-            fabric, mark + (digest(resume.read_bytes()) if resume.is_file() else "")
-        )
-    with features_once(model, encoder.frozen == "all", training, validation) as sources:
-        state = train(
-            model,
-            *sources,
-            params,
-            keep,
-            lambda optimiser: load_state(resume, mark, model, optimiser),
-            fabric,
-        )
+        kept = digest(resume.read_bytes()) if resume.is_file() else ""
+        refuse_other_workspaces(fabric, mark + kept)
+    frozen = recipe.encoder.frozen == "all"
+    with features_once(model, frozen, ready.training, ready.validation) as (training, validation):
+        state = train(model, training, validation, params, keep, load, fabric)
         model.load_state_dict(state.best)
         if name == SUPERVISED:
             model.eval()
-            model.measure_features(sources[0])
+            model.measure_features(training)
     card = ModelCard(
         name,
         seed,
         described,
-        meta.tasks,
+        ready.meta.tasks,
         trained_on(workspace),
-        meta.secret,
+        ready.meta.secret,
         state.best_step,
         state.best_validation,
-        sum(p.numel() for p in model.parameters()),
-        left_out,
-        start and asdict(start),
+        sum(weight.numel() for weight in model.parameters()),
+        ready.left_out,
+        asdict(start) if start else None,
     )
     return model, state, card
 
@@ -311,17 +310,10 @@ def main(learner: str, seed: int) -> None:
     settings = learner_settings(workspace, params, learner)
     fabric = launch(params.train)
     encoder = settings.encoder or params.encoder
-    model, state, card = run(
-        learner,
-        seed,
-        workspace,
-        params,
-        settings,
-        encoder,
-        Variation(params.augment, params.task_augment),
-        lambda tasks: build_learner(learner, settings, encoder, params.convert, tasks),
-        fabric,
-    )
+    variation = Variation(params.augment, params.task_augment)
+    make = partial(build_learner, learner, settings, encoder, params.convert)
+    recipe = Recipe(learner, seed, settings, encoder, variation, make)
+    model, state, card = run(recipe, workspace, params, fabric)
     if not fabric.is_global_zero:
         return
     with whole_folder(workspace.run(learner, seed)) as folder:
@@ -333,7 +325,6 @@ def main(learner: str, seed: int) -> None:
     resume_file(workspace, learner, seed).unlink(missing_ok=True)
     say(
         f"train {learner} seed {seed}: validation accuracy {state.best_validation:.3f} at "
-        f""
         f"step {state.best_step} on {next(model.parameters()).device.type}"
     )
 

@@ -3,7 +3,7 @@ a report of what matched.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -107,7 +107,7 @@ def _locate(workspace: Workspace, settings: Encoder) -> tuple[Path, str | None]:
         return workspace.pretrained / "model.safetensors", None
     if settings.weights == "imagenet":
         package = find_spec(IMAGENET[0])  # its file is read, its code is not run
-        if package is None:
+        if package is None or not package.submodule_search_locations:
             raise Refusal(
                 Problem(
                     WHERE,
@@ -117,7 +117,7 @@ def _locate(workspace: Workspace, settings: Encoder) -> tuple[Path, str | None]:
                 )
             )
         return Path(package.submodule_search_locations[0]) / IMAGENET[1], IMAGENET_SHA256
-    return workspace.root / settings.weights, settings.sha256
+    return workspace.root / str(settings.weights), settings.sha256
 
 
 def _refuse_other_pretraining(workspace: Workspace, settings: Encoder) -> None:
@@ -171,52 +171,32 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
     Raises Refusal for anything else.
     """
-    try:
-        content = (
-            load_file(file)
-            if file.suffix == ".safetensors"
-            else torch.load(file, map_location="cpu", weights_only=True)
-        )
-    except (SafetensorError, OSError):
-        raise Refusal(
-            Problem(
-                WHERE,
-                "a file that cannot be read as safetensors",
-                "a whole one",
-                "restore the file",
-            )
-        ) from None
-    except Exception:
-        # broken bytes make torch raise almost anything; an object other than a tensor is an
-        # UnpicklingError
-        raise Refusal(
-            Problem(
-                WHERE,
-                "a file that holds more than tensors, or is broken",
-                "a state dict that loads without running code",
-                "save model.state_dict() with safetensors, where the file comes from",
-            )
-        ) from None
+    content = _read(file)
     while (inner := _inner(content)) is not None:
         content = inner
-    found = (
-        {name: value for name, value in content.items() if isinstance(value, Tensor)}
-        if isinstance(content, dict)
-        else {}
-    )
-    refuse_if(
-        []
-        if all(bool(value.isfinite().all()) for value in found.values())
-        else [
-            Problem(
-                WHERE,
-                "weights that are not finite",
-                "numbers",
-                "take the file of another training step",
-            )
-        ]
-    )
+    named = content.items() if isinstance(content, dict) else ()
+    found = {name: value for name, value in named if isinstance(value, Tensor)}
+    if not all(bool(value.isfinite().all()) for value in found.values()):
+        cure = "take the file of another training step"
+        raise Refusal(Problem(WHERE, "weights that are not finite", "numbers", cure))
     return found
+
+
+def _read(file: Path) -> Any:
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError):
+        found = "a file that cannot be read as safetensors"
+        raise Refusal(Problem(WHERE, found, "a whole one", "restore the file")) from None
+    except Exception:
+        # Broken bytes make torch raise almost anything; an object other than a tensor is an
+        # UnpicklingError.
+        found = "a file that holds more than tensors, or is broken"
+        need = "a state dict that loads without running code"
+        cure = "save model.state_dict() with safetensors, where the file comes from"
+        raise Refusal(Problem(WHERE, found, need, cure)) from None
 
 
 def _inner(content: Any) -> dict[str, Any] | None:
@@ -236,20 +216,7 @@ def fit(
     """
     wanted = network.state_dict()
     aligned, unused = _align(found, wanted)
-    axes = {
-        (tensor.ndim - 2, wanted[name].ndim - 2)
-        for name, tensor in aligned.items()
-        if min(tensor.ndim, wanted[name].ndim) > 2
-    }
-    for have, need in sorted(pair for pair in axes if pair[0] != pair[1]):
-        raise Refusal(
-            Problem(
-                WHERE,
-                f"weights for {have}D images",
-                f"{need}D, as convert.size says",
-                f"take weights of a {need}D network, or none",
-            )
-        )
+    _refuse_other_axes(aligned, wanted)
     first = next(name for name, tensor in wanted.items() if tensor.ndim > 2)
     channels = None
     if first in aligned and aligned[first].shape != wanted[first].shape:
@@ -257,7 +224,7 @@ def fit(
     taken = {name: tensor for name, tensor in aligned.items() if tensor.shape == wanted[name].shape}
     matched, tensors = _counted(taken), _counted(wanted)
     report = LayerReport(
-        settings.weights,
+        str(settings.weights),
         sha256,
         len(matched),
         len(tensors),
@@ -267,31 +234,44 @@ def fit(
     )
     without_place = sorted(set(report.unused) & set(_layers(wanted)))
     if not matched or (not settings.partial and (report.fresh or without_place)):
-        misfits = [name for name in aligned if name not in taken][:SHOWN]
-        shapes = "".join(
-            f"; {name} is {_shape(aligned[name])} there and {_shape(wanted[name])} here"
-            for name in misfits
-        )
-        lost = (
-            f"; more in the file than the encoder holds: {_named(without_place)}"
-            if without_place
-            else ""
-        )
-        raise Refusal(
-            Problem(
-                WHERE,
-                f"{report.matched} of the encoder's {report.tensors} tensors in the file; "
-                "left fresh: "
-                f"{_named(report.fresh) or 'none'}{shapes}{lost}",
-                "all of them",
-                "correct name, norm and width of encoder"
-                + (", or set encoder.partial: true" if matched else " or take another file"),
-            )
-        )
+        raise Refusal(_misfit(report, aligned, wanted, taken.keys(), without_place))
     with torch.no_grad():
         for name, tensor in taken.items():
             wanted[name].copy_(tensor)
     return report
+
+
+def _refuse_other_axes(aligned: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Raise Refusal for the weights of a network of 2D images where volumes are meant, or back."""
+    axes = {(tensor.ndim - 2, wanted[name].ndim - 2) for name, tensor in aligned.items()}
+    for have, need in sorted(pair for pair in axes if pair[0] != pair[1] and min(pair) > 0):
+        found, wants = f"weights for {have}D images", f"{need}D, as convert.size says"
+        cure = f"take weights of a {need}D network, or none"
+        raise Refusal(Problem(WHERE, found, wants, cure))
+
+
+def _misfit(
+    report: LayerReport,
+    aligned: dict[str, Tensor],
+    wanted: dict[str, Tensor],
+    taken: Collection[str],
+    without_place: list[str],
+) -> Problem:
+    """Which of the file's weights do not fit, and why."""
+    misfits = [name for name in aligned if name not in taken][:SHOWN]
+    shapes = "".join(
+        f"; {name} is {_shape(aligned[name])} there and {_shape(wanted[name])} here"
+        for name in misfits
+    )
+    lost = "; more in the file than the encoder holds: "
+    found = (
+        f"{report.matched} of the encoder's {report.tensors} tensors in the file; left fresh: "
+        f"{_named(report.fresh) or 'none'}{shapes}"
+    )
+    found += f"{lost}{_named(without_place)}" if without_place else ""
+    cure = "correct name, norm and width of encoder"
+    cure += ", or set encoder.partial: true" if report.matched else " or take another file"
+    return Problem(WHERE, found, "all of them", cure)
 
 
 def _counted(names: Iterable[str]) -> set[str]:

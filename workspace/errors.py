@@ -48,7 +48,8 @@ def refuse_if(problems: Iterable[Problem]) -> None:
 
 def together(*reads: Callable[[], Any]) -> list[Any]:
     """Call each and return their results, or raise one Refusal with all problems, each once."""
-    results, problems = [], []
+    results: list[Any] = []
+    problems: list[Problem] = []
     for read in reads:
         try:
             results.append(read())

@@ -5,7 +5,7 @@ one.
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
 
     `what` names the work and never holds a patient's value.
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     if torchrun("RANK", 0):
         yield from items

@@ -116,7 +116,8 @@ def _files(deps: list[str]) -> dict[str, str]:
 
 def _settings(params: list[str | dict[str, None]]) -> dict[str, Any]:
     """The value of each entry of `params`: a path in params.yaml, or a whole file."""
-    content, found = _read("params.yaml"), {}
+    content = _read("params.yaml")
+    found: dict[str, Any] = {}
     for entry in params:
         if isinstance(entry, dict):
             found |= {file: _read(file) for file in entry}

@@ -36,15 +36,11 @@ class Episodes:
 
     def split(self, tasks: int) -> list["Episodes"]:
         """The same in parts of at most `tasks` tasks."""
-        parts = zip(
-            *(
-                getattr(self, name).split(tasks)
-                for name in ("support", "support_labels", "query", "query_labels")
-            ),
-            strict=True,
-        )
+        support, labels = self.support.split(tasks), self.support_labels.split(tasks)
+        query, query_labels = self.query.split(tasks), self.query_labels.split(tasks)
+        parts = zip(support, labels, query, query_labels, strict=True)
         return [
-            Episodes(*part, self.way, self.step, self.first + at * tasks)
+            Episodes(*part, way=self.way, step=self.step, first=self.first + at * tasks)
             for at, part in enumerate(parts)
         ]
 
@@ -75,7 +71,7 @@ class EpisodeRows:
 
 
 @dataclass(frozen=True)
-class Patients(Sequence[np.ndarray]):
+class Patients:
     """The patients of one class, each an array of rows of Images: patient i has
     rows[starts[i]:starts[i + 1]].
     """
@@ -110,7 +106,7 @@ class SitePool:
     patients: dict[str, Patients]
 
 
-def site_pools(meta: MetaSplit, images: Images, split: str) -> list[SitePool]:
+def site_pools(meta: MetaSplit, images: Stored, split: str) -> list[SitePool]:
     """The pools of one split (train or validation), a site each, in a fixed order.
 
     A patient who has images of two classes, or at two sites of a task, stands for the first alone:

@@ -75,6 +75,9 @@ class MappedImages:
         return as_float(batch.to(self.device, non_blocking=True))
 
 
+Stored = Images | MappedImages  # pixels that a batch is gathered from
+
+
 def as_float(stored: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """Stored pixels in [0, 1]."""
     return stored.float().div_(torch.iinfo(stored.dtype).max)
@@ -82,7 +85,7 @@ def as_float(stored: UInt8[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
 
 def open_images(
     workspace: Workspace, meta: MetaSplit, device: torch.device, most: float, shape: tuple[int, ...]
-) -> Images | MappedImages:
+) -> Stored:
     """The pixels of every record of the meta split, in its order: on the device if they are `most`
     GiB or less, else mapped.
 

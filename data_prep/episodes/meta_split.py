@@ -54,7 +54,7 @@ class MetaSplit:
         """Task -> the classes that its source sites know, sorted: the label space of a source
         model's head.
         """
-        names = {site.task: set() for site in self.sites.values()}
+        names: dict[str, set[str]] = {site.task: set() for site in self.sites.values()}
         for site in self.sites.values():
             names[site.task].update(site.classes)
         return {task: sorted(classes) for task, classes in sorted(names.items())}

@@ -53,9 +53,8 @@ class CosineHead(Method):
                     self._logits(heads, inputs).transpose(1, 2), support.labels, reduction="none"
                 )
                 optimiser.zero_grad()
-                losses.mean(
-                    1
-                ).sum().backward()  # each task's own mean, so that tasks together learn as each would alone
+                # each task's own mean, so that tasks together learn as each would alone
+                losses.mean(1).sum().backward()
                 optimiser.step()
         return heads.detach()
 

@@ -75,9 +75,8 @@ class FineTuning(Method):
             name: weight.detach().clone().requires_grad_()
             for name, weight in self.source.encoder.named_parameters()
         }
-        head = tuple(
-            part.clone().requires_grad_() for part in self._first_head(images, labels, way)
-        )
+        first = self._first_head(images, labels, way)
+        head = (first[0].clone().requires_grad_(), first[1].clone().requires_grad_())
         optimiser = torch.optim.AdamW([*body.values(), *head], lr=settings.rate)
         generator = torch.Generator().manual_seed(
             0
@@ -95,9 +94,8 @@ class FineTuning(Method):
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        return {name: weight.detach() for name, weight in body.items()}, tuple(
-            part.detach() for part in head
-        )
+        tuned = {name: weight.detach() for name, weight in body.items()}
+        return tuned, (head[0].detach(), head[1].detach())
 
     def _first_head(
         self, images: Tensor, labels: Tensor, way: int

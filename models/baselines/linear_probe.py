@@ -1,5 +1,7 @@
 """Linear probe: multinomial logistic regression on frozen source features, with a fixed penalty."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -42,17 +44,18 @@ class LinearProbe(Method):
             else (fit.coef_, fit.intercept_)
             for fit in fits
         ]
-        like = support.inputs
-        return tuple(
-            torch.from_numpy(np.stack(part)).to(like.device, like.dtype)
-            for part in zip(*rows, strict=True)
-        )
+        weights, intercepts = zip(*rows, strict=True)
+        return _like(support.inputs, weights), _like(support.inputs, intercepts)
 
     def predict(
         self, adapted: tuple[Tensor, Tensor], query: Float[Tensor, "task query feature"]
     ) -> Float[Tensor, "task query way"]:
         weights, intercepts = adapted
         return torch.einsum("tqf,twf->tqw", query, weights) + intercepts[:, None]
+
+
+def _like(inputs: Tensor, each: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(each)).to(inputs.device, inputs.dtype)
 
 
 def _two_rows(coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,10 @@ find that out; one step is ANIL. The second step then finds the features of the 
 forward pass of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -92,6 +92,9 @@ class Maml(Learner):
     set.
     """
 
+    settings: Settings
+    encoder: nn.Module
+
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
         self.encoder = encoder
@@ -102,7 +105,7 @@ class Maml(Learner):
             )
 
     @property
-    def apart(self) -> bool:
+    def tasks_alone(self) -> bool:
         """Whether each task goes through the network by itself, so threads may take them."""
         return (
             self.settings.tasks > 1
@@ -209,11 +212,10 @@ class Maml(Learner):
             return F.cross_entropy(features @ head.T, labels)
 
         body = {name: weight for name, weight in path[0].items() if name != HEAD}
-        features, pull = (
-            vjp(lambda weights: self._features(weights, inputs), body)
-            if body
-            else (inputs, lambda _: ({},))
-        )
+        features: Any = inputs
+        pull: Callable[[Any], tuple[Weights]] = lambda _: ({},)  # noqa: E731
+        if body:
+            features, pull = vjp(lambda weights: self._features(weights, inputs), body)
         yield {HEAD: grad(of_head)(path[-1][HEAD], features)}
         head, of_features = grad(of_head, argnums=(0, 1))(path[-1][HEAD], features)
         yield {**pull(of_features)[0], HEAD: head}

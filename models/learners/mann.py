@@ -71,6 +71,9 @@ class Mann(Learner):
     Labels are outputs of their own: `way` bounds a site's classes.
     """
 
+    settings: Settings
+    encoder: nn.Module
+
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
         heads, cell, labels = settings.heads, settings.cell, settings.way

@@ -1,4 +1,6 @@
-"""Matching network: Vinyals, Blundell, Lillicrap, Kavukcuoglu and Wierstra 2016, section 2.1; full context as in its appendix A."""
+"""Matching network: Vinyals, Blundell, Lillicrap, Kavukcuoglu and Wierstra 2016, section 2.1; full
+context as in its appendix A.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +23,11 @@ class Settings(Episodic):
 
 
 class Matching(Learner):
-    """Answer with the labels of the support, each weighted by attention to it: softmax of cosine similarity.
+    """Answer with the labels of the support, each weighted by attention to it: softmax of cosine
+    similarity.
 
-    The similarity's scale is learned: cosines lie within [-1, 1], and their softmax over many images is nearly even.
+    The similarity's scale is learned: cosines lie within [-1, 1], and their softmax over many
+    images is nearly even.
     """
 
     FIRST_SCALE = 10.0
@@ -49,14 +53,18 @@ class Matching(Learner):
     def predict(
         self, adapted: Support, query: Float[Tensor, "task query feature"]
     ) -> Float[Tensor, "task query way"]:
-        """Log probabilities, so that the loss, which is cross-entropy, is their negative likelihood."""
+        """Log probabilities, so that the loss, which is cross-entropy, is their negative
+        likelihood.
+        """
         asked = query if self.context is None else self.context.of_query(query, adapted.inputs)
         cosine = F.normalize(asked, dim=-1) @ F.normalize(adapted.inputs, dim=-1).transpose(1, 2)
         return log_class_attention(cosine * self.log_scale.exp(), adapted)
 
 
 class FullContext(nn.Module):
-    """Embeddings that know the whole support: a bidirectional LSTM over it, and for a query an LSTM that reads it by attention."""
+    """Embeddings that know the whole support: a bidirectional LSTM over it, and for a query an LSTM
+    that reads it by attention.
+    """
 
     def __init__(self, features: int, reads: int):
         super().__init__()

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import SitePool
-from data_prep.episodes.images import Images
+from data_prep.episodes.images import Stored
 from models.features import features_of
 from models.method import Source
 from models.settings import Batched as Settings
@@ -34,6 +34,9 @@ class Supervised(nn.Module):
     """
 
     maps = False  # its heads take one vector an image
+
+    encoder: nn.Module
+    heads: nn.ModuleDict
 
     feature_mean: Float[Tensor, "feature"]
     feature_std: Float[Tensor, "feature"]
@@ -65,7 +68,7 @@ class Supervised(nn.Module):
                 list(pool.patients),
                 p=_shares([len(patients) for patients in pool.patients.values()]),
             )
-            rows = pool.patients[label][rng.integers(len(pool.patients[label]))]
+            rows = pool.patients[label][int(rng.integers(len(pool.patients[label])))]
             drawn.setdefault(pool.task, []).append(
                 (int(rows[rng.integers(len(rows))]), self.tasks[pool.task].index(label))
             )
@@ -134,7 +137,7 @@ class Supervised(nn.Module):
             )
         )
 
-    def _balanced_accuracy(self, pool: SitePool, images: Images) -> float:
+    def _balanced_accuracy(self, pool: SitePool, images: Stored) -> float:
         recalls = []
         for label, patients in pool.patients.items():
             if patients:

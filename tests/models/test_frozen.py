@@ -12,7 +12,7 @@ from models.learners.prototypical import Settings as PrototypicalSettings
 from models.learners.supervised import Settings as SupervisedSettings
 from models.method import Variation
 from models.settings import Augment, Encoder, Params, Train
-from models.stages import resting, stages
+from models.stages import frozen_modules, stages
 from models.train import train
 from workspace.errors import Refusal
 
@@ -112,4 +112,4 @@ def test_features_computed_once_train_the_same_head_as_the_images_they_are_of(so
 
 
 def test_modules_with_a_weight_that_trains_do_not_rest():
-    assert resting(build_encoder(Encoder(name="conv4", width=8), 1, [16, 16])) == []
+    assert frozen_modules(build_encoder(Encoder(name="conv4", width=8), 1, [16, 16])) == []

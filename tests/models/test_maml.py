@@ -306,7 +306,7 @@ def test_chunks_give_the_gradient_and_the_loss_of_all_tasks_at_once(chunk):
 def test_threads_and_one_vectorised_gradient_give_the_gradient_of_the_plain_loop():
     wanted = loss_gradient(small().train())
     together, threaded = small(together="vectorised").train(), small(together="threads").train()
-    assert threaded.apart and not together.apart and not small(anil=True).apart
+    assert threaded.tasks_alone and not together.tasks_alone and not small(anil=True).tasks_alone
     found = loss_gradient(together)
     TaskThreads(threaded, 2).take_gradient(episodes())
     for name, parameter in threaded.named_parameters():
