@@ -65,11 +65,11 @@ def name_of(plan: Planned, keys: Keys) -> str:
     """The keyed hash of the record's first file, with the first frame's number where a file may make several records."""
     first = plan.files[0]
     frames = [
-        image.frame
+        image.header.frame
         for image in plan.files
-        if image.frame is not None and image.found == first.found
+        if image.header.frame is not None and image.identity.found == first.identity.found
     ]
-    return keys.file(first.found.name) + (f"_frame{min(frames) + 1}" if frames else "")
+    return keys.file(first.identity.found.name) + (f"_frame{min(frames) + 1}" if frames else "")
 
 
 def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | list[Reject]:
@@ -78,11 +78,11 @@ def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | l
     if not isinstance(pixels, Pixels):
         return pixels
     affine, placed = _grid(plan)
-    voxels = _voxels(pixels, affine, turned=plan.files[0].affine is not None)
+    voxels = _voxels(pixels, affine, turned=plan.files[0].header.affine is not None)
     image = (nibabel.Nifti1Image if max(voxels.shape) <= NIFTI1_LIMIT else nibabel.Nifti2Image)(
         voxels, affine
     )
-    code = SCANNER if placed and plan.files[0].kind == "dicom" else ALIGNED
+    code = SCANNER if placed and plan.files[0].header.kind == "dicom" else ALIGNED
     image.set_sform(affine, code)
     image.set_qform(affine, code)
     image.header.set_xyzt_units("mm")
@@ -104,8 +104,8 @@ def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | l
 def _grid(plan: Planned) -> tuple[np.ndarray, bool]:
     """(column, row, slice) -> mm, RAS, and whether the files say it: what they do not say is made up as FLAGS tells."""
     first = plan.files[0]
-    pixel = first.facts.spacing or UNKNOWN_PIXEL
-    for affine in (plan.affine, first.affine, slice_affine(first, pixel)):
+    pixel = first.header.facts.spacing or UNKNOWN_PIXEL
+    for affine in (plan.affine, first.header.affine, slice_affine(first, pixel)):
         if affine is not None:
             return affine, True
     return LPS_TO_RAS @ np.diag([pixel[1], pixel[0], 1.0, 1.0]), False
@@ -131,13 +131,15 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "no_spacing": plan.row["spacing"] is None,
         "no_place": not placed,
         "no_stated_count": plan.affine is not None
-        and not any(image.place.stated or image.frame is not None for image in plan.files),
-        "multi_frame": plan.files[0].frame is not None,
+        and not any(
+            image.header.place.stated or image.header.frame is not None for image in plan.files
+        ),
+        "multi_frame": plan.files[0].header.frame is not None,
         "straightened": plan.lean != STRAIGHT,
         "doubtful": pixels.doubtful,
-        "reversed_rows": plan.files[0].reversed_rows,
+        "reversed_rows": plan.files[0].header.reversed_rows,
         "at_risk_modality": modality in AT_RISK,
-        "exposed": any(image.exposed for image in plan.files),
-        **{doubt: any(doubt in image.doubts for image in plan.files) for doubt in DOUBTS},
+        "exposed": any(image.header.exposed for image in plan.files),
+        **{doubt: any(doubt in image.header.doubts for image in plan.files) for doubt in DOUBTS},
     }
     return [name for name in FLAGS if raised[name]]

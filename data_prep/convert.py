@@ -90,7 +90,7 @@ def write_pixels(
             if isinstance(outcome, Decoded):
                 file.write(outcome.array.tobytes())
                 rows.append(plan.row | outcome.told)
-                used |= {image.found.name for image in plan.files}
+                used |= {image.identity.found.name for image in plan.files}
             else:
                 rejects += outcome
     return rows, rejects, used
@@ -170,7 +170,7 @@ def summary(
         "header_doubts": count(
             doubt
             for plan in kept(found.plans, rows)
-            for doubt in {doubt for file in plan.files for doubt in file.doubts}
+            for doubt in {doubt for file in plan.files for doubt in file.header.doubts}
         ),
         "modalities": count(row["modality"] for row in rows),
         "units": count(row["units"] or "not stated" for row in rows),
@@ -228,7 +228,9 @@ def _unread(found: ScanResult, rows: list[Row], name: str) -> int:
     understood.
     """
     lacking = {row["record"] for row in rows if row[name] is None}
-    return sum(plan.key in lacking and name in plan.files[0].facts.unread for plan in found.plans)
+    return sum(
+        plan.key in lacking and name in plan.files[0].header.facts.unread for plan in found.plans
+    )
 
 
 def refuse_too_many(found: ScanResult, rejects: list[Reject] | tuple[Reject, ...]) -> None:

@@ -40,7 +40,9 @@ class Planned:
     @property
     def paths(self) -> set[Path | str]:
         """What has to be opened to read it."""
-        return {path for image in self.files for file in image.files for path in file.paths}
+        return {
+            path for image in self.files for file in image.identity.files for path in file.paths
+        }
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,12 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
     """
     by_file: dict[str, list[ImageFile]] = defaultdict(list)
     for image in plan.files:
-        by_file[image.found.name].append(image)
-    names = [(image.found.name, image.frame) for image in plan.files]
+        by_file[image.identity.found.name].append(image)
+    names = [(image.identity.found.name, image.header.frame) for image in plan.files]
     volume = (
         None
         if plan.affine is None
-        else np.empty((len(names), *plan.files[0].kept_shape), np.float32)
+        else np.empty((len(names), *plan.files[0].header.kept_shape), np.float32)
     )
     room = {} if volume is None else dict(zip(names, volume, strict=True))
     of_slice: dict[tuple[str, int | None], Pixels] = {}
@@ -116,12 +118,12 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
             for image, pixels in zip(images, _read(images), strict=True):
                 if windowed and not pixels.rescaled:
                     raise Rejected("no_rescale")
-                of_slice[name, image.frame] = _into(
-                    room.get((name, image.frame)), cut(pixels, image)
+                of_slice[name, image.header.frame] = _into(
+                    room.get((name, image.header.frame)), cut(pixels, image)
                 )
         except Exception as error:  # as in scan.examine
             rejected = error if isinstance(error, Rejected) else not_decodable(error)
-            others = [image for image in plan.files if image.found.name != name]
+            others = [image for image in plan.files if image.identity.found.name != name]
             return reject_all(images, rejected.reason, rejected.found) + reject_all(
                 others, "sibling_rejected"
             )
@@ -131,26 +133,26 @@ def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
         _check_content(pixels)
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
-    return replace(pixels, doubtful=True) if plan.files[0].reversed_rows else pixels
+    return replace(pixels, doubtful=True) if plan.files[0].header.reversed_rows else pixels
 
 
 def _read(images: list[ImageFile]) -> list[Pixels]:
     """The pixels of slices of one file, or of its one image."""
     image = images[0]
-    if image.kind == npz.KIND:
+    if image.header.kind == npz.KIND:
         return [npz.read_pixels(image)]
-    with opened(image.found) as stream:
-        if image.kind == "dicom":
+    with opened(image.identity.found) as stream:
+        if image.header.kind == "dicom":
             return dicom.read_slices(stream, images)
-        if image.kind in (itk_image.NRRD, itk_image.META):
+        if image.header.kind in (itk_image.NRRD, itk_image.META):
             pixels = itk_image.read_pixels(stream, image)
-        elif image.kind in (nifti.KIND, nifti.ANALYZE):
-            pixels = nifti.read_pixels(stream, image.frame, image.data)
-        elif image.kind == mgh.KIND:
-            pixels = mgh.read_pixels(stream, image.frame)
+        elif image.header.kind in (nifti.KIND, nifti.ANALYZE):
+            pixels = nifti.read_pixels(stream, image.header.frame, image.identity.data)
+        elif image.header.kind == mgh.KIND:
+            pixels = mgh.read_pixels(stream, image.header.frame)
         else:
             return [raster.read_pixels(stream)]
-    if pixels.values.shape[: len(image.shape)] != image.shape:
+    if pixels.values.shape[: len(image.header.shape)] != image.header.shape:
         raise Rejected("file_changed")
     return [pixels]
 

@@ -62,16 +62,16 @@ def look_up(
             )
             continue
         study, series = (
-            item.identifiers.get("StudyInstanceUID"),
-            item.identifiers.get("SeriesInstanceUID"),
+            item.identity.elements.get("StudyInstanceUID"),
+            item.identity.elements.get("SeriesInstanceUID"),
         )
         whose = (
             patient(item),
             keys.study(study) if study else None,
             keys.series(series) if series else None,
         )
-        for file in item.files:
-            yield Seen(file.name, item.kind, *whose)
+        for file in item.identity.files:
+            yield Seen(file.name, item.header.kind, *whose)
 
 
 def write_index(
@@ -88,7 +88,7 @@ def write_index(
     holders: dict[str, list[tuple[str, int, Planned]]] = {}
     for record in records:
         for place, image in enumerate(record.files):
-            for file in image.files:
+            for file in image.identity.files:
                 holders.setdefault(file.name, []).append((record.key, place, record))
     lost = {reject.name: reject for reject in rejects}
     rows = sorted(

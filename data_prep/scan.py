@@ -38,7 +38,7 @@ from data_prep.privacy.same_value import one_text
 from data_prep.readers import itk_image, mgh, nifti, npz, raster
 from data_prep.readers.dicom import file as dicom
 from data_prep.readers.dicom.units import KNOWN
-from data_prep.readers.image_file import Facts, ImageFile
+from data_prep.readers.image_file import NOWHERE, Facts, ImageFile
 from data_prep.rejects import Reject, Rejected, left_out, not_decodable, one_a_file
 from data_prep.running.parallel import in_order
 from data_prep.settings import OTHERS, Convert, Params
@@ -125,15 +125,14 @@ def scan(
     )
     rejects += again
     make = _Maker(name, site, keys, table)
-    how = {
-        "each": params.convert.repeats == "each",
-        "straightened": params.convert.tilt == "resample",
-    }
-    plan = partial(plan_volumes, **how) if len(params.convert.size) == 3 else _plan_images
-    plans, unplanned = plan(images, matched.rows, rejects, make)
+    if len(params.convert.size) == 3:
+        each, straightened = params.convert.repeats == "each", params.convert.tilt == "resample"
+        plans, unplanned = plan_volumes(images, matched.rows, rejects, make, each, straightened)
+    else:
+        plans, unplanned = _plan_images(images, matched.rows, make)
     rejects += unplanned
-    used = {image.found.name for plan in plans for image in plan.files}
-    unlabelled = len({image.found.name for image in images} - matched.rows.keys())
+    used = {image.identity.found.name for plan in plans for image in plan.files}
+    unlabelled = len({image.identity.found.name for image in images} - matched.rows.keys())
     return ScanResult(
         name,
         site,
@@ -364,15 +363,16 @@ class Maker(Protocol):
 
 
 def _plan_images(
-    images: list[ImageFile], rows: dict[str, Row], broken: list[Reject], make: Maker
+    images: list[ImageFile], rows: dict[str, Row], make: Maker
 ) -> tuple[list[Planned], list[Reject]]:
     """Every image file is a record."""
-    plans, rejects = [], []
+    plans: list[Planned] = []
+    rejects: list[Reject] = []
     for image in images:
         try:
-            if len(image.shape) == 3:
+            if image.header.is_volume:
                 raise Rejected("is_a_volume")
-            plans.append(make((image,), rows, image.facts))
+            plans.append(make((image,), rows, image.header.facts))
         except Rejected as rejected:
             rejects += reject_all([image], rejected.reason, rejected.found)
     return plans, rejects
@@ -394,12 +394,14 @@ def plan_volumes(
     """
     plans = []
     slices = [single for image in images for single in image.slices]
-    flat = [image for image in slices if image.place is None and len(image.shape) == 2]
+    flat = [
+        image for image in slices if image.header.place == NOWHERE and not image.header.is_volume
+    ]
     rejects = reject_all(flat, "not_a_volume")
-    groups, unfit = group_slices(image for image in slices if image.place is not None)
+    groups, unfit = group_slices(image for image in slices if image.header.place != NOWHERE)
     rejects += unfit
     whole = {
-        image.identifiers.get("SOPInstanceUID") for image in images
+        image.identity.elements.get("SOPInstanceUID") for image in images
     }  # a broken copy of a whole slice is no loss
     losses = [reject for reject in broken if reject.image and reject.instance not in whole]
     broken_series: dict[str, set[str]] = defaultdict(
@@ -433,21 +435,26 @@ def plan_volumes(
         try:
             made, again = make_volume(
                 volume,
-                any(image.found.folder in broken_folders for image in volume.slices),
+                any(image.identity.found.folder in broken_folders for image in volume.slices),
                 straightened,
             )
             rejects += again
             plans.append(
-                make(made.files, rows, replace(made.files[0].facts, spacing=made.spacing), made)
+                make(
+                    made.files,
+                    rows,
+                    replace(made.files[0].header.facts, spacing=made.spacing),
+                    made,
+                )
             )
         except Rejected as rejected:
             rejects += reject_all(volume.slices, rejected.reason, rejected.found)
     for image in slices:
-        if len(image.shape) == 3 and image.frame and not each:
+        if image.header.is_volume and image.header.frame and not each:
             rejects += reject_all([image], "later_repeat")
-        elif len(image.shape) == 3:
+        elif image.header.is_volume:
             try:
-                plans.append(make((image,), rows, image.facts))
+                plans.append(make((image,), rows, image.header.facts))
             except Rejected as rejected:
                 rejects += reject_all([image], rejected.reason, rejected.found)
     return plans, rejects
@@ -461,8 +468,8 @@ def _may_be_a_slice(reject: Reject) -> bool:
 
 def _lacks_a_slice(image: ImageFile, broken_series: dict[str, set[str]]) -> bool:
     """Whether what the image's series lost may have been a slice beside it: a volume is of one SOP class."""
-    lost = broken_series.get(image.identifiers["SeriesInstanceUID"], set())
-    return bool(lost & {"", image.identifiers["SOPClassUID"]})
+    lost = broken_series.get(image.identity.elements["SeriesInstanceUID"], set())
+    return bool(lost & {"", image.identity.elements["SOPClassUID"]})
 
 
 def describe(
@@ -472,8 +479,8 @@ def describe(
     first = files[0]
     return {
         "record": keys.record("\n".join(sorted(image.source for image in files))),
-        "study": keys.study(first.identifiers.get("StudyInstanceUID") or first.source),
-        "series": keys.series(first.identifiers.get("SeriesInstanceUID") or first.source),
+        "study": keys.study(first.identity.elements.get("StudyInstanceUID") or first.source),
+        "series": keys.series(first.identity.elements.get("SeriesInstanceUID") or first.source),
         "age": facts.age,
         "sex": facts.sex,
         "study_year": facts.study_year,
@@ -486,7 +493,11 @@ def describe(
         "transfer_syntax": facts.transfer_syntax,
         "photometric": facts.photometric,
         "units": facts.units,
-        "slices": len(files) if volume else first.shape[0] if len(first.shape) == 3 else 1,
+        "slices": len(files)
+        if volume
+        else first.header.shape[0]
+        if len(first.header.shape) == 3
+        else 1,
         "tilt": None if volume is None or volume.tilt is None else round(volume.tilt, 2),
     }
 
@@ -529,7 +540,9 @@ class _Maker:
 
     def label(self, files: Iterable[ImageFile], rows: dict[str, Row]) -> Row:
         """The one row of a record's files. Raises Rejected."""
-        found = [rows[image.found.name] for image in files if image.found.name in rows]
+        found = [
+            rows[image.identity.found.name] for image in files if image.identity.found.name in rows
+        ]
         if not found:
             raise Rejected("no_label")
         if len({(row.label, row.patient) for row in found}) > 1:
@@ -540,7 +553,7 @@ class _Maker:
 
     def patient(self, image: ImageFile, rows: dict[str, Row]) -> str | None:
         """The patient's key, of an image that may have no row; None where it cannot be told."""
-        row = rows.get(image.found.name)
+        row = rows.get(image.identity.found.name)
         try:
             return (
                 None

@@ -73,11 +73,11 @@ def plan_all(
     stacks = {
         _series(image)
         for image in slices
-        if image.place and (image.place.position or image.place.orientation)
+        if image.header.place.position or image.header.place.orientation
     }
     make = _Unlabelled(keys)
     plans, refused = plan_volumes(
-        [image for image in slices if len(image.shape) == 3 or _series(image) in stacks],
+        [image for image in slices if len(image.header.shape) == 3 or _series(image) in stacks],
         {},
         broken,
         make,
@@ -86,10 +86,10 @@ def plan_all(
     )
     alone = {(reject.name, reject.frame) for reject in refused if reject.reason in NO_VOLUME}
     plans += [
-        make((image,), {}, image.facts)
+        make((image,), {}, image.header.facts)
         for image in slices
-        if (image.found.name, image.frame) in alone
-        or (len(image.shape) == 2 and _series(image) not in stacks)
+        if (image.identity.found.name, image.header.frame) in alone
+        or (len(image.header.shape) == 2 and _series(image) not in stacks)
     ]
     return _numbered(plans), broken + [
         reject for reject in refused if (reject.name, reject.frame) not in alone
@@ -113,7 +113,9 @@ class _Unlabelled:
         volume: Volume | None = None,
     ) -> Planned:
         told = describe(self.keys, files, facts, volume)
-        patient = self.keys.patient(files[0].identifiers.get("PatientID") or files[0].found.name)
+        patient = self.keys.patient(
+            files[0].identity.elements.get("PatientID") or files[0].identity.found.name
+        )
         row = told | {"patient": patient}
         return (
             Planned(told["record"], files, row, volume.affine, lean=volume.lean)
@@ -133,4 +135,4 @@ def _numbered(plans: list[Planned]) -> list[Planned]:
 
 
 def _series(image: ImageFile) -> str:
-    return image.identifiers.get("SeriesInstanceUID", "")
+    return image.identity.elements.get("SeriesInstanceUID", "")

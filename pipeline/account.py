@@ -55,7 +55,7 @@ def take_account(found: ScanResult, sample: int | None = None) -> Account:
         else:
             rejects += outcome
     unread = [] if sample is None else found.plans[sample:]
-    used = {image.found.name for plan in [*kept, *unread] for image in plan.files}
+    used = {image.identity.found.name for plan in [*kept, *unread] for image in plan.files}
     return Account(
         found,
         rows + [plan.row for plan in unread],

@@ -33,10 +33,16 @@ def drop_copies(
     """
     groups: dict[str, list[ImageFile]] = defaultdict(list)
     for image in images:
-        if sop := image.identifiers.get("SOPInstanceUID"):
+        if sop := image.identity.elements.get("SOPInstanceUID"):
             groups[sop].append(image)
     shared = [
-        sorted(group, key=lambda image: (image.found.name not in labelled, -image.found.size))
+        sorted(
+            group,
+            key=lambda image: (
+                image.identity.found.name not in labelled,
+                -image.identity.found.size,
+            ),
+        )
         for group in groups.values()
         if len(group) > 1
     ]
@@ -49,7 +55,7 @@ def drop_copies(
         else:
             rejects += reject_all(group[:kept] + group[kept + 1 :], "duplicate_instance")
     gone = {reject.name for reject in rejects}
-    return [image for image in images if image.found.name not in gone], rejects
+    return [image for image in images if image.identity.found.name not in gone], rejects
 
 
 def _choose_all(groups: list[list[ImageFile]]) -> list[int | None]:
@@ -59,7 +65,10 @@ def _choose_all(groups: list[list[ImageFile]]) -> list[int | None]:
 def _choose(group: list[ImageFile]) -> int | None:
     """Which of files with one UID is used: the first that decodes, if all that decode show the same; else None."""
     others = [at for at in range(1, len(group)) if not _same_bytes(group[0], group[at])]
-    if len({patient for image in group if (patient := image.identifiers.get("PatientID"))}) > 1:
+    if (
+        len({patient for image in group if (patient := image.identity.elements.get("PatientID"))})
+        > 1
+    ):
         return None
     chosen, known = 0, None
     for at in [0, *others] if others else []:
@@ -76,7 +85,7 @@ def _choose(group: list[ImageFile]) -> int | None:
 
 def _shown(image: ImageFile) -> list[Pixels]:
     """What each of a file's slices shows. Raises Rejected."""
-    with opened(image.found) as stream:
+    with opened(image.identity.found) as stream:
         return read_slices(stream, image.slices)
 
 
@@ -91,13 +100,13 @@ def _equal(one: Sequence[Pixels], other: Sequence[Pixels]) -> bool:
 def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
     """Whether two files on disk are copies byte for byte, which takes no decoding."""
     if (
-        one.found.member is not None
-        or other.found.member is not None
-        or one.found.size != other.found.size
+        one.identity.found.member is not None
+        or other.identity.found.member is not None
+        or one.identity.found.size != other.identity.found.size
     ):
         return False
     try:
-        return cmp(one.found.path, other.found.path, shallow=False)
+        return cmp(one.identity.found.path, other.identity.found.path, shallow=False)
     except OSError:  # decoding says why
         return False
 
@@ -105,12 +114,12 @@ def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
 def _same_meaning(one: ImageFile, other: ImageFile) -> bool:
     """Whether what both say of where they lie, how large their pixels are and what their values are in agrees."""
     for first, second in zip(one.slices, other.slices, strict=False):
-        if first.facts.units != second.facts.units:
+        if first.header.facts.units != second.header.facts.units:
             return False
         for mine, its in (
-            (first.place.position, second.place.position),
-            (first.place.orientation, second.place.orientation),
-            (first.facts.spacing, second.facts.spacing),
+            (first.header.place.position, second.header.place.position),
+            (first.header.place.orientation, second.header.place.orientation),
+            (first.header.facts.spacing, second.header.facts.spacing),
         ):
             if mine and its and not np.allclose(mine, its, rtol=0, atol=SAME_MM):
                 return False

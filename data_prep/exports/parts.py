@@ -68,16 +68,19 @@ def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[I
         whole = len(own) == len({file.name for file in own}) == len(data)
         if isinstance(item, ImageFile) and not whole:
             problem = "a data file that is missing" if None in data else NOT_ITS_OWN
-            joined.append((found.name, [Reject(found.name, item.kind, "bad_data_file", problem)]))
+            joined.append(
+                (found.name, [Reject(found.name, item.header.kind, "bad_data_file", problem)])
+            )
             left.update(
-                (file.name, Reject(file.name, item.kind, "bad_data_file", problem)) for file in own
+                (file.name, Reject(file.name, item.header.kind, "bad_data_file", problem))
+                for file in own
             )
             continue
         taken.update(file.name for file in own)
         joined.append(
             (
                 found.name,
-                [replace(item, data=tuple(own))]
+                [replace(item, identity=replace(item.identity, data=tuple(own)))]
                 if isinstance(item, ImageFile)
                 else [
                     item,

@@ -41,8 +41,8 @@ def may_show_text(image: ImageFile) -> bool:
     """Whether no rule crops it, and its sender says what it may show, or its modality is at risk
     and nobody says that it is clean.
     """
-    return image.keep is None and (
-        image.exposed or (image.facts.modality in AT_RISK and not image.clean)
+    return image.header.keep is None and (
+        image.header.exposed or (image.header.facts.modality in AT_RISK and not image.header.clean)
     )
 
 
@@ -51,14 +51,14 @@ def count(plans: Iterable[Planned]) -> dict[str, Any]:
     the sender's word alone.
     """
     plans = list(plans)
-    cropped = [any(image.keep for image in plan.files) for plan in plans]
+    cropped = [any(image.header.keep for image in plan.files) for plan in plans]
     risky = [any(map(may_show_text, plan.files)) for plan in plans]
     said_clean = sum(
-        plan.files[0].facts.modality in AT_RISK and not cut and not risk
+        plan.files[0].header.facts.modality in AT_RISK and not cut and not risk
         for plan, cut, risk in zip(plans, cropped, risky, strict=True)
     )
     at_risk = Counter(
-        plan.files[0].facts.modality for plan, risk in zip(plans, risky, strict=True) if risk
+        plan.files[0].header.facts.modality for plan, risk in zip(plans, risky, strict=True) if risk
     )
     return {
         "at_risk": dict(sorted(at_risk.items())),
@@ -91,9 +91,10 @@ def warnings(summary: dict[str, Any]) -> list[str]:
 
 def _with_modality(image: ImageFile, site: Site) -> ImageFile:
     """A file that does not say its modality has the site's."""
-    if site.modality is None or image.facts.modality != UNKNOWN_MODALITY:
+    if site.modality is None or image.header.facts.modality != UNKNOWN_MODALITY:
         return image
-    return replace(image, facts=replace(image.facts, modality=site.modality))
+    facts = replace(image.header.facts, modality=site.modality)
+    return replace(image, header=replace(image.header, facts=facts))
 
 
 def _kept(image: ImageFile, site: Site, rule: int | None) -> list[ImageFile | Reject]:
@@ -101,7 +102,7 @@ def _kept(image: ImageFile, site: Site, rule: int | None) -> list[ImageFile | Re
     try:
         if rule is not None:
             keep = site.crop[rule].keep
-            return [with_rectangle(image, image.regions if keep == "regions" else keep)]
+            return [with_rectangle(image, image.header.regions if keep == "regions" else keep)]
         if site.at_risk == "refuse" and may_show_text(image):
             raise Rejected("may_show_text")
         return [image]

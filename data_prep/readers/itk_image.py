@@ -26,7 +26,7 @@ from data_prep.readers.encoded import (
     Encoding,
     decode,
 )
-from data_prep.readers.image_file import Facts, ImageFile, Pixels
+from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
 from data_prep.readers.plane import upright, upright_pair, usable
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Rejected
@@ -108,7 +108,7 @@ META_GEOMETRY = (*META_MATRIX, "Offset", "Position", "Origin", "ElementSpacing")
 
 
 @dataclass(frozen=True)
-class _Header:
+class _Written:
     """What a header promises. `sizes`: columns, rows, slices; `geometry`: the lines that SimpleITK is given.
 
     `apart`: whether the voxels lie in data files, and do not follow the header.
@@ -150,22 +150,16 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         if len(header.shape) == 3:
             affine = _affine(header)
             facts = Facts(header.kind.upper(), photometric, spacing=common_spacing(affine))
-            return ImageFile(
-                found,
-                header.kind,
-                common_shape(header.shape, affine),
-                facts,
-                parts=parts,
-                affine=affine,
-            )
+            space = common_shape(header.shape, affine)
+            volume = Header(header.kind, space, facts, affine=affine)
+            return ImageFile(Identity(found, parts=parts), volume)
         affine, spacing = _plane_affine(header), _plane_spacing(header)
         view = LPS_TO_RAS if affine is None else affine
         facts = Facts(
             header.kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view)
         )
-        return ImageFile(
-            found, header.kind, upright_pair(header.shape, view), facts, parts=parts, affine=affine
-        )
+        plane = Header(header.kind, upright_pair(header.shape, view), facts, affine=affine)
+        return ImageFile(Identity(found, parts=parts), plane)
     except Rejected as rejected:
         raise Rejected(rejected.reason, rejected.found, parts=parts) from None
 
@@ -176,11 +170,11 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
     header = _header(fields)
     if header.bytes > MAX_FILE_BYTES:
         raise Rejected("too_large")
-    if header.apart != bool(image.data):
+    if header.apart != bool(image.identity.data):
         raise Rejected("file_changed")
     values = (
-        _voxels(header, image.data)
-        if image.data
+        _voxels(header, image.identity.data)
+        if image.identity.data
         else decode(rest + read_all(stream), header.encoding, header.element, header.count)
     )
     if header.colours > 1:
@@ -197,13 +191,13 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
     )
 
 
-def _upright(plane: np.ndarray, header: _Header) -> np.ndarray:
+def _upright(plane: np.ndarray, header: _Written) -> np.ndarray:
     """(columns, rows[, samples]) -> (rows, columns[, samples]), as stored where the header does not say how it lies."""
     affine = _plane_affine(header)
     return np.ascontiguousarray(upright(plane, LPS_TO_RAS if affine is None else affine))
 
 
-def _voxels(header: _Header, files: tuple[Found, ...]) -> np.ndarray:
+def _voxels(header: _Written, files: tuple[Found, ...]) -> np.ndarray:
     """All elements, flat, an equal number from each file. Raises Rejected."""
     count, left = divmod(header.count, len(files))
     if left:
@@ -257,7 +251,7 @@ def _written(fields: dict[str, str]) -> str:
     return "" if written.upper() == "LOCAL" else written
 
 
-def _header(fields: dict[str, str]) -> _Header:
+def _header(fields: dict[str, str]) -> _Written:
     """Raises Rejected where a field is missing or says what is not read here."""
     try:
         header = _nrrd(fields) if "magic" in fields else _meta(fields)
@@ -280,7 +274,7 @@ def _header(fields: dict[str, str]) -> _Header:
     return header
 
 
-def _nrrd(fields: dict[str, str]) -> _Header:
+def _nrrd(fields: dict[str, str]) -> _Written:
     sizes = _whole(fields["sizes"])
     directions = (
         VECTOR.findall(fields["space directions"].lower())
@@ -318,7 +312,7 @@ def _nrrd(fields: dict[str, str]) -> _Header:
     if apart and encoding in (GZIP, BZIP2) and not lines:
         encoding = RAW  # a packed file is unpacked where it is opened
     code = NRRD_TYPES.get(" ".join(fields["type"].lower().split()))
-    return _Header(
+    return _Written(
         NRRD,
         tuple(sizes[axis] for axis in spatial[:3]),
         colours,
@@ -335,7 +329,7 @@ def _nrrd(fields: dict[str, str]) -> _Header:
     )
 
 
-def _meta(fields: dict[str, str]) -> _Header:
+def _meta(fields: dict[str, str]) -> _Written:
     sizes = _whole(fields["DimSize"])
     if len(sizes) != int(fields["NDims"]):
         raise ValueError
@@ -358,7 +352,7 @@ def _meta(fields: dict[str, str]) -> _Header:
         raise ValueError
     encoding = GZIP if packed else RAW if _true(fields, "BinaryData", "true") else TEXT
     big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
-    return _Header(
+    return _Written(
         META,
         sizes[:3],
         int(fields.get("ElementNumberOfChannels", 1)),
@@ -409,7 +403,7 @@ def _unit(text: str) -> float:
     return MM[units.pop()]
 
 
-def _affine(header: _Header) -> np.ndarray:
+def _affine(header: _Written) -> np.ndarray:
     """Voxel (column, row, slice) -> mm, RAS. Raises Rejected where the header says nothing or nothing usable."""
     if not header.oriented:
         raise Rejected("no_orientation")
@@ -423,7 +417,7 @@ def _affine(header: _Header) -> np.ndarray:
     return affine
 
 
-def _stated_affine(header: _Header, image: "SimpleITK.ImageFileReader") -> np.ndarray:
+def _stated_affine(header: _Written, image: "SimpleITK.ImageFileReader") -> np.ndarray:
     """Of a file of two dimensions, in the axial plane."""
     axes = image.GetDimension()
     affine = np.eye(4)
@@ -434,7 +428,7 @@ def _stated_affine(header: _Header, image: "SimpleITK.ImageFileReader") -> np.nd
     return LPS_TO_RAS @ affine
 
 
-def _plane_affine(header: _Header) -> np.ndarray | None:
+def _plane_affine(header: _Written) -> np.ndarray | None:
     """How a single plane lies, where its header says so. SimpleITK writes planes as NRRD in a space without a name, which is LPS."""
     named = header.oriented or (
         len(header.sizes) == 2 and header.geometry[:1] == ("space dimension: 2",)
@@ -443,7 +437,7 @@ def _plane_affine(header: _Header) -> np.ndarray | None:
     return None if image is None else usable(_stated_affine(header, image))
 
 
-def _plane_spacing(header: _Header) -> tuple[float, float] | None:
+def _plane_spacing(header: _Written) -> tuple[float, float] | None:
     """mm, of columns and rows as stored."""
     image = _geometry(header) if header.spaced else None
     if image is None:
@@ -452,7 +446,7 @@ def _plane_spacing(header: _Header) -> tuple[float, float] | None:
     return (columns, rows) if columns > 0 and rows > 0 and math.isfinite(rows * columns) else None
 
 
-def _geometry(header: _Header) -> "SimpleITK.ImageFileReader | None":
+def _geometry(header: _Written) -> "SimpleITK.ImageFileReader | None":
     """SimpleITK's reading of a header that holds nothing but sizes and geometry; None where it refuses them."""
     if not all(map(GEOMETRY.fullmatch, header.geometry)):
         return None

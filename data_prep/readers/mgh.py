@@ -12,7 +12,7 @@ from nibabel.freesurfer.mghformat import MGHHeader
 
 from data_prep.exports.kinds import MGH_HEADER
 from data_prep.exports.sources import Found
-from data_prep.readers.image_file import Facts, ImageFile, Pixels
+from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
 from data_prep.readers.plane import upright, upright_pair
 from data_prep.readers.quiet import quiet
 from data_prep.readers.voxels import MAX_VOLUMES, promised
@@ -30,19 +30,15 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
         shape, affine = _shape(header), _affine(header)
         if len(shape) == 3:
             facts = Facts(SYNTAX, "MONOCHROME2", spacing=common_spacing(affine))
-            return ImageFile(
-                found,
-                KIND,
-                common_shape(shape, affine),
-                facts,
-                volumes=_volumes(header),
-                affine=affine,
-            )
+            space = common_shape(shape, affine)
+            volume = Header(KIND, space, facts, volumes=_volumes(header), affine=affine)
+            return ImageFile(Identity(found), volume)
         columns, rows = np.linalg.norm(affine[:3, :2], axis=0)
         facts = Facts(
             SYNTAX, "MONOCHROME2", spacing=upright_pair((float(columns), float(rows)), affine)
         )
-        return ImageFile(found, KIND, upright_pair(shape, affine), facts, affine=affine)
+        plane = Header(KIND, upright_pair(shape, affine), facts, affine=affine)
+        return ImageFile(Identity(found), plane)
 
 
 def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:

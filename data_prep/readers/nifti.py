@@ -20,7 +20,7 @@ from nibabel.spm99analyze import Spm99AnalyzeHeader
 from data_prep.exports.kinds import HEAD
 from data_prep.exports.parts import without_packing
 from data_prep.exports.sources import Found, opened
-from data_prep.readers.image_file import Facts, ImageFile, Pixels
+from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
 from data_prep.readers.plane import BOTTOM_UP, upright, upright_pair, usable
 from data_prep.readers.quiet import quiet
 from data_prep.readers.voxels import MAX_VOLUMES, promised
@@ -66,16 +66,9 @@ def _image(header: AnalyzeHeader, found: Found, parts: tuple[str, ...]) -> Image
     if len(shape) == 3:
         affine = _affine(header)
         facts = Facts(kind.upper(), "MONOCHROME2", spacing=common_spacing(affine))
-        return ImageFile(
-            found,
-            kind,
-            common_shape(shape, affine),
-            facts,
-            volumes=_volumes(header),
-            parts=parts,
-            affine=affine,
-            doubts=doubts,
-        )
+        space, volumes = common_shape(shape, affine), _volumes(header)
+        volume = Header(kind, space, facts, volumes=volumes, affine=affine, doubts=doubts)
+        return ImageFile(Identity(found, parts=parts), volume)
     photometric = (
         "RGB"
         if int(header["datatype"]) in COLOUR_TYPES or _is_colour_by_planes(header)
@@ -85,9 +78,8 @@ def _image(header: AnalyzeHeader, found: Found, parts: tuple[str, ...]) -> Image
     view = BOTTOM_UP if affine is None else affine
     spacing = _plane_spacing(header)
     facts = Facts(kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view))
-    return ImageFile(
-        found, kind, upright_pair(shape, view), facts, parts=parts, affine=affine, doubts=doubts
-    )
+    plane = Header(kind, upright_pair(shape, view), facts, affine=affine, doubts=doubts)
+    return ImageFile(Identity(found, parts=parts), plane)
 
 
 def read_pixels(

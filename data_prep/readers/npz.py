@@ -21,8 +21,8 @@ import numpy as np
 from data_prep.exports.archives import MAX_FILES
 from data_prep.exports.sources import Found, open_file
 from data_prep.exports.walk import walk
-from data_prep.readers.dicom.file import MAX_PIXELS
-from data_prep.readers.image_file import Facts, ImageFile, Pixels
+from data_prep.readers.dicom.checks import MAX_PIXELS
+from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Reject, Rejected
 from data_prep.site_file import Site
@@ -119,7 +119,7 @@ def read_headers(
             if label is None and str(value) not in site.ignore:
                 unknown.append(found.name)
             files.append(found)
-            images.append(ImageFile(found, KIND, array.space, facts))
+            images.append(ImageFile(Identity(found), Header(KIND, array.space, facts)))
             rows[found.name] = Row(index, label)
     refuse_if(
         [
@@ -144,14 +144,14 @@ def read_headers(
 
 def read_pixels(image: ImageFile) -> Pixels:
     """One image's values as stored: grey, 8-bit RGB or a volume (slices, rows, columns). Raises Rejected."""
-    path, index = image.found.path, image.found.item
-    array = _mapped(path, image.found.member, os.stat(path).st_mtime_ns)
+    path, index = image.identity.found.path, image.identity.found.item
+    array = _mapped(path, image.identity.found.member, os.stat(path).st_mtime_ns)
     if array is None:
         raise Rejected("damaged_member")
-    if index >= len(array) or array.shape[1 : 1 + len(image.shape)] != image.shape:
+    if index >= len(array) or array.shape[1 : 1 + len(image.header.shape)] != image.header.shape:
         raise Rejected("file_changed")
     values = np.array(array[index])
-    if image.facts.photometric == "RGB":
+    if image.header.facts.photometric == "RGB":
         return Pixels(np.ascontiguousarray(values))
     with np.errstate(over="ignore"):
         values = values.astype(np.float32)

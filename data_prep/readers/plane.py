@@ -1,5 +1,6 @@
 """A single plane in a file that says how it lies, turned as DICOM shows such planes: the patient's left, or back, to the right."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import nibabel
@@ -47,9 +48,10 @@ def as_stored(image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return nibabel.apply_orientation(np.expand_dims(image.swapaxes(0, 1), 2), back).squeeze(2)
 
 
-def upright_pair(pair: tuple[T, T], affine: np.ndarray) -> tuple[T, T]:
+def upright_pair(pair: Sequence[T], affine: np.ndarray) -> tuple[T, T]:
     """What belongs to columns and rows as stored -> what belongs to rows and columns upright."""
-    return pair if _turns(affine)[0, 0] == 1 else pair[::-1]
+    columns, rows = pair
+    return (columns, rows) if _turns(affine)[0, 0] == 1 else (rows, columns)
 
 
 def _turns(affine: np.ndarray) -> np.ndarray:

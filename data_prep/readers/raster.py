@@ -8,9 +8,9 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from data_prep.exports.sources import Found
+from data_prep.readers.dicom.checks import MAX_PIXELS
 from data_prep.readers.dicom.codestream import check_picture, jpeg_2000_sample
-from data_prep.readers.dicom.file import MAX_PIXELS
-from data_prep.readers.image_file import Facts, ImageFile, Pixels, shared
+from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels, shared
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Rejected, not_decodable
 
@@ -41,6 +41,7 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
     """Format and size, without decoding. Raises Rejected. Dots an inch are a printer's, so no spacing is read."""
     with quiet():
         image = _open(stream)
+        form = _format(image)
         photometric = (
             "RGB"
             if image.mode in COLOUR_MODES
@@ -48,19 +49,15 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
             if _inverted(image)
             else "MONOCHROME2"
         )
-        return ImageFile(
-            found,
-            image.format.lower(),
-            shared((image.height, image.width)),
-            shared(Facts(image.format, photometric)),
-        )
+        shape, facts = shared((image.height, image.width)), shared(Facts(form, photometric))
+        return ImageFile(Identity(found), Header(form.lower(), shape, facts))
 
 
 def read_pixels(stream: BinaryIO) -> Pixels:
     """Decode, upright by its EXIF orientation: grey values, or RGB of 8 bits. Raises Rejected."""
     with quiet() as caught:
         image = _open(stream)
-        check_picture(stream, image.format, image.height, image.width)
+        check_picture(stream, _format(image), image.height, image.width)
         try:
             inverted = _inverted(image)
             turned = (
@@ -108,12 +105,16 @@ def _open(stream: BinaryIO) -> Image.Image:
     return image
 
 
+def _format(image: Image.Image) -> str:
+    """Pillow's name of it, which an image that was opened from a file has."""
+    return image.format or ""
+
+
 def _is_slide(stream: BinaryIO) -> bool:
     """Whether a TIFF holds one picture at several sizes, as scanners of slides write it."""
     try:
-        first, second = _directory(stream, None), {}
-        if first.next:
-            second = _directory(stream, first.next)
+        first = _directory(stream, None)
+        second = _directory(stream, first.next) if first.next else None
     except Exception:  # Pillow raises several kinds on malformed files
         return False
     scanner = any(
@@ -121,10 +122,14 @@ def _is_slide(stream: BinaryIO) -> bool:
     )
     smaller = (
         TIFF_TILE in first
-        and bool(second)
+        and second is not None
         and any(first[side] != second[side] for side in TIFF_SIDES)
     )
-    return scanner or smaller or TIFF_SUBFILES in first or bool(second.get(TIFF_REDUCED, 0) & 1)
+    return scanner or smaller or TIFF_SUBFILES in first or _is_reduced(second)
+
+
+def _is_reduced(directory: ImageFileDirectory_v2 | None) -> bool:
+    return directory is not None and bool(directory.get(TIFF_REDUCED, 0) & 1)
 
 
 def _directory(stream: BinaryIO, place: int | None) -> ImageFileDirectory_v2:

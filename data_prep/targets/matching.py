@@ -55,12 +55,12 @@ def match_images(
 ) -> Matched:
     """Raises Refusal where no row finds an image, and where rows contradict each other."""
     if table.match in (BY_FILE, BY_FOLDER):
-        values = match_places(table, [image.found.name for image in images], where)
+        values = match_places(table, [image.identity.found.name for image in images], where)
     else:
         asked = {
-            image.found.name: image.found.name
+            image.identity.found.name: image.identity.found.name
             if table.match == BY_ARRAY
-            else image.identifiers.get(table.match, "")
+            else image.identity.elements.get(table.match, "")
             for image in images
         }
         values = {name: [value] for name, value in asked.items() if value in table.rows}
@@ -148,9 +148,9 @@ def patient_of(image: ImageFile, row: Row | None, table: LabelTable, labels: Lab
     """The value that tells patients apart: the table's column, a DICOM element, or the file itself where it is no DICOM."""
     if table.patient_column:
         return row.patient
-    if labels.patient or image.kind == "dicom":
-        return image.identifiers.get(keyword_of(labels.patient or "PatientID"))
-    return image.found.name
+    if labels.patient or image.header.kind == "dicom":
+        return image.identity.elements.get(keyword_of(labels.patient or "PatientID"))
+    return image.identity.found.name
 
 
 def write_unmatched(unmatched: dict[int, str], path: Path) -> None:
@@ -200,11 +200,11 @@ def _refuse_mixed(
     first: dict[str, Row] = {}
     pairs = set()
     for image in images:
-        row = rows.get(image.found.name)
+        row = rows.get(image.identity.found.name)
         if row is None or row.label is None:  # what the site ignores is of no class
             continue
         one = (
-            image.identifiers.get("StudyInstanceUID")
+            image.identity.elements.get("StudyInstanceUID")
             if labels.one_class_a == "study"
             else patient_of(image, row, table, labels)
         )

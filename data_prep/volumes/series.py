@@ -1,14 +1,15 @@
 """DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not fit (PS3.3 C.7.6.2)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from data_prep.exports.sources import opened
+from data_prep.readers.dicom.comparable import reverses_rows
 from data_prep.readers.dicom.file import PARTS, read_slices
-from data_prep.readers.dicom.said import reverses_rows
 from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Reject, Rejected
 from data_prep.volumes import stacks
@@ -37,7 +38,7 @@ class Volume:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        rows, columns = self.files[0].kept_shape
+        rows, columns = self.files[0].header.kept_shape
         return common_shape(
             straight_shape((columns, rows, len(self.files)), self.lean), self.affine
         )
@@ -54,14 +55,16 @@ class Volume:
 
 @dataclass(frozen=True)
 class Group:
-    """Slices of one series, stack and orientation. `of`: how many the whole series has; `originals`: of these, those not derived;
-    `alike`: those whose values mean the same, by that meaning.
+    """Slices of one series, stack and orientation.
+
+    `of`: how many the whole series has; `originals`: of these, those not derived; `alike`: those
+    whose values mean the same, by that meaning.
     """
 
     slices: list[ImageFile]
     of: int
     originals: int
-    alike: Counter[tuple[object, ...]]
+    alike: Counter[tuple[Hashable, ...]]
 
 
 def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]]:
@@ -70,40 +73,45 @@ def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]
     groups: list[Group] = []
     rejects: list[Reject] = []
     for image in images:
-        by_series[image.identifiers.get("SeriesInstanceUID", "")].append(image)
+        by_series[image.identity.series].append(image)
     for series in sorted(by_series):
         slices = by_series[series]
         if not series:
             rejects += reject_all(slices, "no_series")
-        elif len({image.identifiers.get("PatientID") for image in slices}) > 1:
+        elif len({image.identity.elements.get("PatientID") for image in slices}) > 1:
             rejects += reject_all(slices, "mixed_patients")
         else:
-            torn = _torn(slices)
-            lost = [image for image in slices if image.found.name in torn]
-            rejects += reject_all(
-                lost, "missing_slice", "an object in several files that lacks some"
-            )
-            kept = [image for image in slices if image.found.name not in torn]
-            rejects += reject_all([image for image in kept if image.place.localizer], "localizer")
-            originals = sum(not stacks.is_derived(image) for image in slices)
-            alike = Counter(image.place.meaning for image in slices)
-            for stack in sorted({_stack(image) for image in kept}):
-                stacked = [
-                    image for image in kept if _stack(image) == stack and not image.place.localizer
-                ]
-                placed, captures = _without_captures(stacked)
-                parts = [
-                    part for group in _by_orientation(placed) for part in _without_derived(group)
-                ]
-                groups += [
-                    Group(part, len(slices), originals, alike) for part in [*parts, *captures]
-                ]
+            some, unfit = _groups_of(slices)
+            groups += some
+            rejects += unfit
+    return groups, rejects
+
+
+def _groups_of(slices: list[ImageFile]) -> tuple[list[Group], list[Reject]]:
+    """The same of one series."""
+    torn = _torn(slices)
+    lost = [image for image in slices if image.identity.found.name in torn]
+    whole = [image for image in slices if image.identity.found.name not in torn]
+    localizers = [image for image in whole if image.header.place.localizer]
+    rejects = reject_all(lost, "missing_slice", "an object in several files that lacks some")
+    rejects += reject_all(localizers, "localizer")
+    originals = sum(not stacks.is_derived(image) for image in slices)
+    alike = Counter(image.header.place.meaning for image in slices)
+    stacked: dict[tuple[str, str], list[ImageFile]] = {_stack(image): [] for image in whole}
+    for image in whole:
+        if not image.header.place.localizer:
+            stacked[_stack(image)].append(image)
+    groups = []
+    for stack in sorted(stacked):
+        placed, captures = _without_captures(stacked[stack])
+        parts = [part for group in _by_orientation(placed) for part in _without_derived(group)]
+        groups += [Group(part, len(slices), originals, alike) for part in [*parts, *captures]]
     return groups, rejects
 
 
 def _stack(image: ImageFile) -> tuple[str, str]:
     """What parts a series before any place is looked at: a volume is of one stack and one SOP class."""
-    return image.place.stack, image.identifiers.get("SOPClassUID", "")
+    return image.header.place.stack, image.identity.elements.get("SOPClassUID", "")
 
 
 def _torn(slices: list[ImageFile]) -> set[str]:
@@ -112,10 +120,10 @@ def _torn(slices: list[ImageFile]) -> set[str]:
     files: dict[str, set[str]] = defaultdict(set)
     total: dict[str, int] = {}
     for image in slices:
-        whole, number, of = (image.identifiers.get(keyword, "") for keyword in PARTS)
+        whole, number, of = (image.identity.elements.get(keyword, "") for keyword in PARTS)
         if whole and number.isdigit():
             numbers[whole].add(int(number))
-            files[whole].add(image.found.name)
+            files[whole].add(image.identity.found.name)
             total[whole] = max(total.get(whole, 0), int(number), int(of) if of.isdigit() else 0)
     return {name for whole in files if len(numbers[whole]) < total[whole] for name in files[whole]}
 
@@ -125,15 +133,12 @@ def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
 
     Slices that nothing parts stay in one list. Raises Rejected where one volume may be in two pieces.
     """
-    if any(image.place.position is None or image.place.orientation is None for image in slices):
+    if not all(image.header.place.known for image in slices):
         return [slices]
     normal = _normal(slices)
     volumes = stacks.split(slices, normal)
-    return (
-        [slices]
-        if stacks.only_numbered_apart(volumes) and _show_the_same(*volumes[:2], normal)
-        else volumes
-    )
+    copied = stacks.only_numbered_apart(volumes) and _show_the_same(volumes[0], volumes[1], normal)
+    return [slices] if copied else volumes
 
 
 def make_volume(
@@ -147,45 +152,49 @@ def make_volume(
     """
     slices = group.slices
     first = slices[0]
-    if any(image.place.position is None or image.place.orientation is None for image in slices):
+    if not all(image.header.place.known for image in slices):
         raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
-    shapes = {image.kept_shape for image in slices}
+    shapes = {image.header.kept_shape for image in slices}
     if len(shapes) > 1:
         raise Rejected("mixed_matrix", f"{len(shapes)} matrix sizes")
-    if any(image.facts.spacing is None for image in slices):
+    pixel = first.header.facts.spacing
+    if pixel is None or any(image.header.facts.spacing is None for image in slices):
         raise Rejected("no_spacing")
-    spacings = np.array([image.facts.spacing for image in slices])
+    spacings = np.array([image.header.facts.spacing for image in slices])
     if not np.allclose(spacings, spacings[0], rtol=SAME_PIXEL_SIZE, atol=0):
         raise Rejected("mixed_spacing")
-    mixed = [
-        name
-        for name, values in (
-            ("PhotometricInterpretation", {image.facts.photometric for image in slices}),
-            ("Modality", {image.facts.modality for image in slices}),
-        )
-        if len(values) > 1
-    ]
+    facts = [image.header.facts for image in slices]
+    values: dict[str, set[str | None]] = {
+        "PhotometricInterpretation": {of.photometric for of in facts},
+        "Modality": {of.modality for of in facts},
+    }
+    mixed = [name for name, found in values.items() if len(found) > 1]
     if mixed:
         raise Rejected("mixed_values", f"{' and '.join(mixed)} differ")
     slices, duplicates = _drop_same(slices, _normal(slices))
     if len(slices) < stacks.FEWEST_SLICES:
         raise Rejected("not_a_volume", f"{len(slices)} slices")
-    positions = np.array([image.place.position for image in slices])
+    positions = stacks.positions(slices)
     orientation = _mean_orientation(slices)
-    order, tilted = _order(positions, orientation, min(first.facts.spacing), straightened)
-    stated = max((image.place.stated or 0 for image in slices), default=0)
-    # Makers differ in whether they state the slices of one volume, of all that show the same, or of all, and whether derived images count.
-    whole = (group.of, group.originals, group.alike[first.place.meaning])
+    order, tilted = _order(positions, orientation, min(pixel), straightened)
+    stated = max((image.header.place.stated or 0 for image in slices), default=0)
+    # Makers differ in whether they state the slices of one volume, of all that show the same, or
+    # of all, and whether derived images count.
+    whole = (group.of, group.originals, group.alike[first.header.place.meaning])
     if len(slices) < stated and stated not in whole:
         raise Rejected("missing_slice", f"{len(slices)} slices of {stated} that the header states")
     if broken_nearby and stated not in (len(slices), *whole):
         raise Rejected("maybe_incomplete")
     ordered = tuple(slices[place] for place in order)
     if _may_reverse_rows(ordered[0]):
-        ordered = tuple(replace(image, reversed_rows=True) for image in ordered)
+        ordered = tuple(map(_with_reversed_rows, ordered))
     step = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
-    affine = _affine(positions[order[0]], orientation, first.facts.spacing, step)
+    affine = _affine(positions[order[0]], orientation, pixel, step)
     return Volume(ordered, *(straight(affine, len(ordered)) if tilted else (affine,))), duplicates
+
+
+def _with_reversed_rows(image: ImageFile) -> ImageFile:
+    return replace(image, header=replace(image.header, reversed_rows=True))
 
 
 def slice_affine(image: ImageFile, pixel: tuple[float, ...]) -> np.ndarray | None:
@@ -193,17 +202,14 @@ def slice_affine(image: ImageFile, pixel: tuple[float, ...]) -> np.ndarray | Non
 
     `pixel`: mm between rows and between columns.
     """
-    if image.place is None or image.place.position is None or image.place.orientation is None:
+    place = image.header.place
+    if not place.known:
         return None
     try:
-        return _affine(
-            np.array(image.place.position),
-            np.array(image.place.orientation),
-            pixel,
-            _normal([image]),
-        )
+        normal = _normal([image])
     except Rejected:
         return None
+    return _affine(np.array(place.position), np.array(place.orientation), pixel, normal)
 
 
 def _affine(
@@ -223,29 +229,33 @@ def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> lis
     return [
         Reject(
             file.name,
-            image.kind,
+            image.header.kind,
             reason,
             found,
-            image.identifiers.get("SeriesInstanceUID", ""),
-            image.identifiers.get("SOPInstanceUID", ""),
-            frame=image.frame,
+            image.identity.series,
+            image.identity.instance,
+            frame=image.header.frame,
         )
         for image in images
-        for file in image.files
+        for file in image.identity.files
     ]
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
     """Slices by orientation, compared with each group's first; those without one stay with the first group."""
     groups: list[list[ImageFile]] = []
-    for image in sorted(slices, key=lambda image: (image.place.orientation is None, image.source)):
-        direction = image.place.orientation
+    for image in sorted(
+        slices, key=lambda image: (image.header.place.orientation is None, image.source)
+    ):
+        direction = image.header.place.orientation
         fits = (
             group
             for group in groups
             if direction is None
-            or group[0].place.orientation is None
-            or np.allclose(group[0].place.orientation, direction, rtol=0, atol=SAME_DIRECTION)
+            or group[0].header.place.orientation is None
+            or np.allclose(
+                group[0].header.place.orientation, direction, rtol=0, atol=SAME_DIRECTION
+            )
         )
         group = next(fits, None)
         if group is None:
@@ -257,30 +267,34 @@ def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
 
 def _show_the_same(volume: list[ImageFile], other: list[ImageFile], normal: np.ndarray) -> bool:
     """Whether two volumes of the same places are copies."""
-    pairs = zip(
-        *(
-            sorted(slices, key=lambda image: np.dot(image.place.position, normal))
-            for slices in (volume, other)
-        ),
-        strict=True,
-    )
+    pairs = zip(_along(volume, normal), _along(other, normal), strict=True)
     return all(np.array_equal(_values(one), _values(two)) for one, two in pairs)
+
+
+def _along(slices: list[ImageFile], normal: np.ndarray) -> list[ImageFile]:
+    """In the order of their places on the normal."""
+    heights = stacks.positions(slices) @ normal
+    return [slices[at] for at in np.argsort(heights, kind="stable")]
 
 
 def _without_captures(slices: list[ImageFile]) -> tuple[list[ImageFile], list[list[ImageFile]]]:
     """Slices without the derived images that have no place, such as a picture of the screen, if all others have one."""
-    lost = [image for image in slices if image.place.position is None and stacks.is_derived(image)]
+    lost = [
+        image
+        for image in slices
+        if image.header.place.position is None and stacks.is_derived(image)
+    ]
     placed = [image for image in slices if image not in lost] if lost else slices
     return (
         (placed, [lost])
-        if lost and placed and all(image.place.position for image in placed)
+        if lost and placed and all(image.header.place.position for image in placed)
         else (slices, [])
     )
 
 
 def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:
     """Originals apart from what was calculated across them, such as a MIP."""
-    if any(image.place.position is None or image.place.orientation is None for image in slices):
+    if not all(image.header.place.known for image in slices):
         return [slices]
     try:
         return stacks.separate(slices, _normal(slices))
@@ -290,17 +304,17 @@ def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:
 
 def _may_reverse_rows(image: ImageFile) -> bool:
     """Whether a volume's first slice, a file of its own, is of a sequence that reverses rows unsaid."""
-    if image.facts.modality != "MR" or image.frame is not None:
+    if image.header.facts.modality != "MR" or image.header.frame is not None:
         return False
     try:
-        with opened(image.found) as stream:
+        with opened(image.identity.found) as stream:
             return reverses_rows(stream)
     except Rejected:  # decoding says so
         return False
 
 
 def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:
-    return np.mean([image.place.orientation for image in slices], axis=0)
+    return np.array([image.header.place.orientation for image in slices]).mean(axis=0)
 
 
 def _normal(slices: list[ImageFile]) -> np.ndarray:
@@ -310,37 +324,34 @@ def _normal(slices: list[ImageFile]) -> np.ndarray:
     lengths = np.linalg.norm(rows), np.linalg.norm(columns)
     if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE) or abs(rows @ columns) > UNIT_TOLERANCE:
         raise Rejected("bad_orientation")
-    from highdicom.spatial import (
-        get_normal_vector,
-    )  # here: processes that decode start sooner without it
+    # Here: processes that decode start sooner without it.
+    from highdicom.spatial import get_normal_vector
 
-    return get_normal_vector(orientation)
+    return get_normal_vector(orientation.tolist())
 
 
 def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageFile], list[Reject]]:
     """Keep one of slices with the same position and pixels. Raises Rejected where the pixels differ."""
-    along = np.array([np.dot(image.place.position, normal) for image in slices])
+    along = stacks.positions(slices) @ normal
     kept: list[ImageFile] = []
     same: list[ImageFile] = []
-    for place in np.argsort(along, kind="stable"):
-        image = slices[place]
-        if (
-            kept
-            and abs(np.dot(image.place.position, normal) - np.dot(kept[-1].place.position, normal))
-            < stacks.SAME_PLACE
-        ):
+    last = -np.inf  # where the last that is kept lies
+    for at in np.argsort(along, kind="stable"):
+        image = slices[at]
+        if along[at] - last < stacks.SAME_PLACE:
             if not np.array_equal(_values(image), _values(kept[-1])):
                 raise Rejected("duplicate_position", stacks.compared(slices))
             same.append(image)
         else:
             kept.append(image)
+            last = along[at]
     return kept, reject_all(
         same, "duplicate_instance", "the same position and pixels as another slice"
     )
 
 
 def _values(image: ImageFile) -> np.ndarray:
-    with opened(image.found) as stream:
+    with opened(image.identity.found) as stream:
         return cut(read_slices(stream, [image])[0], image).values
 
 
@@ -353,20 +364,25 @@ def _order(
     """
     from highdicom.spatial import get_normal_vector, get_volume_positions  # as in _normal
 
-    tolerances = {"rtol": SPACING_TOLERANCE, "perpendicular_tol": PERPENDICULAR_TOLERANCE}
-    normal = get_normal_vector(orientation)
+    cosines = orientation.tolist()
+    normal = get_normal_vector(cosines)
     heights = np.outer(positions @ normal, normal).tolist()
-    spacing, _ = get_volume_positions(heights, orientation.tolist(), **tolerances)
+    on_grid = partial(
+        get_volume_positions,
+        heights,
+        cosines,
+        rtol=SPACING_TOLERANCE,
+        perpendicular_tol=PERPENDICULAR_TOLERANCE,
+    )
+    spacing, _ = on_grid()
     along = np.sort(positions @ normal)
     if (
         spacing is None
         or np.abs(along - np.linspace(along[0], along[-1], len(along))).max()
         > GRID_TOLERANCE * spacing
     ):
-        spacing, places = get_volume_positions(
-            heights, orientation.tolist(), allow_missing_positions=True, **tolerances
-        )
-        if spacing is not None:
+        spacing, places = on_grid(allow_missing_positions=True)
+        if places is not None:
             raise Rejected(
                 "missing_slice",
                 f"{max(places) + 1 - len(places)} of {max(places) + 1} positions without a slice",

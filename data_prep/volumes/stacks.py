@@ -4,10 +4,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from data_prep.exports.sources import opened
+from data_prep.readers.dicom.comparable import read_more
 from data_prep.readers.dicom.meaning import (
     ACROSS,
     SAME,
@@ -17,7 +19,6 @@ from data_prep.readers.dicom.meaning import (
     Element,
     Order,
 )
-from data_prep.readers.dicom.said import read_more
 from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Rejected
 
@@ -26,15 +27,21 @@ FEWEST_SLICES = 3  # with two, an even spacing cannot be told from a gap
 EVEN = 0.02  # of the mean step: as series.SPACING_TOLERANCE
 NUMBER = "InstanceNumber"
 IMAGE_TYPE = [element.name for element in SAME].index("ImageType")
+UNSCANNED = [element for element in TELLS if not element.scanned]
 CLOCKS = [element.name for element in TELLS if element.order is Order.CLOCK]
 Key = Callable[
     [list[int]], Sequence[Hashable]
 ]  # indices of slices -> a value each, equal in slices of one stack
 
 
+def positions(slices: Sequence[ImageFile]) -> np.ndarray:
+    """(slices, 3) in mm, LPS, of slices that all say where they lie."""
+    return np.array([image.header.place.position for image in slices], np.float64)
+
+
 def places(slices: Sequence[ImageFile], normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct places on the normal (mm, rising), and which of them each slice is at."""
-    along = np.array([image.place.position for image in slices]) @ normal
+    along = positions(slices) @ normal
     order = np.argsort(along, kind="stable")
     first = np.diff(along[order], prepend=-np.inf) >= SAME_PLACE
     at = np.empty(len(slices), int)
@@ -69,19 +76,20 @@ def separate(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile
     for image in slices:
         kinds[_words(image) if is_derived(image) else ()].append(image)
     first = () if () in kinds else max(kinds, key=lambda kind: len(kinds[kind]))
-    together, apart = list(kinds.pop(first)), []
+    together: list[ImageFile] = list(kinds.pop(first))
+    alone: list[list[ImageFile]] = []
     base = places(together, normal)[0]
     for kind, some in sorted(kinds.items(), key=lambda item: _first_number(item[1])):
         heights = places(some, normal)[0]
         if len(heights) == len(base) and np.allclose(heights, base, rtol=0, atol=SAME_PLACE):
             together += some
-        elif any(word in str(said) for said in kind[2:] for word in ACROSS) or not _one_volume(
+        elif any(word in str(stated) for stated in kind[2:] for word in ACROSS) or not _one_volume(
             base, heights
         ):
-            apart.append(some)
+            alone.append(some)
         else:
             return [slices]
-    return [together, *apart] if apart else [slices]
+    return [together, *alone] if alone else [slices]
 
 
 def is_derived(image: ImageFile) -> bool:
@@ -104,8 +112,8 @@ def _one_volume(base: np.ndarray, other: np.ndarray) -> bool:
 
 def _words(image: ImageFile) -> tuple[Hashable, ...]:
     """The values of Image Type."""
-    said = image.place.meaning[IMAGE_TYPE]
-    return said if isinstance(said, tuple) else (said,)
+    stated = image.header.place.meaning[IMAGE_TYPE]
+    return stated if isinstance(stated, tuple) else (stated,)
 
 
 def even(along: np.ndarray) -> float | None:
@@ -120,26 +128,28 @@ def even(along: np.ndarray) -> float | None:
 
 def compared(slices: Sequence[ImageFile]) -> str:
     """Which elements differ between slices that nothing parts, and which do not; no values."""
-    said = _read_more(slices)
-    values = {
-        **{
-            element.name: [image.place.meaning[place] for image in slices]
-            for place, element in enumerate(SAME)
-        },
-        **{
-            element.name: [image.place.moments[place] for image in slices]
-            for place, element in enumerate(SCANNED)
-        },
-        **{
-            element.name: [each.get(element.name) for each in said]
-            for element in TELLS
-            if not element.scanned
-        },
-        NUMBER: [image.place.number for image in slices],
-    }
+    read, values = _read_more(slices), {}
+    for place, element in enumerate(SAME):
+        values[element.name] = _meaning(slices, place)
+    for place, element in enumerate(SCANNED):
+        values[element.name] = _moment(slices, place)
+    for element in UNSCANNED:
+        values[element.name] = [each.get(element.name) for each in read]
+    values[NUMBER] = [image.header.place.number for image in slices]
     differ = [name for name, found in values.items() if len(set(found)) > 1]
     agree = [name for name in values if name not in differ]
-    return f"{', '.join(differ) or 'none'} differ and part nothing; missing or the same: {', '.join(agree)}"
+    parted = f"{', '.join(differ) or 'none'} differ and part nothing"
+    return f"{parted}; missing or the same: {', '.join(agree)}"
+
+
+def _meaning(slices: Sequence[ImageFile], place: int) -> list[Hashable]:
+    """What each slice says by an element of SAME."""
+    return [image.header.place.meaning[place] for image in slices]
+
+
+def _moment(slices: Sequence[ImageFile], place: int) -> list[Hashable]:
+    """What each slice says by an element of SCANNED."""
+    return [image.header.place.moments[place] for image in slices]
 
 
 def only_numbered_apart(volumes: list[list[ImageFile]]) -> bool:
@@ -148,10 +158,8 @@ def only_numbered_apart(volumes: list[list[ImageFile]]) -> bool:
         return False
     first, second = volumes[0][0], volumes[1][0]
     one, other = _read_more([first, second])
-    return (first.place.meaning, first.place.moments) == (
-        second.place.meaning,
-        second.place.moments,
-    ) and all(
+    here, there = first.header.place, second.header.place
+    return (here.meaning, here.moments) == (there.meaning, there.moments) and all(
         one.get(element.name) == other.get(element.name)
         for element in TELLS
         if element.order is not Order.CLOCK
@@ -162,18 +170,17 @@ def _classes(slices: list[ImageFile]) -> tuple[list[list[ImageFile]], list[str]]
     """Slices that agree in all that must be the same in a volume, and what differs between them. What is missing contradicts nothing."""
     differing, labels = [], []
     for place, element in enumerate(SAME):
-        near = _near([image.place.meaning[place] for image in slices], element.tolerance)
+        near = _near(_meaning(slices, place), element.tolerance)
         if len(set(near) - {None}) > 1:
             differing.append(element.name)
             labels.append(near)
     classes: dict[tuple[Hashable, ...], list[ImageFile]] = defaultdict(list)
-    for image, label in zip(
-        slices, zip(*labels, strict=True) if labels else [()] * len(slices), strict=True
-    ):
+    of_slices = zip(*labels, strict=True) if labels else [()] * len(slices)
+    for image, label in zip(slices, of_slices, strict=True):
         classes[label].append(image)
 
-    def order(part: list[ImageFile]) -> tuple[float, ...]:
-        echo, weighting = part[0].place.meaning[:2]
+    def order(part: list[ImageFile]) -> tuple[Any, ...]:
+        echo, weighting = part[0].header.place.meaning[:2]
         return math.inf if echo is None else echo, weighting, _first_number(part)
 
     return sorted(classes.values(), key=order), differing
@@ -184,11 +191,11 @@ class _Stacks:
 
     def __init__(self, slices: list[ImageFile], normal: np.ndarray):
         self.slices = slices
-        self.along = np.array([image.place.position for image in slices]) @ normal
+        self.along = positions(slices) @ normal
         heights, self.at = places(slices, normal)
         self.count = len(heights)
-        self.numbers = [image.place.number for image in slices]
-        self.said: list[dict[str, Hashable]] | None = None
+        self.numbers = [image.header.place.number for image in slices]
+        self.more: list[dict[str, Hashable]] = []  # what headers say beyond SAME and SCANNED
 
     def volumes(self) -> list[list[ImageFile]]:
         everything = list(range(len(self.slices)))
@@ -211,8 +218,13 @@ class _Stacks:
             for index, value in zip(indices, key(indices), strict=True):
                 groups[value].append(index)
             if len(groups) > 1 and all(self._covers(group) for group in groups.values()):
-                parts = [self._part(groups[value], keys) for value in sorted(groups, key=_rising)]
-                return None if None in parts else [part for some in parts for part in some]
+                parts: list[list[int]] = []
+                for value in sorted(groups, key=_rising):
+                    some = self._part(groups[value], keys)
+                    if some is None:
+                        return None
+                    parts += some
+                return parts
         return None
 
     def _covers(self, indices: list[int]) -> bool:
@@ -222,35 +234,28 @@ class _Stacks:
 
     def _scanned(self) -> list[Key]:
         """Elements that every header is asked for."""
-        same = [[image.place.meaning[place] for image in self.slices] for place in range(len(SAME))]
+        same = [
+            self._by_value(element, _meaning(self.slices, place))
+            for place, element in enumerate(SAME)
+        ]
         moments = [
-            [image.place.moments[place] for image in self.slices] for place in range(len(SCANNED))
+            self._by_value(element, _moment(self.slices, place))
+            for place, element in enumerate(SCANNED)
         ]
-        return [
-            self._by_value(element, values)
-            for element, values in zip((*SAME, *SCANNED), same + moments, strict=True)
-        ]
+        return [*same, *moments]
 
     def _more(self) -> list[Key]:
         """All other elements, and last what is only an order."""
-        self.said = _read_more(self.slices)
-        asked = [element for element in TELLS if not element.scanned]
-        ranked = [
-            (element, [image.place.moments[place] for image in self.slices])
-            for place, element in enumerate(SCANNED)
-        ]
-        more = [(element, [each.get(element.name) for each in self.said]) for element in asked]
+        self.more = _read_more(self.slices)
+        ranked = [(element, _moment(self.slices, at)) for at, element in enumerate(SCANNED)]
+        more = [(element, [each.get(element.name) for each in self.more]) for element in UNSCANNED]
+        by_value = [self._by_value(element, values) for element, values in more]
         ranks = [
             self._by_rank(element, values)
             for element, values in ranked + more
             if element.order in (Order.RANK, Order.CLOCK)
         ]
-        return [
-            *(self._by_value(element, values) for element, values in more),
-            self._by_equal_number,
-            *ranks,
-            self._by_number,
-        ]
+        return [*by_value, self._by_equal_number, *ranks, self._by_number]
 
     def _by_value(self, element: Element, values: list[Hashable]) -> Key:
         def key(indices: list[int]) -> Sequence[Hashable]:
@@ -259,8 +264,7 @@ class _Stacks:
                 return near
             first: dict[Hashable, float] = {}
             for index, value in zip(indices, near, strict=True):
-                number = math.inf if self.numbers[index] is None else self.numbers[index]
-                first[value] = min(first.get(value, math.inf), number)
+                first[value] = min(first.get(value, math.inf), _or_last(self.numbers[index]))
             return [(first[value], value) for value in near]
 
         return key
@@ -292,8 +296,8 @@ class _Stacks:
             return [0] * len(indices)
         ranks = self._ranks(indices, self.numbers)
         stated = {
-            self.slices[0].place.times,
-            *(each.get(name) for each in (self.said or [])[:1] for name in STATED_VOLUMES),
+            self.slices[0].header.place.times,
+            *(each.get(name) for each in self.more[:1] for name in STATED_VOLUMES),
         }
         whole = len(self.slices) // self.count in stated
         in_blocks = self.count >= FEWEST_SLICES and self._in_blocks(indices, self.numbers, ranks)
@@ -329,14 +333,14 @@ class _Stacks:
         for name in ("TemporalPositionIdentifier", "AcquisitionNumber", "TriggerTime"):
             groups: dict[Hashable, list[int]] = defaultdict(list)
             for index, image in enumerate(self.slices):
-                groups[image.place.moments[names.index(name)]].append(index)
+                groups[image.header.place.moments[names.index(name)]].append(index)
             if None in groups or len(groups) == 1 or not self._shifted(list(groups.values())):
                 continue
             if name != "TemporalPositionIdentifier" and not self._are_volumes(
                 name, list(groups.values())
             ):
                 continue
-            return [groups[value] for value in sorted(groups)]
+            return [groups[value] for value in sorted(groups, key=_rising)]
         return self._closer_than_stated()
 
     def _closer_than_stated(self) -> list[list[int]] | None:
@@ -344,22 +348,11 @@ class _Stacks:
         count = self._by_spacing()
         if count < 2 or len(self.slices) % count:
             return None
-        said, size = _read_more(self.slices), len(self.slices) // count
-        scanned = [
-            [image.place.moments[place] for image in self.slices] for place in range(len(SCANNED))
-        ]
-        for values in (
-            *scanned,
-            *(
-                [each.get(element.name) for each in said]
-                for element in TELLS
-                if not element.scanned
-            ),
-            self.numbers,
-        ):
-            order = sorted(
-                range(len(values)), key=lambda index, values=values: _rising(values[index])
-            )
+        read, size = _read_more(self.slices), len(self.slices) // count
+        asked = [_moment(self.slices, place) for place in range(len(SCANNED))]
+        asked += [[each.get(element.name) for each in read] for element in UNSCANNED]
+        for values in [*asked, list[Hashable](self.numbers)]:
+            order = sorted(range(len(values)), key=[_rising(value) for value in values].__getitem__)
             groups = [order[start : start + size] for start in range(0, len(order), size)]
             parted = all(values[one[-1]] != values[next_[0]] for one, next_ in pairwise(groups))
             if (
@@ -373,11 +366,11 @@ class _Stacks:
 
     def _by_spacing(self, indices: list[int] | None = None) -> int:
         """How many volumes lie within each other, by the distance of slices or, of PET, the number of slices (PS3.3 C.8.9.4) that is stated."""
-        along, place = self.along[indices] if indices else self.along, self.slices[0].place
+        along, place = self.along[indices] if indices else self.along, self.slices[0].header.place
         if place.between is None:
             return (
                 len(along) // place.stated
-                if place.stated and self.slices[0].facts.modality == "PT"
+                if place.stated and self.slices[0].header.facts.modality == "PT"
                 else 1
             )
         extent = float(np.ptp(along))
@@ -385,9 +378,10 @@ class _Stacks:
 
     def _shifted(self, groups: list[list[int]]) -> bool:
         """Whether these are even stacks of one length and step that lie within each other."""
-        steps = [even(self.along[group]) for group in groups]
+        found = [even(self.along[group]) for group in groups]
+        steps = [step for step in found if step is not None]
         if (
-            None in steps
+            len(steps) < len(groups)
             or len({len(group) for group in groups}) > 1
             or not np.allclose(steps, steps[0], rtol=EVEN)
         ):
@@ -398,40 +392,41 @@ class _Stacks:
     def _are_volumes(self, name: str, groups: list[list[int]]) -> bool:
         if len(self.slices) > self.count:  # some share a place, so they are no one volume's
             return True
-        between = {image.place.between for image in self.slices}
-        if len(between) == 1 and None not in between:
-            return math.isclose(abs(between.pop()[0]), even(self.along[groups[0]]), rel_tol=EVEN)
-        said = _read_more(self.slices)
-        if len(groups) in (
-            self.slices[0].place.times,
-            *(said[0].get(stated) for stated in STATED_VOLUMES),
-        ):
+        stated, step = self._stated_spacing(), even(self.along[groups[0]])
+        if stated is not None:
+            return step is not None and math.isclose(stated, step, rel_tol=EVEN)
+        read = _read_more(self.slices)
+        times = {self.slices[0].header.place.times, *map(read[0].get, STATED_VOLUMES)}
+        if len(groups) in times:
             return True
         return name == "AcquisitionNumber" and any(
-            all(len({said[index].get(clock) for index in group} - {None}) == 1 for group in groups)
-            and len({said[group[0]].get(clock) for group in groups}) == len(groups)
+            all(len({read[index].get(clock) for index in group} - {None}) == 1 for group in groups)
+            and len({read[group[0]].get(clock) for group in groups}) == len(groups)
             for clock in CLOCKS
         )
+
+    def _stated_spacing(self) -> float | None:
+        """mm from slice to slice, where all headers say the same."""
+        between = {image.header.place.between for image in self.slices}
+        only = between.pop() if len(between) == 1 else None
+        return None if only is None else abs(only[0])
 
 
 def _read_more(slices: Sequence[ImageFile]) -> list[dict[str, Hashable]]:
     """What the headers say of the elements that they were not asked for before; of one that can no longer be read, nothing."""
     by_file: dict[str, list[int]] = defaultdict(list)
     for index, image in enumerate(slices):
-        by_file[image.found.name].append(index)
-    said: list[dict[str, Hashable]] = [{} for _ in slices]
+        by_file[image.identity.found.name].append(index)
+    read: list[dict[str, Hashable]] = [{} for _ in slices]
     for indices in by_file.values():
+        frames = [slices[index].header.frame for index in indices]
         try:
-            with opened(slices[indices[0]].found) as stream:
-                for index, values in zip(
-                    indices,
-                    read_more(stream, [slices[index].frame for index in indices]),
-                    strict=True,
-                ):
-                    said[index] = values
+            with opened(slices[indices[0]].identity.found) as stream:
+                for index, values in zip(indices, read_more(stream, frames), strict=True):
+                    read[index] = values
         except Rejected:
             continue
-    return said
+    return read
 
 
 def _near(values: Sequence[Hashable], tolerance: float) -> list[Hashable]:
@@ -457,7 +452,7 @@ def _near(values: Sequence[Hashable], tolerance: float) -> list[Hashable]:
     return [chosen[value] for value in values]
 
 
-def _rising(value: Hashable) -> tuple[object, ...]:
+def _rising(value: Hashable) -> tuple[Any, ...]:
     """Sorts values of any kind, those that are missing last."""
     if isinstance(value, tuple):
         return 2, "tuple", tuple(map(_rising, value))
@@ -467,4 +462,9 @@ def _rising(value: Hashable) -> tuple[object, ...]:
 
 
 def _first_number(slices: list[ImageFile]) -> float:
-    return min(math.inf if image.place.number is None else image.place.number for image in slices)
+    return min(_or_last(image.header.place.number) for image in slices)
+
+
+def _or_last(number: int | None) -> float:
+    """A number that is missing comes after all others."""
+    return math.inf if number is None else number

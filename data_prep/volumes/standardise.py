@@ -23,7 +23,7 @@ def standardise(
     """
     if pixels.photograph:
         image = Image.fromarray(pixels.values).convert("L" if convert.channels == 1 else "RGB")
-        resized = np.asarray(image.resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR))
+        resized = np.asarray(image.resize(_across(convert), Image.Resampling.BILINEAR))
         return np.ascontiguousarray(
             resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1)
         )
@@ -31,9 +31,7 @@ def standardise(
     grey = _to_grey(pixels, how)
     if grey.ndim == 2:
         # Pillow's filter widens with the reduction, so that it averages.
-        grey = np.asarray(
-            Image.fromarray(grey).resize(tuple(convert.size[::-1]), Image.Resampling.BILINEAR)
-        )
+        grey = np.asarray(Image.fromarray(grey).resize(_across(convert), Image.Resampling.BILINEAR))
     elif convert.spacing:
         grey = spaced(grey, convert.size, spacing, convert.spacing, _dark(grey, how))
     else:
@@ -65,3 +63,9 @@ def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
 def _dark(grey: np.ndarray, how: Intensity) -> float:
     """The grey of what lies outside an image: a window's lower end, else the image's own darkest, which a z-score may leave above 0."""
     return 0.0 if how.window else float(grey.min())
+
+
+def _across(convert: Convert) -> tuple[int, int]:
+    """Columns and rows, as Pillow takes a plane's size."""
+    rows, columns = convert.size
+    return columns, rows

@@ -4,6 +4,7 @@ A slice is moved within its plane alone, by linear interpolation, and the grid g
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from scipy.ndimage import affine_transform
@@ -62,26 +63,26 @@ def straighten(
     columns, rows, count = straight_shape(volume.shape[::-1], lean)
     starts = _start(lean[1], count), _start(lean[0], count)
     matrix = np.array([[1, 0, 0], [-lean[1], 1, 0], [-lean[0], 0, 1.0]])
-    shown = {
-        "matrix": matrix,
-        "offset": (0, *starts),
-        "output_shape": (count, rows, columns),
-        "order": 1,
-        "mode": "nearest",
-    }
-    there = np.ones(shown["output_shape"], bool)
+    shape = (count, rows, columns)
+    sheared = partial(
+        affine_transform,
+        matrix=matrix,
+        offset=(0, *starts),
+        output_shape=shape,
+        order=1,
+        mode="nearest",
+    )
+    there = np.ones(shape, bool)
     for axis, start, lean_by, size in (
         (1, starts[0], lean[1], volume.shape[1]),
         (2, starts[1], lean[0], volume.shape[2]),
     ):
-        places = (
-            start + np.arange(shown["output_shape"][axis]) - lean_by * np.arange(count)[:, None]
-        )
+        places = start + np.arange(shape[axis]) - lean_by * np.arange(count)[:, None]
         inside = (places >= -ON_THE_EDGE) & (places <= size - 1 + ON_THE_EDGE)
         there &= np.expand_dims(inside, 3 - axis)
     if valid is not None:
-        there &= affine_transform(valid.astype(np.float32), **shown) > 1 - ON_THE_EDGE
-    return affine_transform(volume, **shown), there
+        there &= sheared(valid.astype(np.float32)) > 1 - ON_THE_EDGE
+    return sheared(volume), there
 
 
 def degrees(affine: np.ndarray, lean: Lean) -> float:

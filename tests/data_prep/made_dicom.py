@@ -20,7 +20,7 @@ from pydicom.uid import (
 
 from data_prep.exports.sources import Found
 from data_prep.readers.dicom import file as dicom
-from data_prep.readers.image_file import Facts, ImageFile, Pixels
+from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
 
 NATIVE = (
     ImplicitVRLittleEndian,
@@ -141,14 +141,10 @@ def read_pixels(content: bytes, image: ImageFile | None = None) -> Pixels:
 def unchecked(content: bytes) -> ImageFile:
     """What decoding needs of a header, whatever is wrong with the rest."""
     data = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, force=True)
-    identifiers = {"SOPInstanceUID": str(data.get("SOPInstanceUID", ""))}
-    return ImageFile(
-        Found("x", Path("x"), len(content)),
-        "dicom",
-        (data.get("Rows", 0), data.get("Columns", 0)),
-        Facts(""),
-        identifiers,
-    )
+    elements = {"SOPInstanceUID": str(data.get("SOPInstanceUID", ""))}
+    shape = (data.get("Rows", 0), data.get("Columns", 0))
+    found = Found("x", Path("x"), len(content))
+    return ImageFile(Identity(found, elements), Header("dicom", shape, Facts("")))
 
 
 def write(data: Dataset, path: Path) -> Path:

@@ -78,7 +78,7 @@ def outcomes(root: Path, by_array: bool) -> list[str]:
 
 def check(plan: Planned, pixels: Pixels) -> None:
     """Raise AssertionError unless the pixels are what the header promises."""
-    shape = plan.files[0].shape
+    shape = plan.files[0].header.shape
     if plan.affine is not None:
         shape = common_shape((*shape[::-1], len(plan.files)), plan.affine)
     if pixels.values.shape != (*shape, *([3] if pixels.photograph else [])):

@@ -46,10 +46,10 @@ def check_frame(frame: bytes, syntax: str, rows: int, columns: int, sample_bytes
             raise Rejected("truncated", "a compressed image that is too short for its header")
         return
     try:
-        said = _jpeg_2000_size(frame) if syntax in JPEG2000TransferSyntaxes else _jpeg_size(frame)
+        stated = _jpeg_2000_size(frame) if syntax in JPEG2000TransferSyntaxes else _jpeg_size(frame)
     except (struct.error, IndexError, ZeroDivisionError):
         raise Rejected("not_decodable", "a compressed image that does not say its size") from None
-    if said != (rows, columns):
+    if stated != (rows, columns):
         raise Rejected("not_decodable", "a compressed image of another size than its header's")
 
 

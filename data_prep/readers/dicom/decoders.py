@@ -103,10 +103,10 @@ def check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
 
 def check_warnings(caught: Iterable[WarningMessage], data: Dataset, shape: tuple[int, int]) -> None:
     """Raise Rejected where a decoder warned of what may be damage."""
-    said = [str(warning.message) for warning in caught]
-    if any(not re.search("|".join(map(re.escape, HARMLESS)), text) for text in said):
+    warned = [str(warning.message) for warning in caught]
+    if any(not re.search("|".join(map(re.escape, HARMLESS)), text) for text in warned):
         raise Rejected("decode_warning")
-    if any(RLE_SURPLUS in text for text in said):
+    if any(RLE_SURPLUS in text for text in warned):
         frames = generate_frames(
             data.PixelData, number_of_frames=whole(data, "NumberOfFrames") or 1
         )

@@ -4,7 +4,7 @@ import math
 import struct
 import zlib
 from functools import cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.datadict import dictionary_VR
@@ -34,7 +34,7 @@ def parse(stream: BinaryIO, **options: object) -> Dataset:
         raise not_decodable(error) from None
 
 
-def value(data: Dataset, keyword: str) -> object:
+def value(data: Dataset, keyword: str | int) -> Any:
     """An element's value. Most are missing in most headers, and to pydicom each of those would cost an exception or two."""
     tag = tag_of(keyword)
     return data[tag].value if tag in data.keys() else None  # noqa: SIM118 - `in data` makes a tag of the tag
@@ -66,19 +66,23 @@ def identifier(data: Dataset, keyword: str) -> str:
     return "" if UNDECODED in shown else one_form(shown, dictionary_VR(tag_of(keyword)))
 
 
+def sop_class_of(data: Dataset) -> str:
+    return text(data, "SOPClassUID") or text(data.file_meta, "MediaStorageSOPClassUID")
+
+
 def whole(data: Dataset, keyword: str) -> int | None:
     """An element's value as a whole number, or None."""
     try:
-        return int(value(data, keyword))  # type: ignore[arg-type]
+        return int(value(data, keyword))
     except Exception:  # as in text
         return None
 
 
-def numbers(data: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+def numbers(data: Dataset, keyword: str | int, count: int) -> tuple[float, ...] | None:
     """`count` finite numbers, or None. Zero has no sign, so that equal tuples are the same to the bit, and shared."""
     try:
         found = value(data, keyword)
-        read = tuple(float(number) + 0.0 for number in ([found] if count == 1 else found))  # type: ignore[arg-type, union-attr]
+        read = tuple(float(number) + 0.0 for number in ([found] if count == 1 else found))
     except Exception:  # as in text
         return None
     return shared(read) if len(read) == count and all(map(math.isfinite, read)) else None

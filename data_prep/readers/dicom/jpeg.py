@@ -4,6 +4,7 @@ pydicom's own plugin for Pillow lets libjpeg turn a stream with an Adobe marker 
 """
 
 import io
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -71,7 +72,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     return samples.astype(f"<u{runner.bits_allocated // 8}").tobytes()
 
 
-def _samples(stream: bytes, space: dict[str, str]) -> np.ndarray:
+def _samples(stream: bytes, space: dict[str, Any]) -> np.ndarray:
     """Samples of a stream of 12 bits or a lossless one. Raises ValueError where an encoder's arithmetic cannot be told.
 
     An encoder that takes samples for signed numbers is right modulo their bits, whatever wraps; with a predictor that halves only if
@@ -96,10 +97,10 @@ def _samples(stream: bytes, space: dict[str, str]) -> np.ndarray:
 
 def colour_space(stream: bytes) -> str:
     """What a lossy stream of three components says that it is: YBR, RGB, or empty where it says nothing. Raises Rejected."""
-    said, subsampled = what_it_says(stream)
-    if len(said) > 1 or (subsampled and said == {"RGB"}):
+    spaces, subsampled = what_it_says(stream)
+    if len(spaces) > 1 or (subsampled and spaces == {"RGB"}):
         raise Rejected("unclear_colours")
-    return said.pop() if said else "YBR" if subsampled else ""
+    return spaces.pop() if spaces else "YBR" if subsampled else ""
 
 
 def check_colour(stream: bytes, photometric: str) -> None:
@@ -117,14 +118,14 @@ def what_it_says(stream: bytes) -> tuple[set[str], bool]:
 
     JFIF is YCbCr (T.871 6.1), Adobe's transform 0 none and 1 YCbCr (T.872 6.5.3), components named R, G and B are those.
     """
-    said = set()
+    spaces = set()
     for marker, segment in jpeg_segments(stream):
         if marker == APP0 and segment.startswith(b"JFIF\0"):
-            said.add("YBR")
+            spaces.add("YBR")
         elif marker == APP14 and segment.startswith(b"Adobe") and len(segment) > ADOBE_TRANSFORM:
-            said.add("YBR" if segment[ADOBE_TRANSFORM] else "RGB")
+            spaces.add("YBR" if segment[ADOBE_TRANSFORM] else "RGB")
         elif marker in JPEG_SIZES:
             names = segment[6::3]
-            said |= NAMES_ALONE.get(names, set()) if names.isupper() or not said else set()
-            return said, len(set(segment[7::3])) > 1
-    return said, False
+            spaces |= NAMES_ALONE.get(names, set()) if names.isupper() or not spaces else set()
+            return spaces, len(set(segment[7::3])) > 1
+    return spaces, False

@@ -6,7 +6,7 @@ Parsing a header costs more than decoding its pixels. The decoder is pydicom's a
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -56,18 +56,15 @@ def locate(
 
 def read_stored(stream: BinaryIO, native: Native) -> np.ndarray | None:
     """Stored values (rows, columns); None where the file is not what it was, or the decoder finds fault with it."""
-    content = memoryview(
-        bytearray(native.start + native.length + 1)
-    )  # one byte more, to see whether the file grew
-    if (
-        stream.readinto(content) != len(content) - 1
-        or _digest(content[: native.start]) != native.header
-    ):
+    # One byte more, to see whether the file grew.
+    content = memoryview(bytearray(native.start + native.length + 1))
+    read = stream.readinto(content)  # type: ignore[attr-defined]  # every stream of `opened` has it
+    if read != len(content) - 1 or _digest(content[: native.start]) != native.header:
         return None
     try:
-        return get_decoder(UID(native.syntax)).as_array(
-            content[native.start : -1], pixel_keyword="PixelData", **native.description
-        )[0]
+        decoder = get_decoder(UID(native.syntax))
+        options: dict[str, Any] = {"pixel_keyword": "PixelData", **native.description}
+        return decoder.as_array(content[native.start : -1], **options)[0]
     except Exception:  # a decoder raises whatever it likes; who parses the file says what is wrong
         return None
 

@@ -247,10 +247,10 @@ def test_what_is_not_understood_is_missing_and_said() -> None:
 
 
 def test_headers_say_what_was_not_understood() -> None:
-    facts = header_of(grey(ramp(), PatientAge="045Y", PatientSex="F")).facts
+    facts = header_of(grey(ramp(), PatientAge="045Y", PatientSex="F")).header.facts
     assert (facts.age, facts.sex, facts.unread) == (45, "F", ())
     with config.disable_value_validation():
-        facts = header_of(grey(ramp(), PatientAge="ZZ45", PatientSex="ZZPHI")).facts
+        facts = header_of(grey(ramp(), PatientAge="ZZ45", PatientSex="ZZPHI")).header.facts
     assert (facts.age, facts.sex, facts.unread) == (None, None, ("age", "sex"))
 
 

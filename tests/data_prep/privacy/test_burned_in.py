@@ -161,7 +161,7 @@ def test_the_regions_of_the_header_can_be_what_is_kept(tmp_path: Path) -> None:
     images[3].SequenceOfUltrasoundRegions = regions((50, 30, 40, 20))
     images[4].SequenceOfUltrasoundRegions = [Dataset()]
     made = site(tmp_path, images, "max_rejected: 0.8\ncrop: [{modality: US, keep: regions}]\n")
-    assert sorted(plan.files[0].keep for plan in found(made).plans) == [
+    assert sorted(plan.files[0].header.keep for plan in found(made).plans) == [
         (STRIP, 0, ROWS, COLUMNS),
         (STRIP, 20, 60 - STRIP, 140),
     ]
@@ -209,7 +209,7 @@ def test_the_first_rule_applies_of_which_every_value_is_true(tmp_path: Path) -> 
         "- {rows: 40, keep: [3, 0, 30, 20]}\n- {keep: [4, 0, 30, 20]}\n",
     )
     assert (
-        sorted(plan.files[0].keep[0] for plan in found(made).plans) == [1, 2, 3, 4]
+        sorted(plan.files[0].header.keep[0] for plan in found(made).plans) == [1, 2, 3, 4]
         and found(made).idle_rules == []
     )
 

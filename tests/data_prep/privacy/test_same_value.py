@@ -200,7 +200,7 @@ def test_a_row_finds_its_image_however_both_are_written(match: str, header: str,
     image = header_of(data, asked=(match,))
     assert (
         match_images([image], [], labels, site(match=match).labels, "t")
-        .rows[image.found.name]
+        .rows[image.identity.found.name]
         .label
         == "A"
     )
@@ -266,5 +266,5 @@ def test_a_number_that_cannot_be_decoded_is_missing_rather_than_anyones() -> Non
             "PatientID"
             not in dicom.read_header(
                 BytesIO(content), Found("x", Path("x"), len(content))
-            ).identifiers
+            ).identity.elements
         )

@@ -64,7 +64,7 @@ def read(path: Path) -> tuple[ImageFile, Pixels]:
         Found(part, path.parent / part, (path.parent / part).stat().st_size) for part in image.parts
     )
     image = replace(image, data=data)
-    with opened(image.found) as stream:
+    with opened(image.identity.found) as stream:
         return image, itk_image.read_pixels(stream, image)
 
 
@@ -96,8 +96,8 @@ def as_nifti(path: Path, source: Path) -> np.ndarray:
 def test_a_volume_is_read_as_its_nifti_is(tmp_path: Path, name: str, packed: bool) -> None:
     header, pixels = read(save(tmp_path / name, block(), packed=packed))
     assert np.array_equal(pixels.values, as_nifti(tmp_path / "x.nii", tmp_path / name))
-    assert header.shape == pixels.values.shape == (10, 6, 12)
-    assert header.facts.spacing == pytest.approx((0.5, 2.0, 0.7))
+    assert header.header.shape == pixels.values.shape == (10, 6, 12)
+    assert header.header.facts.spacing == pytest.approx((0.5, 2.0, 0.7))
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_a_nrrd_in_another_space_is_turned_as_simpleitk_turns_it(
 @pytest.mark.parametrize("name", NAMES)
 def test_a_plane_is_read_as_stored_and_colours_are_a_photograph(tmp_path: Path, name: str) -> None:
     header, pixels = read(save(tmp_path / name, block()[0]))
-    assert np.array_equal(pixels.values, block()[0]) and header.facts.spacing == pytest.approx(
-        (0.7, 0.5)
-    )
+    assert np.array_equal(
+        pixels.values, block()[0]
+    ) and header.header.facts.spacing == pytest.approx((0.7, 0.5))
     picture = np.random.default_rng(0).integers(0, 255, (12, 10, 3), np.uint8)
     header, pixels = read(save(tmp_path / name, picture, colour=True))
     assert np.array_equal(pixels.values, picture) and pixels.photograph
-    assert (header.shape, header.facts.photometric) == ((12, 10), "RGB")
+    assert (header.header.shape, header.header.facts.photometric) == ((12, 10), "RGB")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_plane_is_read_as_stored_and_colours_are_a_photograph(tmp_path: Path, 
 )
 def test_metres_become_millimetres(tmp_path: Path, name: str, old: str, new: str) -> None:
     edit(save(tmp_path / name, block(), direction=None if name == "x.mha" else DIRECTION), old, new)
-    assert sorted(read(tmp_path / name)[0].facts.spacing) == pytest.approx([500, 700, 2000])
+    assert sorted(read(tmp_path / name)[0].header.facts.spacing) == pytest.approx([500, 700, 2000])
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -43,8 +43,8 @@ def block() -> np.ndarray:
 @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
 def test_a_volume_is_read_in_the_common_order(tmp_path: Path, kind: type, name: str) -> None:
     header, pixels = read(save(tmp_path / name, block(), kind=kind))
-    assert header.shape == pixels.values.shape == (6, 12, 10)
-    assert header.facts.spacing == pytest.approx((2.0, 0.7, 0.5))
+    assert header.header.shape == pixels.values.shape == (6, 12, 10)
+    assert header.header.facts.spacing == pytest.approx((2.0, 0.7, 0.5))
     # RAS runs to the right and the front; the common order runs to the left and the back.
     assert np.array_equal(pixels.values, block()[::-1, ::-1].transpose(2, 1, 0))
 
@@ -58,7 +58,9 @@ def test_the_same_volume_stored_along_other_axes_reads_the_same(tmp_path: Path, 
     nibabel.save(image.as_reoriented(turn), tmp_path / "x.nii")
     header, pixels = read(tmp_path / "x.nii")
     assert np.array_equal(pixels.values, read(save(tmp_path / "y.nii", block()))[1].values)
-    assert header.facts.spacing == pytest.approx((2.0, 0.7, 0.5)) and header.shape == (6, 12, 10)
+    assert header.header.facts.spacing == pytest.approx(
+        (2.0, 0.7, 0.5)
+    ) and header.header.shape == (6, 12, 10)
 
 
 def test_a_dicom_series_and_its_nifti_have_one_array_order(tmp_path: Path) -> None:
@@ -80,7 +82,9 @@ def test_a_dicom_series_and_its_nifti_have_one_array_order(tmp_path: Path) -> No
 def test_a_plane_is_read_with_its_last_row_on_top(tmp_path: Path) -> None:
     plane = np.arange(20, dtype=np.uint8).reshape(5, 4, 1)  # 5 columns, 4 rows
     header, pixels = read(save(tmp_path / "x.nii.gz", plane))
-    assert header.shape == (4, 5) and header.facts.spacing == pytest.approx((0.7, 0.5))
+    assert header.header.shape == (4, 5) and header.header.facts.spacing == pytest.approx(
+        (0.7, 0.5)
+    )
     assert np.array_equal(pixels.values, plane[..., 0].T[::-1])
 
 
@@ -93,7 +97,7 @@ def test_a_colour_plane_is_a_photograph(tmp_path: Path) -> None:
         and pixels.values.shape == (4, 5, 3)
         and pixels.values[0, 0].tolist() == [0, 7, 0]
     )
-    assert header.facts.photometric == "RGB"
+    assert header.header.facts.photometric == "RGB"
 
 
 def test_slope_and_intercept_are_applied_and_metres_become_millimetres(tmp_path: Path) -> None:
@@ -102,7 +106,7 @@ def test_slope_and_intercept_are_applied_and_metres_become_millimetres(tmp_path:
     image.header.set_xyzt_units("meter")
     nibabel.save(image, tmp_path / "x.nii")
     header, pixels = read(tmp_path / "x.nii")
-    assert header.facts.spacing == pytest.approx((2.0, 0.7, 0.5))
+    assert header.header.facts.spacing == pytest.approx((2.0, 0.7, 0.5))
     assert (pixels.values.min(), pixels.values.max()) == (-1000, 2 * block().max() - 1000)
 
 
@@ -268,7 +272,7 @@ def test_microns_become_millimetres_and_a_big_endian_file_reads_the_same(tmp_pat
     image = nibabel.Nifti1Image(block(), np.diag([500, 700, 2000, 1]))
     image.header.set_xyzt_units("micron")
     nibabel.save(image, tmp_path / "x.nii")
-    assert read(tmp_path / "x.nii")[0].facts.spacing == pytest.approx((2.0, 0.7, 0.5))
+    assert read(tmp_path / "x.nii")[0].header.facts.spacing == pytest.approx((2.0, 0.7, 0.5))
     big = nibabel.Nifti1Image(block(), RAS, nibabel.Nifti1Header(endianness=">"))
     nibabel.save(big, tmp_path / "big.nii")
     assert np.array_equal(read(tmp_path / "big.nii")[1].values, read(tmp_path / "x.nii")[1].values)
@@ -278,7 +282,7 @@ def test_microns_become_millimetres_and_a_big_endian_file_reads_the_same(tmp_pat
 def test_a_nifti_is_told_by_content_whatever_its_name(tmp_path: Path, name: str) -> None:
     content = save(tmp_path / "y.nii", block()).read_bytes()
     (tmp_path / name).write_bytes(content)
-    assert examine(Found(name, tmp_path / name, len(content))).kind == "nifti"
+    assert examine(Found(name, tmp_path / name, len(content))).header.kind == "nifti"
 
 
 def test_a_page_named_nifti_is_not_what_its_name_says(tmp_path: Path) -> None:
@@ -297,12 +301,12 @@ def test_each_volume_of_a_time_series_is_as_nibabel_slices_it(tmp_path: Path, na
     image.header.set_slope_inter(0.5, -3)
     nibabel.save(image, tmp_path / name)
     header, first = read(tmp_path / name)
-    assert (header.volumes, header.shape) == (6, (6, 12, 10))
-    assert [volume.frame for volume in header.slices] == list(range(6)) and len(
+    assert (header.header.volumes, header.header.shape) == (6, (6, 12, 10))
+    assert [volume.header.frame for volume in header.slices] == list(range(6)) and len(
         {volume.source for volume in header.slices}
     ) == 6
     for moment in range(6):
-        with opened(header.found) as stream:
+        with opened(header.identity.found) as stream:
             values = nifti.read_pixels(stream, moment).values
         assert np.array_equal(
             values, np.asarray(nibabel.load(tmp_path / name).dataobj[..., moment], np.float32).T
@@ -373,11 +377,13 @@ def test_nibabels_samples_are_read_as_nibabel_reads_them_or_rejected_for_a_reaso
         )
         expected = image.as_reoriented(turn)
         header, _ = read(path)
-        assert header.facts.spacing == pytest.approx(expected.header.get_zooms()[2::-1], rel=1e-5)
+        assert header.header.facts.spacing == pytest.approx(
+            expected.header.get_zooms()[2::-1], rel=1e-5
+        )
         volumes = np.asarray(expected.dataobj).reshape(*expected.shape[:3], -1)
-        assert header.volumes == volumes.shape[-1]
-        for moment in {0, header.volumes - 1}:
-            with opened(header.found) as stream:
+        assert header.header.volumes == volumes.shape[-1]
+        for moment in {0, header.header.volumes - 1}:
+            with opened(header.identity.found) as stream:
                 assert np.array_equal(
                     nifti.read_pixels(stream, moment).values,
                     volumes[..., moment].astype(np.float32).T,

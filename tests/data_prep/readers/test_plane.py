@@ -30,7 +30,7 @@ def picture() -> np.ndarray:
 def shown(path: Path) -> tuple[np.ndarray, ImageFile]:
     image = examine(Found(path.name, path, path.stat().st_size))
     pixels = read(Planned("record", (image,), {"modality": "OT"}), windowed=False)
-    assert pixels.values.shape[: len(image.shape)] == image.shape
+    assert pixels.values.shape[: len(image.header.shape)] == image.header.shape
     return pixels.values, image
 
 
@@ -64,7 +64,7 @@ def test_a_picture_that_simpleitk_turned_comes_out_as_its_png(
         )
     values, header = shown(tmp_path / f"x.{ending}")
     assert np.array_equal(values, shown(tmp_path / "x.png")[0])
-    assert header.facts.spacing == pytest.approx((0.8, 0.6))
+    assert header.header.facts.spacing == pytest.approx((0.8, 0.6))
 
 
 @pytest.mark.parametrize("ending", ["mha", "nrrd", "nii", "bmp", "png", "tif"])
@@ -77,7 +77,7 @@ def test_a_colour_picture_by_simpleitk_comes_out_the_same_from_each_format(
     assert (
         np.array_equal(values, colours)
         and values.dtype == np.uint8
-        and header.facts.photometric == "RGB"
+        and header.header.facts.photometric == "RGB"
     )
 
 
@@ -110,7 +110,7 @@ def test_a_plane_is_shown_as_dicom_shows_it_however_it_is_stored(
             path = save_nifti(tmp_path / "x.nii", np.asanyarray(turned.dataobj)[:, :, 0], affine)
             values, header = shown(path)
             assert np.array_equal(values[..., 0] if colour else values, picture())
-            assert header.facts.spacing == pytest.approx((2.0, 1.0))
+            assert header.header.facts.spacing == pytest.approx((2.0, 1.0))
 
 
 def test_a_slice_cut_out_of_a_volume_is_shown_as_in_the_volume(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_only_a_plane_without_an_affine_of_its_own_has_its_last_row_on_top(
 ) -> None:
     values, header = shown(save_nifti(tmp_path / "x.nii", picture().T, affine, sform, qform))
     assert np.array_equal(values, picture()[::-1] if turned else picture())
-    assert (header.affine is None) == turned
+    assert (header.header.affine is None) == turned
 
 
 def test_turning_back_gives_what_is_stored() -> None:
@@ -198,7 +198,7 @@ def test_two_ways_to_say_how_a_volume_lies_that_differ_are_told(
     content = bytearray((tmp_path / "x.nii").read_bytes())
     content[108:112] = np.array(352, "<f4").tobytes()
     (tmp_path / "x.nii").write_bytes(content)
-    assert examine(Found("x.nii", tmp_path / "x.nii", len(content))).doubts == expected
+    assert examine(Found("x.nii", tmp_path / "x.nii", len(content))).header.doubts == expected
 
 
 def test_headers_that_say_one_thing_in_two_ways_are_counted_and_told(

@@ -38,7 +38,10 @@ def pixels(content: bytes) -> Pixels:
 def test_colours_come_back_as_written(kind: str) -> None:
     content = encode(Image.fromarray(PICTURE), kind)
     assert np.array_equal(pixels(content).values, PICTURE) and pixels(content).photograph
-    assert (header(content).shape, header(content).facts.transfer_syntax) == ((12, 10), kind)
+    assert (header(content).header.shape, header(content).header.facts.transfer_syntax) == (
+        (12, 10),
+        kind,
+    )
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -58,7 +61,7 @@ def test_a_palette_and_transparency_become_plain_rgb() -> None:
 def test_a_tiff_where_zero_is_white_is_inverted() -> None:
     grey = Image.fromarray(np.linspace(0, 60000, 120).reshape(12, 10).astype(np.uint16))
     content = encode(grey, "TIFF", tiffinfo={262: 0})
-    assert pixels(content).inverted and header(content).facts.photometric == "MONOCHROME1"
+    assert pixels(content).inverted and header(content).header.facts.photometric == "MONOCHROME1"
 
 
 def test_a_jpeg_is_turned_upright() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.exports.sources import Found
-from data_prep.readers.image_file import Facts, ImageFile
+from data_prep.readers.image_file import Facts, Header, Identity, ImageFile
 from data_prep.site_file import Labels, Site
 from data_prep.targets.labels import LabelTable, read_labels
 from data_prep.targets.matching import match_images, match_places
@@ -197,9 +197,8 @@ def test_of_folders_within_each_other_the_deepest_one_says_the_age_whatever_thei
     table = read(
         "folder,view,years\nfirst,AP,61\nvery_long_name,AP,60\n", match="folder", age="years"
     )
-    image = ImageFile(
-        Found("very_long_name/first/1.png", Path("1.png"), 1), "png", (9, 9), Facts("PNG")
-    )
+    found = Found("very_long_name/first/1.png", Path("1.png"), 1)
+    image = ImageFile(Identity(found), Header("png", (9, 9), Facts("PNG")))
     matched = match_images(
         [image], [], table, Labels(**{"file": "t", "match": "folder", "class": "view"}), "t"
     )

@@ -28,7 +28,7 @@ def read(folder: Path, slices: list[Dataset]) -> list[ImageFile]:
             images.append(dicom.read_header(stream, found))
     return [
         single
-        for image in sorted(images, key=lambda image: image.found.name)
+        for image in sorted(images, key=lambda image: image.identity.found.name)
         for single in image.slices
     ]
 
@@ -43,7 +43,7 @@ def make(
 
 
 def heights(made: Volume) -> list[float]:
-    return [image.place.position[2] for image in made.files]
+    return [image.header.place.position[2] for image in made.files]
 
 
 def large(data: Dataset, side: int) -> Dataset:
@@ -89,7 +89,7 @@ def test_the_affine_takes_each_slice_to_its_position(tmp_path: Path) -> None:
     made, _ = make(tmp_path, volume(5))
     for place, image in enumerate(made.files):
         assert made.affine @ [0, 0, place, 1] == pytest.approx(
-            [*np.array(image.place.position) * [-1, -1, 1], 1]
+            [*np.array(image.header.place.position) * [-1, -1, 1], 1]
         )
 
 
@@ -238,7 +238,9 @@ def test_repeats_at_the_same_places_are_volumes_in_their_order(
 ) -> None:
     (group,), rejects = group_slices(read(tmp_path, repeated(change)[::-1]))
     parts = split_repeats(group.slices)
-    assert [{image.identifiers["SOPInstanceUID"][:6] for image in part} for part in parts] == [
+    assert [
+        {image.identity.elements["SOPInstanceUID"][:6] for image in part} for part in parts
+    ] == [
         {"1.2.0."},
         {"1.2.1."},
         {"1.2.2."},

@@ -31,7 +31,7 @@ def order(folder: Path, change: Change, times: int = 12, places: int = 3) -> lis
             slices.append(data)
     (group,), _ = group_slices(read(folder, slices[::-1]))
     return [
-        int({image.identifiers["SOPInstanceUID"].split(".")[2] for image in part}.pop()) - 1
+        int({image.identity.elements["SOPInstanceUID"].split(".")[2] for image in part}.pop()) - 1
         for part in split_repeats(group.slices)
     ]
 
@@ -114,7 +114,7 @@ def test_frames_are_told_apart_by_what_their_file_says(tmp_path: Path) -> None:
         files.append(data)
     (group,), _ = group_slices(read(tmp_path, files))
     assert [
-        {image.identifiers["SOPInstanceUID"] for image in part}
+        {image.identity.elements["SOPInstanceUID"] for image in part}
         for part in split_repeats(group.slices)
     ] == [{"1.2.1"}, {"1.2.2"}]
 

@@ -58,7 +58,7 @@ def reason(content: bytes) -> str:
 def test_every_lossless_syntax_gives_the_values_that_were_written(syntax: str) -> None:
     content = as_bytes(grey(ramp(48, 40), syntax))  # JPEG 2000's encoder refuses smaller ones
     assert np.array_equal(pixels(content).values, ramp(48, 40))
-    assert header(content).facts.transfer_syntax == syntax
+    assert header(content).header.facts.transfer_syntax == syntax
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_file_without_preamble_is_read_when_its_class_is_known() -> None:
     stream = io.BytesIO()
     del data.file_meta
     pydicom.dcmwrite(stream, data, implicit_vr=True, little_endian=True)
-    assert header(stream.getvalue(), bare=True).shape == (12, 10)
+    assert header(stream.getvalue(), bare=True).header.shape == (12, 10)
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.95])
@@ -238,21 +238,21 @@ def test_facts_pass_their_gates_or_are_missing() -> None:
                 PixelSpacing=[0.7, 0.5],
             )
         )
-    ).facts
+    ).header.facts
     assert (facts.manufacturer, facts.model, facts.modality) == ("ACME Scanners", None, "OT")
     assert (facts.age, facts.sex, facts.study_year, facts.spacing) == (90.0, "F", 2019, (0.7, 0.5))
 
 
 def test_an_overlong_decimal_string_is_read() -> None:
     content = as_bytes(grey(ramp(), PixelSpacing=[0.25, 0.5])).replace(b"0.25\\0.5", b"0.250\\.5")
-    assert header(content).facts.spacing == (0.25, 0.5)
+    assert header(content).header.facts.spacing == (0.25, 0.5)
 
 
 def test_nothing_is_printed_about_a_malformed_value(
     capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     content = as_bytes(grey(ramp(), StudyDate="20190615")).replace(b"20190615", b"ZZPHI-17")
-    assert header(content).facts.study_year is None
+    assert header(content).header.facts.study_year is None
     assert "ZZPHI" not in "".join(capfd.readouterr()) + "".join(
         str(warning.message) for warning in recwarn
     )
@@ -263,13 +263,13 @@ def test_what_the_slices_of_a_series_have_in_common_is_held_once_and_zero_has_no
     second.ImageOrientationPatient = [1, -0.0, 0, 0, 1, -0.0]
     one, other = header(as_bytes(first)), header(as_bytes(second))
     assert (
-        one.facts is other.facts
-        and one.shape is other.shape
-        and one.place.meaning is other.place.meaning
-        and one.place.orientation is other.place.orientation
+        one.header.facts is other.header.facts
+        and one.header.shape is other.header.shape
+        and one.header.place.meaning is other.header.place.meaning
+        and one.header.place.orientation is other.header.place.orientation
     )
     assert (
-        one.identifiers["SeriesInstanceUID"] is other.identifiers["SeriesInstanceUID"]
-        and one.place.position != other.place.position
+        one.identity.elements["SeriesInstanceUID"] is other.identity.elements["SeriesInstanceUID"]
+        and one.header.place.position != other.header.place.position
     )
-    assert repr(other.place.orientation) == repr((1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+    assert repr(other.header.place.orientation) == repr((1.0, 0.0, 0.0, 0.0, 1.0, 0.0))

@@ -62,13 +62,13 @@ def scanned(data: Dataset, path: Path) -> ImageFile:
 
 
 def read_all(image: ImageFile, slices: list[ImageFile] | None = None) -> list[Pixels]:
-    with opened(image.found) as stream:
+    with opened(image.identity.found) as stream:
         return dicom.read_slices(stream, slices or image.slices)
 
 
 def assert_same(image: ImageFile) -> None:
     """One by one, in any order and all at once, as parsing the file gives them."""
-    assert image.stored
+    assert image.header.stored
     whole = read_all(replace(image, stored=()))
     for places in (range(COUNT), [3], [4, 1, 5]):
         for place, pixels in zip(
@@ -182,7 +182,7 @@ def test_where_it_takes_more_than_the_frame_the_file_is_parsed(
     tmp_path: Path, data: Dataset
 ) -> None:
     image = scanned(data, tmp_path / "a")
-    assert not image.stored
+    assert not image.header.stored
     read_all(image)
 
 

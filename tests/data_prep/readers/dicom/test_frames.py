@@ -72,7 +72,7 @@ def test_each_frame_is_rescaled_by_its_own_slope(tmp_path: Path) -> None:
 
 def test_a_single_frame_of_an_enhanced_object_is_rescaled_too(tmp_path: Path) -> None:
     image = header(enhanced(PIXELS[:1], [0.0], RescaleSlope=[3.0]), tmp_path / "a")
-    assert image.shape == (40, 40) and image.facts.spacing == (0.7, 0.5)
+    assert image.header.shape == (40, 40) and image.header.facts.spacing == (0.7, 0.5)
     assert np.array_equal(read_pixels((tmp_path / "a").read_bytes(), image).values, PIXELS[0] * 3.0)
 
 
@@ -177,4 +177,4 @@ def test_nothing_of_a_frame_goes_missing_when_the_file_changes_meanwhile(tmp_pat
 def test_a_spacing_that_equals_a_shape_is_not_taken_for_it(tmp_path: Path) -> None:
     shared((7.0, 9.0))
     image = header(grey(PIXELS[0, :7, :9]), tmp_path / "a")
-    assert all(type(size) is int for size in image.shape)
+    assert all(type(size) is int for size in image.header.shape)

@@ -97,7 +97,7 @@ def test_what_must_be_the_same_parts_slices_of_the_same_places(
         for data in slices:
             say(data, element, which)
     parts = stack(tmp_path, first + second)
-    found = [sorted(image.identifiers["SOPInstanceUID"] for image in part) for part in parts]
+    found = [sorted(image.identity.elements["SOPInstanceUID"] for image in part) for part in parts]
     assert found == [
         [f"1.2.{number}" for number in numbers] for numbers in ((1, 2, 3, 4), (5, 6, 7, 8))
     ]
@@ -142,7 +142,8 @@ def test_what_may_tell_volumes_apart_does(tmp_path: Path, element: Element) -> N
             say(data, element, which)
     parts = stack(tmp_path, [times[time][place] for place in range(PLACES) for time in (0, 1, 2)])
     found = [
-        sorted(int(image.identifiers["SOPInstanceUID"][4:]) for image in part) for part in parts
+        sorted(int(image.identity.elements["SOPInstanceUID"][4:]) for image in part)
+        for part in parts
     ]
     assert (sorted(found) if element.order is Order.NUMBER else found) == [
         [1, 4, 7, 10],
@@ -198,7 +199,8 @@ def test_times_that_differ_from_place_to_place_count_by_their_order(
             found.value = float(found.value) + 40 * place * (which + 1)
     parts = stack(tmp_path, [times[time][place] for place in range(PLACES) for time in (2, 0, 1)])
     assert [
-        sorted(int(image.identifiers["SOPInstanceUID"][4:]) for image in part) for part in parts
+        sorted(int(image.identity.elements["SOPInstanceUID"][4:]) for image in part)
+        for part in parts
     ] == [[2, 5, 8, 11], [3, 6, 9, 12], [1, 4, 7, 10]]
 
 
@@ -209,7 +211,7 @@ def test_siemens_packed_header_tells_weightings_apart(tmp_path: Path) -> None:
         content = (samples / ("csa2_b1000.bin", "csa2_b0.bin")[number // PLACES]).read_bytes()
         data.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", content)
     first, second = stack(tmp_path, slices)
-    assert {image.identifiers["SOPInstanceUID"] for image in first} == {
+    assert {image.identity.elements["SOPInstanceUID"] for image in first} == {
         "1.2.5",
         "1.2.6",
         "1.2.7",

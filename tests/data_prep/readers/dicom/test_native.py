@@ -94,7 +94,7 @@ def test_plain_grey_files_are_read_without_parsing_them_again(
 ) -> None:
     content = as_bytes(grey(stored, syntax, **elements))
     image = header(content)
-    assert image.native is not None
+    assert image.header.native is not None
     assert_both_ways_are_equal(content, image)
 
 
@@ -137,12 +137,12 @@ def test_whatever_else_a_file_holds_both_ways_give_the_same_pixels_or_the_same_r
     ],
 )
 def test_what_is_not_plain_is_parsed(made: Dataset) -> None:
-    assert header(as_bytes(made)).native is None
+    assert header(as_bytes(made)).header.native is None
 
 
 def test_files_that_are_described_alike_share_one_description() -> None:
     first, second, other = (
-        header(as_bytes(grey(ramp(rows), SOPInstanceUID=f"1.2.{rows}.{at}"))).native
+        header(as_bytes(grey(ramp(rows), SOPInstanceUID=f"1.2.{rows}.{at}"))).header.native
         for at, rows in enumerate((12, 12, 14))
     )
     assert first.description is second.description and other.description["rows"] == 14
@@ -152,7 +152,7 @@ def test_files_that_are_described_alike_share_one_description() -> None:
 def test_the_files_that_pydicom_ships_are_the_same_both_ways(name: str) -> None:
     found = Found(name, FILES[name], FILES[name].stat().st_size)
     image = examine(found)
-    if isinstance(image, ImageFile) and image.native:
+    if isinstance(image, ImageFile) and image.header.native:
         with opened(found) as stream:
             assert_both_ways_are_equal(stream.read(), image)
 

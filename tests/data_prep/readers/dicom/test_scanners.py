@@ -54,7 +54,7 @@ def in_common_order(image: nibabel.Nifti1Image) -> nibabel.Nifti1Image:
 
 
 def affine_in_common_order(volume: Volume) -> np.ndarray:
-    rows, columns = volume.files[0].shape
+    rows, columns = volume.files[0].header.shape
     return in_common_order(
         nibabel.Nifti1Image(np.zeros((columns, rows, len(volume.files)), np.int16), volume.affine)
     ).affine

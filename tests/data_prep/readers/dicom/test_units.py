@@ -216,7 +216,7 @@ def test_units_are_of_a_window_and_of_those_known(tmp_path: Path) -> None:
 
 def test_a_photograph_has_no_units(tmp_path: Path) -> None:
     path = write(colour(np.zeros((9, 9, 3), np.uint8)), tmp_path / "x.dcm")
-    assert examine(Found("x", path, path.stat().st_size)).facts.units is None
+    assert examine(Found("x", path, path.stat().st_size)).header.facts.units is None
 
 
 def test_each_frame_has_its_own_units(tmp_path: Path) -> None:
@@ -227,7 +227,12 @@ def test_each_frame_has_its_own_units(tmp_path: Path) -> None:
         frame.PixelValueTransformationSequence[0].RescaleType = kind
     path = write(data, tmp_path / "x.dcm")
     image = examine(Found("x", path, path.stat().st_size))
-    assert [single.facts.units for single in image.slices] == [UNSPECIFIED, UNSPECIFIED, "ms", "ms"]
+    assert [single.header.facts.units for single in image.slices] == [
+        UNSPECIFIED,
+        UNSPECIFIED,
+        "ms",
+        "ms",
+    ]
 
 
 @pytest.mark.parametrize(

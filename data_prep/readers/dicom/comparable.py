@@ -35,9 +35,9 @@ def read_more(stream: BinaryIO, wanted: Sequence[int | None]) -> list[dict[str, 
         data = parse(stream, force=True, stop_before_pixels=True)
         headers = frames.frame_headers(data) if data.get("PerFrameFunctionalGroupsSequence") else []
         stated = {name: _plain(value(data, name)) for name in STATED_VOLUMES}
-        of_file = _said_more(data)
+        of_file = _read_more(data)
         of_frames = [
-            {name: found for name, found in _said_more(header).items() if found is not None}
+            {name: found for name, found in _read_more(header).items() if found is not None}
             for header in headers
         ]
         return [
@@ -59,7 +59,7 @@ def reverses_rows(stream: BinaryIO) -> bool:
         )
 
 
-def said(data: Dataset, element: Element) -> Hashable:
+def comparable(data: Dataset, element: Element) -> Hashable:
     """What a header says by an element, so that equal values compare equal; what is missing or malformed says nothing."""
     try:
         found = _plain(value(data, element.name))
@@ -72,7 +72,7 @@ def said(data: Dataset, element: Element) -> Hashable:
     return element.absent if found is None else found
 
 
-def _said_more(data: Dataset) -> dict[str, Hashable]:
+def _read_more(data: Dataset) -> dict[str, Hashable]:
     blocks = _private_blocks(data)
     packed = (
         _packed(data)
@@ -80,12 +80,13 @@ def _said_more(data: Dataset) -> dict[str, Hashable]:
         and SIEMENS not in {creator for _, creator in blocks}
         else {}
     )
-    return {element.name: said(data, element) for element in STANDARD_MORE} | {
-        element.name: packed.get(element.field)
-        if element.field
-        else _private(data, blocks, *element.private)
-        for element in PRIVATE
-    }
+    values = {element.name: comparable(data, element) for element in STANDARD_MORE}
+    for element in PRIVATE:
+        if element.private is not None:
+            values[element.name] = _private(data, blocks, *element.private)
+        else:
+            values[element.name] = packed.get(element.field)
+    return values
 
 
 def _packed(data: Dataset) -> dict[str, Hashable]:
@@ -103,7 +104,7 @@ def _packed(data: Dataset) -> dict[str, Hashable]:
 
 def _private_blocks(data: Dataset) -> dict[tuple[int, str], int]:
     """Group and creator -> where the maker's block begins (PS3.5 7.8.1)."""
-    blocks = {}
+    blocks: dict[tuple[int, str], int] = {}
     for tag in data.keys():  # noqa: SIM118 - a data set iterates over elements
         if tag.is_private_creator:
             try:
