@@ -103,10 +103,9 @@ def _body(settings: Encoder, channels: int, space: int, maps: bool) -> Any:
     if settings.name in RESNET_BLOCKS:
         return resnet(RESNET_BLOCKS[settings.name], space, channels, settings.width, norm, maps)
     if settings.name == "densenet121":
-        net = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=norm)
-        net.class_layers = net.class_layers[
-            : 1 if maps else -1
-        ]  # ReLU, pooling and flattening, all before the linear head
+        net: Any = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=norm)
+        # ReLU, pooling and flattening, all before the linear head
+        net.class_layers = net.class_layers[: 1 if maps else -1]
         return net
     return efficientnet(settings.name == "efficientnet-lite0", space, channels, norm, maps)
 
@@ -181,7 +180,7 @@ def efficientnet(lite: bool, space: int, channels: int, norm: Any, maps: bool = 
     norm = (
         ("batch", {"eps": 1e-3}) if norm == "batch" else norm
     )  # the authors' own, which trained weights count on
-    net = network(
+    net: Any = network(
         [stage if lite else f"{stage}_se0.25" for stage in EFFICIENTNET],
         spatial_dims=space,
         in_channels=channels,

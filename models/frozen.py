@@ -60,7 +60,7 @@ def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[
         "train: the encoder is frozen, so features are computed once "
         "an image and no image is augmented"
     )
-    encoder, images = model.encoder.eval(), sources[0].images
+    encoder, images = model.get_submodule("encoder").eval(), sources[0].images
     features = Features(features_of(encoder, images, np.arange(len(images))), images.first_row)
     model.encoder = nn.Identity()
     try:

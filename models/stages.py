@@ -20,7 +20,7 @@ def stages(network: Any) -> list[list[nn.Module]]:
             [network.layer4],
         ]
     if isinstance(network, DenseNet121):
-        parts = network.features
+        parts: Any = network.features
         dense = [
             [parts.denseblock1, parts.transition1],
             [parts.denseblock2, parts.transition2],

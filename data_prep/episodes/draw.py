@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_prep.episodes.images import Images, MappedImages
+from data_prep.episodes.images import Stored
 from data_prep.episodes.meta_split import MetaSplit
 from data_prep.episodes.shape import EpisodeShape
 from workspace.errors import Problem, Refusal
@@ -54,7 +54,7 @@ class EpisodeRows:
     query_labels: Int[np.ndarray, "task query"]
     names: tuple[str, ...]  # of the tasks, as sites name them
 
-    def gather(self, images: Images | MappedImages) -> Episodes:
+    def gather(self, images: Stored) -> Episodes:
         """Fetch the pixels, one call for the whole batch."""
         device = images.device
         tasks, way, shot = self.support.shape

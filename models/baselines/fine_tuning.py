@@ -101,8 +101,8 @@ class FineTuning(Method):
         self, images: Tensor, labels: Tensor, way: int
     ) -> tuple[Float[Tensor, "way feature"], Float[Tensor, "way"]]:
         if self.rows is not None:
-            head = self.source.heads[self.task]
-            return head.weight.detach()[self.rows], head.bias.detach()[self.rows]
+            known, bias = self.source.heads[self.task].parameters()
+            return known.detach()[self.rows], bias.detach()[self.rows]
         with torch.no_grad():
             centred = F.normalize(self.source.encoder(images) - self.source.feature_mean, dim=1)
             weight = F.normalize(

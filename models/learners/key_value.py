@@ -37,12 +37,11 @@ class KeyValue(Learner):
             features, features
         )  # A of the keys and of the question, which are images alike
         self.value = nn.Linear(features, features)  # A of the values
-        self.hops = nn.ModuleList(
-            nn.Linear(features, features, bias=False) for _ in range(settings.hops)
-        )  # R_j
-        self.log_scale = nn.Parameter(torch.tensor(self.FIRST_SCALE).log())
-        for hop in self.hops:
+        hops = [nn.Linear(features, features, bias=False) for _ in range(settings.hops)]
+        for hop in hops:
             nn.init.eye_(hop.weight)  # untrained hops leave the question in the space of the keys
+        self.hops = nn.ModuleList(hops)  # R_j
+        self.log_scale = nn.Parameter(torch.tensor(self.FIRST_SCALE).log())
 
     def embed(
         self, images: Float[Tensor, "batch channel *space"]

@@ -13,7 +13,7 @@ forward pass of its own.
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
@@ -212,17 +212,24 @@ class Maml(Learner):
             return F.cross_entropy(features @ head.T, labels)
 
         body = {name: weight for name, weight in path[0].items() if name != HEAD}
-        features: Any = inputs
-        pull: Callable[[Any], tuple[Weights]] = lambda _: ({},)  # noqa: E731
-        if body:
-            features, pull = vjp(lambda weights: self._features(weights, inputs), body)
+        features, pull = self._pulled_back(body, inputs)
         yield {HEAD: grad(of_head)(path[-1][HEAD], features)}
         head, of_features = grad(of_head, argnums=(0, 1))(path[-1][HEAD], features)
-        yield {**pull(of_features)[0], HEAD: head}
+        yield {**pull(of_features), HEAD: head}
         while True:
             yield grad(lambda weights: F.cross_entropy(self._forward(weights, inputs), labels))(
                 path[-1]
             )
+
+    def _pulled_back(
+        self, body: Weights, inputs: Tensor
+    ) -> tuple[Float[Tensor, "image feature"], Callable[[Tensor], Weights]]:
+        """The features of the inputs, and what makes of a gradient at them that of the body."""
+        if not body:
+            return inputs, lambda of_features: {}
+        # has_aux is off, so there are two; torch's types do not tell
+        features, pull, *_ = vjp(lambda weights: self._features(weights, inputs), body)
+        return features, lambda of_features: pull(of_features)[0]
 
     def _start(self, way: int) -> Weights:
         body = {} if self.settings.anil else dict(self.encoder.named_parameters())

@@ -78,14 +78,14 @@ class Mann(Learner):
         super().__init__(settings)
         heads, cell, labels = settings.heads, settings.cell, settings.way
         self.encoder = encoder
+        # what is alike stays alike; a map that learned did not stay so
+        onto_few = nn.Linear(features, SEEN, bias=False)
+        nn.init.orthogonal_(onto_few.weight).requires_grad_(False)
         self.squeeze = nn.Sequential(
             nn.LayerNorm(features, elementwise_affine=False),
-            nn.Linear(features, SEEN, bias=False),
+            onto_few,
             nn.LayerNorm(SEEN, elementwise_affine=False),
         )
-        nn.init.orthogonal_(self.squeeze[1].weight).requires_grad_(
-            False
-        )  # what is alike stays alike; a map that learned did not stay so
         self.controller = nn.LSTMCell(SEEN + labels + heads * cell, settings.controller)
         self.interface = nn.Linear(
             settings.controller + SEEN, heads * (cell + 2)

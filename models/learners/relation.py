@@ -1,6 +1,7 @@
 """Relation network: Sung, Yang, Zhang, Xiang, Torr and Hospedales 2018, sections 3.2 and 3.3."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +67,8 @@ class Relation(Learner):
         tasks, queries, ways = query.shape[0], query.shape[1], adapted.shape[1]
         # A convolution of two maps side by side is the sum of one of each: so it is done once a
         # map, not once a pair.
-        first, weights = self.relate[0], self.relate[0].conv.weight.chunk(2, 1)
+        first: Any = self.relate[0]
+        weights = first.conv.weight.chunk(2, 1)
         convolve = F.conv3d if query.ndim == 6 else F.conv2d
         of_class, of_query = (
             convolve(maps.flatten(0, 1), weight, padding="same").unflatten(0, maps.shape[:2])
@@ -83,7 +85,7 @@ class Relation(Learner):
         return F.mse_loss(scores, F.one_hot(episodes.query_labels, episodes.way).to(scores.dtype))
 
 
-def relation_module(shape: tuple[int, ...], hidden: int) -> nn.Module:
+def relation_module(shape: tuple[int, ...], hidden: int) -> nn.Sequential:
     """Two convolutional blocks and two dense layers over a pair of maps (channel, *space), each
     block pooling while it can.
 
