@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -24,6 +23,8 @@ from data_prep.episodes.draw import (
 )
 from data_prep.episodes.images import Stored
 from models.augment import augment
+from models.heads.head import Head
+from models.heads.label import LabelHead
 from models.settings import Augment, Episodic
 from models.support import Support
 from workspace.errors import Problem, refuse_if
@@ -76,6 +77,7 @@ class Method(nn.Module, ABC):
     """
 
     transductive = False  # True where a query's logits depend on the other queries
+    head: Head = LabelHead()  # what differs between kinds of target
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *input"]:
         """What adaptation does not change; images as they are unless a method says otherwise."""
@@ -146,8 +148,8 @@ class Learner(Method):
         return inputs[:, : episodes.support.shape[1]], inputs[:, episodes.support.shape[1] :]
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
-        """Mean cross-entropy of the queries."""
-        return F.cross_entropy(self.logits(episodes).flatten(0, 1), episodes.query_labels.flatten())
+        """The head's loss of the queries, mean over all: cross-entropy of labels."""
+        return self.head.loss(self.logits(episodes), episodes.query_labels)
 
     def check(self, source: Source) -> list[str]:
         """What meta-validation leaves out, in words: classes with too few validation patients for
@@ -171,7 +173,7 @@ class Learner(Method):
         return dropped
 
     def validate(self, source: Source) -> float:
-        """Mean accuracy over a fixed list of validation episodes."""
+        """Mean agreement, accuracy of labels, over a fixed list of validation episodes."""
         chosen, right = self.settings, []
         pools, _ = drop_small_classes(source.pools, chosen.shot)
         for index in range(chosen.validation_episodes):
@@ -179,7 +181,5 @@ class Learner(Method):
                 source.images
             )
             with torch.no_grad():
-                right.append(
-                    (self.logits(episodes).argmax(-1) == episodes.query_labels).float().mean()
-                )
+                right.append(self.head.agreement(self.logits(episodes), episodes.query_labels))
         return float(torch.stack(right).mean())

@@ -54,7 +54,7 @@ def _probabilities(
     method: Method, adapted: Any, query: Float[Tensor, "record *input"]
 ) -> np.ndarray:
     logits = torch.cat([method.predict(adapted, part[None])[0] for part in query.split(CHUNK)])
-    return logits.double().softmax(1).float().cpu().numpy()
+    return method.head.probabilities(logits).cpu().numpy()
 
 
 def plan(candidate: Candidate, protocol: SiteProtocol) -> Iterator[tuple[int, int]]:

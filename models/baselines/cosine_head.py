@@ -49,9 +49,7 @@ class CosineHead(Method):
             heads = class_means(Support(inputs, support.labels, support.way)).requires_grad_()
             optimiser = torch.optim.Adam([heads], lr=self.settings.rate)
             for _ in range(self.settings.steps):
-                losses = F.cross_entropy(
-                    self._logits(heads, inputs).transpose(1, 2), support.labels, reduction="none"
-                )
+                losses = self.head.loss(self._logits(heads, inputs), support.labels, "none")
                 optimiser.zero_grad()
                 # each task's own mean, so that tasks together learn as each would alone
                 losses.mean(1).sum().backward()

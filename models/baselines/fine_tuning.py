@@ -87,10 +87,8 @@ class FineTuning(Method):
             )
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate * (1 - step / settings.steps)
-            loss = F.cross_entropy(
-                F.linear(functional_call(self.source.encoder, body, (images[chosen],)), *head),
-                labels[chosen],
-            )
+            features = functional_call(self.source.encoder, body, (images[chosen],))
+            loss = self.head.loss(F.linear(features, *head), labels[chosen])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -158,7 +157,7 @@ class Maml(Learner):
                 at_least_float32(inputs), labels, episodes.way, chosen.inner_steps, second_order
             )
             losses = [
-                weight * F.cross_entropy(self._forward(path[at], query), query_labels)
+                weight * self.head.loss(self._forward(path[at], query), query_labels)
                 for at, weight in enumerate(weights, start=len(path) - len(weights))
                 if weight > 0
             ]
@@ -209,7 +208,7 @@ class Maml(Learner):
         """The support's gradient at the path's last weights, step after step."""
 
         def of_head(head: Tensor, features: Tensor) -> Float[Tensor, ""]:
-            return F.cross_entropy(features @ head.T, labels)
+            return self.head.loss(features @ head.T, labels)
 
         body = {name: weight for name, weight in path[0].items() if name != HEAD}
         features, pull = self._pulled_back(body, inputs)
@@ -217,7 +216,7 @@ class Maml(Learner):
         head, of_features = grad(of_head, argnums=(0, 1))(path[-1][HEAD], features)
         yield {**pull(of_features), HEAD: head}
         while True:
-            yield grad(lambda weights: F.cross_entropy(self._forward(weights, inputs), labels))(
+            yield grad(lambda weights: self.head.loss(self._forward(weights, inputs), labels))(
                 path[-1]
             )
 

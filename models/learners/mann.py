@@ -206,7 +206,7 @@ class Mann(Learner):
             episodes.first,
             self.settings.tasks,
         )
-        return F.cross_entropy(self.sequence(inputs, labels).flatten(0, 1), labels.flatten())
+        return self.head.loss(self.sequence(inputs, labels), labels)
 
 
 def shuffled(

@@ -106,7 +106,7 @@ class MetaMemory(Learner):
             features = out.relu()
             means = class_means(Support(features, support.labels, support.way))
             logits = -(features[:, :, None] - means[:, None]).square().sum(-1)
-            loss = F.cross_entropy(logits.flatten(0, 1), support.labels.flatten(), reduction="sum")
+            loss = self.head.loss(logits, support.labels, reduction="sum")
             return torch.autograd.grad(loss, out, create_graph=self.training)[0]
 
     def _fast(

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import SitePool
 from data_prep.episodes.images import Stored
 from models.features import features_of
+from models.heads.head import Head
+from models.heads.label import LabelHead
 from models.method import Source
 from models.settings import Batched as Settings
 from workspace.errors import Problem, refuse_if
@@ -34,6 +35,7 @@ class Supervised(nn.Module):
     """
 
     maps = False  # its heads take one vector an image
+    head: Head = LabelHead()
 
     encoder: nn.Module
     heads: nn.ModuleDict
@@ -47,7 +49,7 @@ class Supervised(nn.Module):
         super().__init__()
         self.encoder, self.settings, self.tasks = encoder, settings, tasks
         self.heads = nn.ModuleDict(
-            {task: nn.Linear(features, len(classes)) for task, classes in tasks.items()}
+            {task: self.head.layer(features, len(classes)) for task, classes in tasks.items()}
         )
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_std", torch.ones(features))
@@ -95,7 +97,7 @@ class Supervised(nn.Module):
             [len(part.labels) for part in batch]
         )
         losses = [
-            F.cross_entropy(self.heads[part.task](own), part.labels, reduction="sum")
+            self.head.loss(self.heads[part.task](own), part.labels, reduction="sum")
             for own, part in zip(features, batch, strict=True)
         ]
         return torch.stack(losses).sum() / sum(len(part.labels) for part in batch)
@@ -141,10 +143,10 @@ class Supervised(nn.Module):
         recalls = []
         for label, patients in pool.patients.items():
             if patients:
-                said = self.heads[pool.task](
-                    features_of(self.encoder, images, patients.rows)
-                ).argmax(1)
-                recalls.append(float((said == self.tasks[pool.task].index(label)).float().mean()))
+                features = features_of(self.encoder, images, patients.rows)
+                answer = self.heads[pool.task](features)
+                target = torch.full(answer.shape[:1], self.tasks[pool.task].index(label))
+                recalls.append(float(self.head.agreement(answer, target.to(answer.device))))
         return float(np.mean(recalls))
 
     def measure_features(self, source: Source) -> None:
