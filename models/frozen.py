@@ -22,6 +22,8 @@ from workspace.progress import say
 class Features(Images):
     """What an encoder made of every image, in the place of the images."""
 
+    stored: Float[Tensor, "record *feature"]
+
     def gather(self, rows: Int[np.ndarray, "batch"]) -> Float[Tensor, "batch *feature"]:
         return self.stored.index_select(0, torch.from_numpy(rows).to(self.device))
 

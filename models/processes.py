@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import astuple
 
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -191,7 +192,7 @@ def bound_together(model: nn.Module, processes: int) -> list[Problem]:
     ]
 
 
-def average(fabric: Fabric, model: nn.Module, loss: Tensor) -> Tensor:
+def average(fabric: Fabric, model: nn.Module, loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
     """Give every process the mean of all gradients and return the mean loss, in one message.
 
     Alone, nothing is to be done.

@@ -8,7 +8,7 @@ The optimiser is that of all training here (AdamW, cosine descent), not the pape
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import SitePool
@@ -113,5 +113,5 @@ def _hidden(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU()]
 
 
-def _rows(pools: list[SitePool]) -> np.ndarray:
+def _rows(pools: list[SitePool]) -> Int[np.ndarray, "row"]:
     return np.concatenate([patients.rows for pool in pools for patients in pool.patients.values()])

@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from models.stages import frozen_modules
@@ -32,7 +33,7 @@ class TaskThreads:
                 module.eval()
             self.idle.put(own)
 
-    def take_gradient(self, batch: Any) -> Tensor:
+    def take_gradient(self, batch: Any) -> Float[Tensor, ""]:
         """Give the weights the mean gradient of the batch's tasks; returns the mean loss.
 
         Both are summed in the tasks' order.

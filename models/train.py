@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -137,7 +138,9 @@ def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
     return TaskThreads(model, threads).take_gradient
 
 
-def take_gradient(model: Any, batch: Any, precision: AbstractContextManager[Any]) -> Tensor:
+def take_gradient(
+    model: Any, batch: Any, precision: AbstractContextManager[Any]
+) -> Float[Tensor, ""]:
     """Add the gradient of a step's loss, a chunk of tasks after the other where the learner says
     so; returns the loss.
     """

@@ -4,7 +4,7 @@ Episode i is a pure function of (seed, i, pools).
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,17 +77,17 @@ class Patients:
     """
 
     rows: Int[np.ndarray, "row"]
-    starts: Int[np.ndarray, "patients+1"]
+    starts: Int[np.ndarray, "bound"]
 
     @classmethod
-    def of(cls, each: Sequence[np.ndarray]) -> "Patients":
+    def of(cls, each: Collection[np.ndarray]) -> "Patients":
         """From an array of rows a patient."""
         return cls(np.concatenate([np.empty(0, np.int64), *each]), np.cumsum([0, *map(len, each)]))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def __getitem__(self, at: int) -> np.ndarray:
+    def __getitem__(self, at: int) -> Int[np.ndarray, "own"]:
         return self.rows[self.starts[:-1][at] : self.starts[1:][at]]
 
     def one_image_each(
@@ -240,14 +240,14 @@ def _some(rng: np.random.Generator, patients: int, wanted: int) -> Int[np.ndarra
 
 def _natural_queries(
     rng: np.random.Generator, left: list[tuple[Patients, np.ndarray]], wanted: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Int[np.ndarray, "wanted"], Int[np.ndarray, "wanted"]]:
     """Labels and rows of `wanted` of all classes' patients together who are not in the support: a
     class comes up as often as it is.
     """
     ends = np.cumsum([len(patients) for patients, _ in left])
     starts = ends - [len(patients) for patients, _ in left]
     shown = np.concatenate([start + own for start, (_, own) in zip(starts, left, strict=True)])
-    drawn = _some(rng, ends[-1], wanted + len(shown))
+    drawn = _some(rng, int(ends[-1]), wanted + len(shown))
     drawn = np.resize(drawn[~np.isin(drawn, shown)], wanted)
     labels = np.searchsorted(ends, drawn, side="right")
     rows = np.empty(wanted, np.int64)

@@ -58,8 +58,10 @@ class CosineHead(Method):
 
     def predict(
         self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
-    ) -> Tensor:
+    ) -> Float[Tensor, "task query way"]:
         return self._logits(adapted, query)
 
-    def _logits(self, heads: Tensor, inputs: Tensor) -> Float[Tensor, "task image way"]:
+    def _logits(
+        self, heads: Float[Tensor, "task way feature"], inputs: Float[Tensor, "task image feature"]
+    ) -> Float[Tensor, "task image way"]:
         return self.settings.scale * inputs @ F.normalize(heads, dim=-1).transpose(1, 2)

@@ -68,7 +68,10 @@ class FineTuning(Method):
         )
 
     def _tune(
-        self, images: Tensor, labels: Int[Tensor, "support"], way: int
+        self,
+        images: Float[Tensor, "support channel *space"],
+        labels: Int[Tensor, "support"],
+        way: int,
     ) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
         settings = self.settings
         body = {
@@ -96,7 +99,10 @@ class FineTuning(Method):
         return tuned, (head[0].detach(), head[1].detach())
 
     def _first_head(
-        self, images: Tensor, labels: Tensor, way: int
+        self,
+        images: Float[Tensor, "support channel *space"],
+        labels: Int[Tensor, "support"],
+        way: int,
     ) -> tuple[Float[Tensor, "way feature"], Float[Tensor, "way"]]:
         if self.rows is not None:
             known, bias = self.source.heads[self.task].parameters()

@@ -63,7 +63,11 @@ class KeyValue(Learner):
             question = hop(question + self._scores(question, keys).softmax(-1) @ values)
         return log_class_attention(self._scores(question, keys), adapted)
 
-    def _scores(self, question: Tensor, keys: Tensor) -> Float[Tensor, "task query support"]:
+    def _scores(
+        self,
+        question: Float[Tensor, "task query feature"],
+        keys: Float[Tensor, "task support feature"],
+    ) -> Float[Tensor, "task query support"]:
         return (
             self.log_scale.exp()
             * F.normalize(question, dim=-1)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vjp
@@ -151,7 +151,10 @@ class Maml(Learner):
         )
 
         def of_task(
-            inputs: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor
+            inputs: Float[Tensor, "support *input"],
+            labels: Int[Tensor, "support"],
+            query: Float[Tensor, "query *input"],
+            query_labels: Int[Tensor, "query"],
         ) -> Float[Tensor, ""]:
             path = self._path(
                 at_least_float32(inputs), labels, episodes.way, chosen.inner_steps, second_order
@@ -177,7 +180,12 @@ class Maml(Learner):
         ]
 
     def _path(
-        self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool
+        self,
+        inputs: Float[Tensor, "support *input"],
+        labels: Int[Tensor, "support"],
+        way: int,
+        steps: int,
+        second_order: bool,
     ) -> list[Weights]:
         """One task's weights before and after every step, at a site after the last; there, and of
         first order, what a step adds is a constant.
@@ -204,10 +212,17 @@ class Maml(Learner):
                     del path[0]  # a site asks for the last weights alone
         return path
 
-    def _gradients(self, path: list[Weights], inputs: Tensor, labels: Tensor) -> Iterator[Weights]:
+    def _gradients(
+        self,
+        path: list[Weights],
+        inputs: Float[Tensor, "support *input"],
+        labels: Int[Tensor, "support"],
+    ) -> Iterator[Weights]:
         """The support's gradient at the path's last weights, step after step."""
 
-        def of_head(head: Tensor, features: Tensor) -> Float[Tensor, ""]:
+        def of_head(
+            head: Float[Tensor, "way feature"], features: Float[Tensor, "support feature"]
+        ) -> Float[Tensor, ""]:
             return self.head.loss(features @ head.T, labels)
 
         body = {name: weight for name, weight in path[0].items() if name != HEAD}
@@ -221,7 +236,7 @@ class Maml(Learner):
             )
 
     def _pulled_back(
-        self, body: Weights, inputs: Tensor
+        self, body: Weights, inputs: Float[Tensor, "image *input"]
     ) -> tuple[Float[Tensor, "image feature"], Callable[[Tensor], Weights]]:
         """The features of the inputs, and what makes of a gradient at them that of the body."""
         if not body:
@@ -240,7 +255,9 @@ class Maml(Learner):
             return [self.settings.inner_rate] * parameters
         return self.rates[:, min(step, self.rates.shape[1] - 1)]
 
-    def _forward(self, weights: Weights, inputs: Tensor) -> Float[Tensor, "image way"]:
+    def _forward(
+        self, weights: Weights, inputs: Float[Tensor, "image *input"]
+    ) -> Float[Tensor, "image way"]:
         return (
             self._features(
                 {name: weight for name, weight in weights.items() if name != HEAD}, inputs
@@ -248,7 +265,9 @@ class Maml(Learner):
             @ weights[HEAD].T
         )
 
-    def _features(self, body: Weights, inputs: Tensor) -> Float[Tensor, "image feature"]:
+    def _features(
+        self, body: Weights, inputs: Float[Tensor, "image *input"]
+    ) -> Float[Tensor, "image feature"]:
         return functional_call(self.encoder, body, (inputs,)) if body else inputs
 
 

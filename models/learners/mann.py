@@ -137,19 +137,15 @@ class Mann(Learner):
 
     def blank(self, inputs: Float[Tensor, "task image feature"]) -> Memory:
         """An empty memory for each task."""
-        chosen, tasks = self.settings, len(inputs)
-
-        def zeros(*shape: int) -> Tensor:
-            return inputs.new_zeros(tasks, *shape)
-
+        chosen, tasks, zeros = self.settings, len(inputs), inputs.new_zeros
         return Memory(
-            zeros(chosen.slots, chosen.cell) + EMPTY,
-            zeros(chosen.heads, chosen.slots),
-            zeros(chosen.slots),
-            zeros(chosen.heads * chosen.cell),
-            zeros(chosen.controller),
-            zeros(chosen.controller),
-            zeros(chosen.way),
+            zeros(tasks, chosen.slots, chosen.cell) + EMPTY,
+            zeros(tasks, chosen.heads, chosen.slots),
+            zeros(tasks, chosen.slots),
+            zeros(tasks, chosen.heads * chosen.cell),
+            zeros(tasks, chosen.controller),
+            zeros(tasks, chosen.controller),
+            zeros(tasks, chosen.way),
         )
 
     def tell(self, memory: Memory, labels: Int[Tensor, "task"]) -> Memory:

@@ -114,10 +114,8 @@ class MetaMemory(Learner):
         slots: Slots,
         reads: Float[Tensor, "task query support"],
         inputs: Float[Tensor, "task #query image feature"],
-    ) -> Tensor:
-        """What the fast weights that each query reads make of `inputs`: (task, query, image,
-        feature).
-        """
+    ) -> Float[Tensor, "task query image feature"]:
+        """What the fast weights that each query reads make of `inputs`."""
         within = torch.einsum("tqif,tsf->tqis", inputs, slots.columns) * inputs.shape[-1] ** -0.5
         return torch.einsum(
             "tqs,tqis,tsf->tqif", reads, within.expand(-1, reads.shape[1], -1, -1), slots.rows

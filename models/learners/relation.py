@@ -63,7 +63,11 @@ class Relation(Learner):
         )  # at a site, pairs of maps would fill the memory
         return torch.cat([self._scores(adapted, part) for part in parts], 1)
 
-    def _scores(self, adapted: Tensor, query: Tensor) -> Float[Tensor, "task query way"]:
+    def _scores(
+        self,
+        adapted: Float[Tensor, "task way feature *map"],
+        query: Float[Tensor, "task query feature *map"],
+    ) -> Float[Tensor, "task query way"]:
         tasks, queries, ways = query.shape[0], query.shape[1], adapted.shape[1]
         # A convolution of two maps side by side is the sum of one of each: so it is done once a
         # map, not once a pair.

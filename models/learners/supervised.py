@@ -171,6 +171,6 @@ def _share(batch: list[TaskBatch], mine: slice) -> list[TaskBatch]:
     return [part for part in kept if len(part.labels)]
 
 
-def _shares(counts: list[int]) -> np.ndarray:
+def _shares(counts: list[int]) -> Float[np.ndarray, "count"]:
     roots = np.sqrt(counts)
     return roots / roots.sum()
