@@ -32,7 +32,7 @@ from monai.transforms import (
     RandSimulateLowResolutiond,
 )
 
-from models.augment import augment
+from models.augmentation.augment import augment
 from models.device import choose_device, repeatable
 from models.settings import Augment
 

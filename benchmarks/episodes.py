@@ -32,9 +32,9 @@ from data_prep.settings import Convert
 from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.learners.prototypical import Settings as PrototypicalSettings
-from models.method import TRAINING, Source, Variation
 from models.settings import Augment, Encoder, Episodic
-from models.train import take_gradient
+from models.training.loop import take_gradient
+from models.training.source import TRAINING, Source, Variation
 
 CLASSES, EACH, SHAPE = 20, 100, (3, 84, 84)
 WAY, SHOT, QUERY = 5, 5, 15

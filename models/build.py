@@ -11,7 +11,7 @@ from torch import nn
 
 from data_prep.settings import Convert
 from models.checkpoint import load_card, load_weights
-from models.encoders import build_encoder, feature_shape
+from models.encoders.encoder import build_encoder, feature_shape
 from models.settings import Encoder, Learning, Params
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace

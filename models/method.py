@@ -6,10 +6,9 @@ once a draw: the encoder of a prototypical network, nothing at all for MAML.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,57 +16,15 @@ from torch import Tensor, nn
 from data_prep.episodes.draw import (
     EpisodeRows,
     Episodes,
-    SitePool,
     draw_episodes,
     drop_small_classes,
 )
-from data_prep.episodes.images import Stored
-from models.augment import augment
 from models.heads.head import Head
 from models.heads.label import LabelHead
-from models.settings import Augment, Episodic
+from models.settings import Episodic
 from models.support import Support
+from models.training.source import Source
 from workspace.errors import Problem, refuse_if
-
-TRAINING, VALIDATION = 0, 1  # streams of episodes that never meet, whatever the seed
-
-
-@dataclass(frozen=True)
-class Variation:
-    """How the images of a task are augmented: by its own ranges, or by those of all."""
-
-    general: Augment
-    by_task: dict[str, Augment]
-
-    def apply(
-        self, task: str, images: Float[Tensor, "batch channel *space"], seed: int
-    ) -> Float[Tensor, "batch channel *space"]:
-        return augment(self.by_task.get(task, self.general), images, seed)
-
-
-@dataclass(frozen=True)
-class Source:
-    """What training draws from: the pools of one split, their pixels, the run's seed and stream."""
-
-    pools: list[SitePool]
-    images: Stored
-    seed: tuple[int, int]  # of the run, of the stream
-    augment: Variation
-    share: tuple[int, int] = (
-        0,
-        1,
-    )  # this process's number, of how many that divide each step between them
-
-    def part(self, whole: int) -> slice:
-        """Which of a step's `whole` tasks or images are this process's."""
-        number, processes = self.share
-        return slice(number * whole // processes, (number + 1) * whole // processes)
-
-    def step_seed(self, step: int, purpose: int = 0) -> int:
-        """One number for what else a step draws at random: 0 augmentation, 1 what the model itself
-        draws.
-        """
-        return int(np.random.SeedSequence([*self.seed, step]).generate_state(purpose + 1)[purpose])
 
 
 class Method(nn.Module, ABC):

@@ -14,13 +14,13 @@ from torch import nn
 
 from data_prep.settings import Convert
 from models.checkpoint import save_model
-from models.encoders import build_encoder, feature_shape, network_of
+from models.encoders.encoder import build_encoder, feature_shape, network_of
 from models.learners.supervised import Supervised
-from models.method import Variation
-from models.processes import launch
 from models.settings import Encoder, Params, Pretrain, load_params
 from models.simsiam import SimSiam
-from models.train import Recipe, resume_file, run
+from models.training.processes import launch
+from models.training.recipe import Recipe, resume_file, run
+from models.training.source import Variation
 from workspace.errors import Problem, refuse_if, run_module
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import SitePool
-from models.features import features_of
-from models.method import Source
+from models.encoders.features import features_of
 from models.settings import Pretrain
+from models.training.source import Source
 from workspace.errors import Problem, refuse_if
 
 Views = tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch channel *space"]]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eval.adapt.methods import Candidate
 from eval.adapt.protocol import SiteProtocol
-from models.features import CHUNK
+from models.encoders.features import CHUNK
 from models.method import Method
 from models.support import Support
 from workspace.errors import Problem, Refusal

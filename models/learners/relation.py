@@ -10,7 +10,7 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import Episodes
-from models.encoders import GROUPS
+from models.encoders.networks import GROUPS
 from models.method import Learner
 from models.settings import Episodic
 from models.support import Support, class_means

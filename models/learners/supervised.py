@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from data_prep.episodes.draw import SitePool
 from data_prep.episodes.images import Stored
-from models.features import features_of
+from models.encoders.features import features_of
 from models.heads.head import Head
 from models.heads.label import LabelHead
-from models.method import Source
 from models.settings import Batched as Settings
+from models.training.source import Source
 from workspace.errors import Problem, refuse_if
 
 

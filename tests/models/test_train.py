@@ -12,8 +12,7 @@ from data_prep.settings import Convert
 from eval.settings import Adapt, Report
 from models import method
 from models.build import build_learner, load_learner, settings_class
-from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state
-from models.method import Variation
+from models.checkpoint import ModelCard, TrainedOn, load_card, save_model
 from models.pretrain import maker
 from models.settings import (
     Augment,
@@ -25,7 +24,9 @@ from models.settings import (
     Train,
     learner_names,
 )
-from models.train import train
+from models.training.loop import train
+from models.training.source import Variation
+from models.training.state import load_state, save_state
 from workspace.errors import Refusal
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}

@@ -11,7 +11,7 @@ from jaxtyping import TypeCheckError
 from data_prep.episodes.draw import EpisodeRows
 from data_prep.episodes.images import Images
 from models.baselines.majority import Majority
-from models.features import features_of
+from models.encoders.features import features_of
 from models.heads.label import LabelHead
 from models.support import Support, nearness
 

@@ -15,8 +15,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from models.acquisition import Acquisition, acquire, draw_acquisition, draw_field, smooth_field
-from models.draws import Draws
+from models.augmentation.acquisition import (
+    Acquisition,
+    acquire,
+    draw_acquisition,
+    draw_field,
+    smooth_field,
+)
+from models.augmentation.draws import Draws
 from models.settings import Augment
 
 

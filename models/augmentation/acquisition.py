@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.draws import Draws
+from models.augmentation.draws import Draws
 from models.settings import Augment
 
 MODES = 4  # cosines an axis in a smooth field: a few bends across an image

@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes.images import Images
-from models.features import features_of
-from models.method import Source, Variation
+from models.encoders.features import features_of
+from models.training.source import Source, Variation
 from workspace.errors import Problem, refuse_if
 from workspace.progress import say
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.stages import frozen_modules
+from models.encoders.stages import frozen_modules
 
 Gradient = tuple[Tensor, tuple[Tensor | None, ...]]  # a task's loss, and its gradient by parameter
 

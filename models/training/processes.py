@@ -18,8 +18,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from models.device import choose_device
+from models.encoders.stages import frozen_modules
 from models.settings import Learning, Train
-from models.stages import frozen_modules
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.progress import say, torchrun
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from models.encoders import build_encoder, feature_shape
+from models.encoders.encoder import build_encoder, feature_shape
 from models.settings import Encoder
 from workspace.errors import Refusal
 
