@@ -33,9 +33,8 @@ class ModelCard:
 
     learner: str
     seed: int
-    settings: dict[
-        str, Any
-    ]  # what it was built and trained from: learner, encoder, convert, augment
+    # what it was built and trained from: learner, encoder, convert, augment
+    settings: dict[str, Any]
     tasks: dict[str, list[str]]  # task -> classes, in the order of a supervised head's rows
     trained_on: dict[str, TrainedOn]
     secret: str  # fingerprint of the secret under which the patients' keys were made
@@ -73,24 +72,12 @@ def load_card(folder: Path) -> ModelCard:
     """Read model.json. Raises Refusal where it is missing or of another format."""
     where = f"runs/{folder.parent.name}/{folder.name}"
     if not (folder / "model.json").is_file():
-        raise Refusal(
-            Problem(
-                where,
-                "no trained model",
-                "model.json and model.safetensors",
-                f"dvc repro train@{folder.parent.name}-{folder.name}",
-            )
-        )
+        cure = f"dvc repro train@{folder.parent.name}-{folder.name}"
+        raise Refusal(Problem(where, "no trained model", "model.json and model.safetensors", cure))
     content = json.loads((folder / "model.json").read_text())
     if content.pop("format") != FORMAT:
-        raise Refusal(
-            Problem(
-                where,
-                "a model of another format",
-                f"format {FORMAT}",
-                "train it again with this fewsite",
-            )
-        )
+        found, cure = "a model of another format", "train it again with this fewsite"
+        raise Refusal(Problem(where, found, f"format {FORMAT}", cure))
     seen = {site: TrainedOn(**part) for site, part in content.pop("trained_on").items()}
     return ModelCard(trained_on=seen, **content)
 
@@ -101,11 +88,6 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, OSError, RuntimeError):
-        raise Refusal(
-            Problem(
-                where,
-                "weights that do not fit or cannot be read",
-                "the weights that model.json describes",
-                "train the model again",
-            )
-        ) from None
+        found = "weights that do not fit or cannot be read"
+        need = "the weights that model.json describes"
+        raise Refusal(Problem(where, found, need, "train the model again")) from None

@@ -24,7 +24,7 @@ from models.heads.label import LabelHead
 from models.settings import Episodic
 from models.support import Support
 from models.training.source import Source
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal
 
 
 class Method(nn.Module, ABC):
@@ -115,18 +115,10 @@ class Learner(Method):
         Raises Refusal where nothing is left to validate on.
         """
         kept, dropped = drop_small_classes(source.pools, self.settings.shot)
-        refuse_if(
-            []
-            if kept
-            else [
-                Problem(
-                    "meta-validation",
-                    "; ".join(dropped),
-                    "one site with two classes that are large enough",
-                    "lower shot under learners in params.yaml or raise tasks.source_validation",
-                )
-            ]
-        )
+        if not kept:
+            need = "one site with two classes that are large enough"
+            cure = "lower shot under learners in params.yaml or raise tasks.source_validation"
+            raise Refusal(Problem("meta-validation", "; ".join(dropped), need, cure))
         return dropped
 
     def validate(self, source: Source) -> float:
@@ -134,9 +126,8 @@ class Learner(Method):
         chosen, right = self.settings, []
         pools, _ = drop_small_classes(source.pools, chosen.shot)
         for index in range(chosen.validation_episodes):
-            episodes = draw_episodes(pools, source.seed, index, chosen, tasks=1).gather(
-                source.images
-            )
+            rows = draw_episodes(pools, source.seed, index, chosen, tasks=1)
+            episodes = rows.gather(source.images)
             with torch.no_grad():
                 right.append(self.head.agreement(self.logits(episodes), episodes.query_labels))
         return float(torch.stack(right).mean())

@@ -15,7 +15,7 @@ from data_prep.episodes.draw import SitePool
 from models.encoders.features import features_of
 from models.settings import Pretrain
 from models.training.source import Source
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal
 
 Views = tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch channel *space"]]
 
@@ -80,28 +80,17 @@ class SimSiam(nn.Module):
     def loss(self, views: Views) -> Float[Tensor, ""]:
         """The negative similarity of each view's prediction to the other view's projection."""
         first, second = (self.projector(self.encoder(view)) for view in views)
-        return (
-            -(similarity(self.predictor(first), second) + similarity(self.predictor(second), first))
-            / 2
-        )
+        forth = similarity(self.predictor(first), second)
+        return -(forth + similarity(self.predictor(second), first)) / 2
 
     def check(self, source: Source) -> list[str]:
         """Nothing is left out.
 
         Raises Refusal where no validation image is there to watch the spread on.
         """
-        refuse_if(
-            []
-            if any(any(pool.patients.values()) for pool in source.pools)
-            else [
-                Problem(
-                    "validation of simsiam",
-                    "no patients",
-                    "some of a source site",
-                    "raise tasks.source_validation",
-                )
-            ]
-        )
+        if not any(any(pool.patients.values()) for pool in source.pools):
+            where, need = "validation of simsiam", "some of a source site"
+            raise Refusal(Problem(where, "no patients", need, "raise tasks.source_validation"))
         return []
 
     def validate(self, source: Source) -> float:

@@ -176,9 +176,10 @@ def _matrix(
 def gaussian(side: int, sigma: Float[Tensor, "batch"]) -> Float[Tensor, "batch side side"]:
     """Blur with each image's own width; weights beyond the edge fall away."""
     at = torch.arange(side, device=sigma.device)
+    # one exponential a distance
     weights = torch.exp(-0.5 * (at / sigma.clamp(min=1e-3)[:, None]) ** 2)[
         :, (at[:, None] - at).abs()
-    ]  # one exponential a distance
+    ]
     return weights / weights.sum(2, keepdim=True)
 
 
@@ -196,9 +197,8 @@ def coarsening(side: int, size: Float[Tensor, "batch"]) -> Float[Tensor, "batch 
     cell, size = at[:, None], size[:, None, None]
     first, last = (cell * size).clamp(max=side), ((cell + 1) * size).clamp(max=side)
     overlap = (torch.minimum(last, at + 1) - torch.maximum(first, at)).clamp(min=0)
-    means = overlap / overlap.sum(2, keepdim=True).clamp(
-        min=1e-6
-    )  # (batch, cell, pixel); cells beyond the edge hold nothing
+    # (batch, cell, pixel); cells beyond the edge hold nothing
+    means = overlap / overlap.sum(2, keepdim=True).clamp(min=1e-6)
     cells = torch.ceil(side / size)
     place = ((at[:, None] + 0.5) / size - 0.5).clamp(min=0).minimum(cells - 1)
     return (1 - (place - at).abs()).clamp(min=0) @ means

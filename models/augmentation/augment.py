@@ -37,9 +37,8 @@ class Augmentation:
     angle: Float[Tensor, "batch"]  # radians, in the plane of the last two axes
     scale: Float[Tensor, "batch"]  # > 1 shows more of the scene
     shift: Float[Tensor, "batch axis"]  # of the image's side
-    bend: (
-        Float[Tensor, "batch*axis *mode"] | None
-    )  # a smooth field of displacements along each axis; None: off
+    # a smooth field of displacements along each axis; None: off
+    bend: Float[Tensor, "batch*axis *mode"] | None
     bend_reach: Float[Tensor, "batch"] | None  # its largest displacement, of the image's side
     acquisition: Acquisition
     brightness: Float[Tensor, "batch"]

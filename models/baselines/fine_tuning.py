@@ -81,9 +81,8 @@ class FineTuning(Method):
         first = self._first_head(images, labels, way)
         head = (first[0].clone().requires_grad_(), first[1].clone().requires_grad_())
         optimiser = torch.optim.AdamW([*body.values(), *head], lr=settings.rate)
-        generator = torch.Generator().manual_seed(
-            0
-        )  # which images a step takes: the same whatever was tuned before
+        # which images a step takes: the same whatever was tuned before
+        generator = torch.Generator().manual_seed(0)
         for step in range(settings.steps):
             chosen = torch.randperm(len(labels), generator=generator)[: settings.batch].to(
                 labels.device
@@ -112,7 +111,5 @@ class FineTuning(Method):
             weight = F.normalize(
                 torch.stack([centred[labels == name].mean(0) for name in range(way)]), dim=1
             )
-            return (
-                weight,
-                -weight @ self.source.feature_mean,
-            )  # the head sees features that are not centred
+            # the head sees features that are not centred
+            return weight, -weight @ self.source.feature_mean

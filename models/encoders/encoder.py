@@ -20,9 +20,8 @@ def build_encoder(
     """
     body = build_network(settings, channels, len(size), maps)
     if len(size) == 2 and settings.norm == "batch":
-        body = body.to(
-            memory_format=torch.channels_last
-        )  # on a CPU a step takes 0.65 to 0.9 of the time; with group norm, more
+        # on a CPU a step takes 0.65 to 0.9 of the time; with group norm, more
+        body = body.to(memory_format=torch.channels_last)
     freeze(body, settings.frozen)
     if settings.standardise:
         return nn.Sequential(Standardise(), body)
@@ -33,11 +32,9 @@ def network_of(encoder: nn.Module) -> nn.Module:
     """The network itself, without what is done to its input: its weights bear the names that files
     know.
     """
-    return (
-        encoder[1]
-        if isinstance(encoder, nn.Sequential) and isinstance(encoder[0], Standardise | LiteScale)
-        else encoder
-    )
+    if isinstance(encoder, nn.Sequential) and isinstance(encoder[0], Standardise | LiteScale):
+        return encoder[1]
+    return encoder
 
 
 class Standardise(nn.Module):
@@ -78,18 +75,11 @@ def feature_shape(encoder: nn.Module, channels: int, size: list[int]) -> tuple[i
     """
     try:
         with torch.no_grad():
-            return tuple(
-                encoder.eval()(torch.zeros(2, channels, *size)).shape[1:]
-            )  # training would move a batch norm's statistics
-    except (
-        RuntimeError,
-        ValueError,
-    ):  # torch's own words: no pixel left to pool, or one that instance norm would erase
-        raise Refusal(
-            Problem(
-                "params.yaml encoder",
-                f"images of {'x'.join(map(str, size))}, too small for its layers and norm",
-                "larger images, fewer poolings or group norm",
-                "raise convert.size or set encoder to conv4",
-            )
-        ) from None
+            # training would move a batch norm's statistics
+            return tuple(encoder.eval()(torch.zeros(2, channels, *size)).shape[1:])
+    except (RuntimeError, ValueError):
+        # torch's own words: no pixel left to pool, or one that instance norm would erase
+        found = f"images of {'x'.join(map(str, size))}, too small for its layers and norm"
+        need = "larger images, fewer poolings or group norm"
+        cure = "raise convert.size or set encoder to conv4"
+        raise Refusal(Problem("params.yaml encoder", found, need, cure)) from None

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from models.settings import Encoder
 
 GROUPS = 8  # of group norm: divides every width that is offered
-RESNET_BLOCKS = {
-    "resnet10": [1, 1, 1, 1],
-    "resnet18": [2, 2, 2, 2],
-}  # He et al. 2016, table 1; resnet10 is its common half
+# He et al. 2016, table 1; resnet10 is its common half
+RESNET_BLOCKS = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2]}
+# Tan and Le 2019, table 1, as MONAI writes stages
 EFFICIENTNET = [
     "r1_k3_s11_e1_i32_o16",
     "r2_k3_s22_e6_i16_o24",
@@ -25,7 +24,7 @@ EFFICIENTNET = [
     "r3_k5_s11_e6_i80_o112",
     "r4_k5_s22_e6_i112_o192",
     "r1_k3_s11_e6_i192_o320",
-]  # Tan and Le 2019, table 1, as MONAI writes stages
+]
 
 
 def build_network(settings: Encoder, channels: int, space: int, maps: bool) -> Any:
@@ -112,9 +111,8 @@ def efficientnet(lite: bool, space: int, channels: int, norm: Any, maps: bool = 
     release of 2020).
     """
     network = EfficientNetMaps if maps else EfficientNet
-    norm = (
-        ("batch", {"eps": 1e-3}) if norm == "batch" else norm
-    )  # the authors' own, which trained weights count on
+    # the authors' own, which trained weights count on
+    norm = ("batch", {"eps": 1e-3}) if norm == "batch" else norm
     net: Any = network(
         [stage if lite else f"{stage}_se0.25" for stage in EFFICIENTNET],
         spatial_dims=space,

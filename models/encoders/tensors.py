@@ -11,13 +11,8 @@ from torch import Tensor
 from workspace.errors import Problem, Refusal
 
 WHERE = "params.yaml encoder.weights"
-WRAPPERS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "net",
-    "network",
-)  # keys under which training programs store a state dict
+# keys under which training programs store a state dict
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
@@ -54,8 +49,6 @@ def _read(file: Path) -> Any:
 
 
 def _inner(content: Any) -> dict[str, Any] | None:
-    return (
-        next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), None)
-        if isinstance(content, dict)
-        else None
-    )
+    if not isinstance(content, dict):
+        return None
+    return next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), None)

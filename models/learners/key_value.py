@@ -33,9 +33,8 @@ class KeyValue(Learner):
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
         self.encoder = encoder
-        self.key = nn.Linear(
-            features, features
-        )  # A of the keys and of the question, which are images alike
+        # A of the keys and of the question, which are images alike
+        self.key = nn.Linear(features, features)
         self.value = nn.Linear(features, features)  # A of the values
         hops = [nn.Linear(features, features, bias=False) for _ in range(settings.hops)]
         for hop in hops:
@@ -68,8 +67,5 @@ class KeyValue(Learner):
         question: Float[Tensor, "task query feature"],
         keys: Float[Tensor, "task support feature"],
     ) -> Float[Tensor, "task query support"]:
-        return (
-            self.log_scale.exp()
-            * F.normalize(question, dim=-1)
-            @ F.normalize(keys, dim=-1).transpose(1, 2)
-        )
+        towards = F.normalize(keys, dim=-1).transpose(1, 2)
+        return self.log_scale.exp() * F.normalize(question, dim=-1) @ towards

@@ -106,11 +106,8 @@ class Maml(Learner):
     @property
     def tasks_alone(self) -> bool:
         """Whether each task goes through the network by itself, so threads may take them."""
-        return (
-            self.settings.tasks > 1
-            and not self.settings.anil
-            and self.settings.together != "vectorised"
-        )
+        chosen = self.settings
+        return chosen.tasks > 1 and not chosen.anil and chosen.together != "vectorised"
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *input"]:
         return self.encoder(images) if self.settings.anil else images
@@ -120,14 +117,8 @@ class Maml(Learner):
         evaluation.
         """
         steps = self.settings.inner_steps if self.training else self.settings.adapt_steps
-        return FastWeights(
-            [
-                path[-1]
-                for path in self._descend(
-                    support, steps, second_order=not self.settings.first_order
-                )
-            ]
-        )
+        paths = self._descend(support, steps, second_order=not self.settings.first_order)
+        return FastWeights([path[-1] for path in paths])
 
     def predict(
         self, adapted: FastWeights, query: Float[Tensor, "task query *input"]
@@ -192,22 +183,17 @@ class Maml(Learner):
         """
         constant = not (self.training and second_order)
         path = [self._start(way)]
-        with (
-            torch.no_grad() if constant else nullcontext(),
-            torch.autocast(inputs.device.type, enabled=False),
-        ):  # the inner loop stays in float32
-            for step, gradients in zip(
-                range(steps), self._gradients(path, inputs, labels), strict=False
-            ):  # in this order: no gradient too many
+        in_float32 = torch.autocast(inputs.device.type, enabled=False)
+        gradients = self._gradients(path, inputs, labels)
+        with torch.no_grad() if constant else nullcontext(), in_float32:
+            # in this order: no gradient too many
+            for step, gradient in zip(range(steps), gradients, strict=False):
                 rates = dict(zip(path[0], self._rates(step, len(path[0])), strict=True))
                 with torch.set_grad_enabled(self.training):
-                    path.append(
-                        path[-1]
-                        | {
-                            name: path[-1][name] - rates[name] * gradient
-                            for name, gradient in gradients.items()
-                        }
-                    )
+                    moved = {
+                        name: path[-1][name] - rates[name] * own for name, own in gradient.items()
+                    }
+                    path.append(path[-1] | moved)
                 if not self.training:
                     del path[0]  # a site asks for the last weights alone
         return path
@@ -258,12 +244,8 @@ class Maml(Learner):
     def _forward(
         self, weights: Weights, inputs: Float[Tensor, "image *input"]
     ) -> Float[Tensor, "image way"]:
-        return (
-            self._features(
-                {name: weight for name, weight in weights.items() if name != HEAD}, inputs
-            )
-            @ weights[HEAD].T
-        )
+        body = {name: weight for name, weight in weights.items() if name != HEAD}
+        return self._features(body, inputs) @ weights[HEAD].T
 
     def _features(
         self, body: Weights, inputs: Float[Tensor, "image *input"]

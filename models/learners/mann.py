@@ -87,9 +87,8 @@ class Mann(Learner):
             nn.LayerNorm(SEEN, elementwise_affine=False),
         )
         self.controller = nn.LSTMCell(SEEN + labels + heads * cell, settings.controller)
-        self.interface = nn.Linear(
-            settings.controller + SEEN, heads * (cell + 2)
-        )  # of each head: key, its strength, write gate
+        # of each head: key, its strength, write gate
+        self.interface = nn.Linear(settings.controller + SEEN, heads * (cell + 2))
         with torch.no_grad():
             keys = self.interface.weight.view(heads, cell + 2, -1)[:, :cell]
             keys[..., : settings.controller] *= FAINT
@@ -167,9 +166,10 @@ class Mann(Learner):
             .unflatten(1, (chosen.heads, -1))
             .split([chosen.cell, 1, 1], -1)
         )
+        # a slot for each head
         least = F.one_hot(memory.usage.topk(chosen.heads, largest=False).indices, chosen.slots).to(
             keys.dtype
-        )  # a slot for each head
+        )
         writes = gate.sigmoid() * memory.reads + (1 - gate.sigmoid()) * least
         cells = memory.cells * (1 - least.sum(1))[..., None] + writes.transpose(1, 2) @ keys.tanh()
         alike = F.normalize(keys.tanh(), dim=-1) @ F.normalize(cells, dim=-1).transpose(1, 2)

@@ -53,9 +53,8 @@ class MetaMemory(Learner):
             nn.Linear(features, features, bias=False) for _ in range(2)
         )
         self.controller = nn.LSTM(2 * features, settings.controller, batch_first=True)
-        self.writing = nn.Linear(
-            settings.controller, 3
-        )  # write gate, erase gate, how sharply erasing is addressed
+        # write gate, erase gate, how sharply erasing is addressed
+        self.writing = nn.Linear(settings.controller, 3)
         self.reading = nn.Linear(features, 2)  # read gate, how sharply reading is addressed
 
     def embed(
@@ -133,7 +132,6 @@ def kept(
     count = keys.shape[1]
     earlier = torch.ones(count, count, device=keys.device).tril(-1).bool()
     scores = (keys @ keys.transpose(1, 2) * sharp).masked_fill(~earlier, -torch.inf)
-    address = torch.cat(
-        [torch.zeros_like(scores[:, :1]), scores[:, 1:].softmax(-1)], 1
-    )  # the first slot has none before it
+    # the first slot has none before it
+    address = torch.cat([torch.zeros_like(scores[:, :1]), scores[:, 1:].softmax(-1)], 1)
     return (1 - erase * address).prod(1)[..., None]

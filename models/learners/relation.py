@@ -58,9 +58,8 @@ class Relation(Learner):
         adapted: Float[Tensor, "task way feature *map"],
         query: Float[Tensor, "task query feature *map"],
     ) -> Float[Tensor, "task query way"]:
-        parts = (
-            [query] if self.training else query.split(AT_ONCE, 1)
-        )  # at a site, pairs of maps would fill the memory
+        # at a site, pairs of maps would fill the memory
+        parts = [query] if self.training else query.split(AT_ONCE, 1)
         return torch.cat([self._scores(adapted, part) for part in parts], 1)
 
     def _scores(

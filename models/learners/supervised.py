@@ -17,7 +17,7 @@ from models.heads.head import Head
 from models.heads.label import LabelHead
 from models.settings import Batched as Settings
 from models.training.source import Source
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal
 
 
 @dataclass(frozen=True)
@@ -113,31 +113,15 @@ class Supervised(nn.Module):
             for label, patients in pool.patients.items()
             if not patients
         ]
-        refuse_if(
-            []
-            if len(empty) < sum(len(pool.patients) for pool in source.pools)
-            else [
-                Problem(
-                    "validation of supervised",
-                    "no patients",
-                    "some of each source site",
-                    "raise tasks.source_validation",
-                )
-            ]
-        )
+        if len(empty) == sum(len(pool.patients) for pool in source.pools):
+            where, need = "validation of supervised", "some of each source site"
+            raise Refusal(Problem(where, "no patients", need, "raise tasks.source_validation"))
         return empty
 
     def validate(self, source: Source) -> float:
         """Balanced accuracy on the validation patients, averaged over the sites that have any."""
-        return float(
-            np.mean(
-                [
-                    self._balanced_accuracy(pool, source.images)
-                    for pool in source.pools
-                    if any(pool.patients.values())
-                ]
-            )
-        )
+        pools = [pool for pool in source.pools if any(pool.patients.values())]
+        return float(np.mean([self._balanced_accuracy(pool, source.images) for pool in pools]))
 
     def _balanced_accuracy(self, pool: SitePool, images: Stored) -> float:
         recalls = []

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from data_prep.episodes.images import Images
 from models.encoders.features import features_of
 from models.training.source import Source, Variation
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal
 from workspace.progress import say
 
 
@@ -46,22 +46,13 @@ def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[
     if not frozen:
         yield sources
         return
-    refuse_if(
-        [
-            Problem(
-                "params.yaml encoder.frozen",
-                "all, with a learner that takes feature maps",
-                "a number of stages, since maps of all images fill the memory",
-                "lower encoder.frozen under this learner",
-            )
-        ]
-        if getattr(model, "maps", False)
-        else []
-    )
-    say(
-        "train: the encoder is frozen, so features are computed once "
-        "an image and no image is augmented"
-    )
+    if getattr(model, "maps", False):
+        found = "all, with a learner that takes feature maps"
+        need = "a number of stages, since maps of all images fill the memory"
+        cure = "lower encoder.frozen under this learner"
+        raise Refusal(Problem("params.yaml encoder.frozen", found, need, cure))
+    once = "features are computed once an image and no image is augmented"
+    say(f"train: the encoder is frozen, so {once}")
     encoder, images = model.get_submodule("encoder").eval(), sources[0].images
     features = Features(features_of(encoder, images, np.arange(len(images))), images.first_row)
     model.encoder = nn.Identity()

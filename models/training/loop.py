@@ -20,7 +20,7 @@ from models.training.processes import average, bound_together, launch, refusing_
 from models.training.source import Source
 from models.training.state import TrainingState
 from models.training.task_threads import TaskThreads
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal
 from workspace.progress import say, track
 
 
@@ -52,9 +52,8 @@ def train(
     batches = ahead(make, steps) if isinstance(training.images, MappedImages) else map(make, steps)
     gradient = gradient_taker(model, fabric)
     for step in track(steps, "train", total=len(steps)):
-        torch.manual_seed(
-            training.step_seed(step, 1)
-        )  # dropout of an encoder that has it, the order in which MANN is shown images
+        # dropout of an encoder that has it, the order in which MANN is shown images
+        torch.manual_seed(training.step_seed(step, 1))
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         model.train()
@@ -129,18 +128,10 @@ def take_gradient(
 def _validate(model: Any, validation: Source, state: TrainingState) -> None:
     model.eval()
     accuracy, loss = model.validate(validation), float(torch.stack(state.recent).mean())
-    refuse_if(
-        []
-        if math.isfinite(loss)
-        else [
-            Problem(
-                f"train, step {state.step}",
-                "a loss that is not a number",
-                "training that converges",
-                "lower the learner's rate or inner_rate in params.yaml",
-            )
-        ]
-    )
+    if not math.isfinite(loss):
+        found, need = "a loss that is not a number", "training that converges"
+        cure = "lower the learner's rate or inner_rate in params.yaml"
+        raise Refusal(Problem(f"train, step {state.step}", found, need, cure))
     state.curve.append({"step": state.step, "loss": loss, "validation_accuracy": accuracy})
     state.recent = []
     if accuracy > state.best_validation or getattr(model, "keeps_last", False):

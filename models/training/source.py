@@ -35,10 +35,8 @@ class Source:
     images: Stored
     seed: tuple[int, int]  # of the run, of the stream
     augment: Variation
-    share: tuple[int, int] = (
-        0,
-        1,
-    )  # this process's number, of how many that divide each step between them
+    # this process's number, of how many that divide each step between them
+    share: tuple[int, int] = (0, 1)
 
     def part(self, whole: int) -> slice:
         """Which of a step's `whole` tasks or images are this process's."""
