@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from data_prep.settings import Convert
 from models.checkpoint import load_card, load_weights
 from models.encoders.encoder import build_encoder, feature_shape
 from models.settings import Encoder, Learning, Params
+from models.training.trainable import Trainable
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace
 from workspace.settings import validated
@@ -62,9 +62,9 @@ def build_learner(
     return learner(body, features, settings)
 
 
-def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Problem]:
+def too_many_classes(model: Trainable, tasks: dict[str, list[str]]) -> list[Problem]:
     """Tasks with more classes than a learner with outputs of its own for labels can tell apart."""
-    most = getattr(model, "most_classes", None)
+    most = model.most_classes
     if most is None:
         return []
     need, cure = f"{most} at most for this learner", "raise its way under learners in params.yaml"

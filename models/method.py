@@ -24,6 +24,7 @@ from models.heads.label import LabelHead
 from models.settings import Episodic
 from models.support import Support
 from models.training.source import Source
+from models.training.trainable import Trainable
 from workspace.errors import Problem, Refusal
 
 
@@ -51,10 +52,10 @@ class Method(nn.Module, ABC):
         """Logits of each query, independent of the other queries."""
 
 
-class Learner(Method):
+class Learner(Method, Trainable):
     """A method that is meta-trained on episodes."""
 
-    maps = False  # True where it takes feature maps of the encoder, not one vector an image
+    settings: Episodic
 
     def __init__(self, settings: Episodic):
         super().__init__()

@@ -15,6 +15,7 @@ from data_prep.episodes.draw import SitePool
 from models.encoders.features import features_of
 from models.settings import Pretrain
 from models.training.source import Source
+from models.training.trainable import Trainable
 from workspace.errors import Problem, Refusal
 
 Views = tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch channel *space"]]
@@ -36,7 +37,7 @@ def spread(features: Float[Tensor, "batch feature"]) -> float:
     return float((1 - F.normalize(features, dim=1).mean(0).square().sum()).clamp(min=0).sqrt())
 
 
-class SimSiam(nn.Module):
+class SimSiam(Trainable):
     """Encoder, projector of three layers and predictor of two with a bottleneck of a quarter; only
     the encoder is kept.
     """
@@ -44,6 +45,7 @@ class SimSiam(nn.Module):
     # nothing without labels says which step is best: similarity and spread are best where nothing
     # was learned
     keeps_last = True
+    settings: Pretrain
 
     def __init__(self, encoder: nn.Module, features: int, settings: Pretrain):
         super().__init__()

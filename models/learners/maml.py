@@ -92,7 +92,6 @@ class Maml(Learner):
     """
 
     settings: Settings
-    encoder: nn.Module
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)

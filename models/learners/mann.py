@@ -72,7 +72,6 @@ class Mann(Learner):
     """
 
     settings: Settings
-    encoder: nn.Module
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)

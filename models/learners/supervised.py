@@ -17,6 +17,7 @@ from models.heads.head import Head
 from models.heads.label import LabelHead
 from models.settings import Batched as Settings
 from models.training.source import Source
+from models.training.trainable import Trainable
 from workspace.errors import Problem, Refusal
 
 
@@ -29,15 +30,14 @@ class TaskBatch:
     labels: Int[Tensor, "batch"]
 
 
-class Supervised(nn.Module):
+class Supervised(Trainable):
     """Encoder, heads by task (rows in the order of `tasks[task]`), and the source statistics of the
     features.
     """
 
-    maps = False  # its heads take one vector an image
     head: Head = LabelHead()
 
-    encoder: nn.Module
+    settings: Settings
     heads: nn.ModuleDict
 
     feature_mean: Float[Tensor, "feature"]

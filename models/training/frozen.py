@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from data_prep.episodes.images import Images
 from models.encoders.features import features_of
 from models.training.source import Source, Variation
+from models.training.trainable import Trainable
 from workspace.errors import Problem, Refusal
 from workspace.progress import say
 
@@ -39,21 +40,21 @@ class Unvaried(Variation):
 
 
 @contextmanager
-def features_once(model: nn.Module, frozen: bool, *sources: Source) -> Iterator[tuple[Source, ...]]:
+def features_once(model: Trainable, frozen: bool, *sources: Source) -> Iterator[tuple[Source, ...]]:
     """Yield `sources`, of features if `model.encoder` is `frozen`; meanwhile an encoder that passes
     them on stands in its place.
     """
     if not frozen:
         yield sources
         return
-    if getattr(model, "maps", False):
+    if model.maps:
         found = "all, with a learner that takes feature maps"
         need = "a number of stages, since maps of all images fill the memory"
         cure = "lower encoder.frozen under this learner"
         raise Refusal(Problem("params.yaml encoder.frozen", found, need, cure))
     once = "features are computed once an image and no image is augmented"
     say(f"train: the encoder is frozen, so {once}")
-    encoder, images = model.get_submodule("encoder").eval(), sources[0].images
+    encoder, images = model.encoder.eval(), sources[0].images
     features = Features(features_of(encoder, images, np.arange(len(images))), images.first_row)
     model.encoder = nn.Identity()
     try:

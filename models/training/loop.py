@@ -20,12 +20,13 @@ from models.training.processes import average, bound_together, launch, refusing_
 from models.training.source import Source
 from models.training.state import TrainingState
 from models.training.task_threads import TaskThreads
+from models.training.trainable import Trainable
 from workspace.errors import Problem, Refusal
 from workspace.progress import say, track
 
 
 def train(
-    model: Any,
+    model: Trainable,
     training: Source,
     validation: Source,
     params: Params,
@@ -86,7 +87,7 @@ def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[Any]:
             yield waiting.popleft().result()
 
 
-def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
+def gradient_taker(model: Trainable, fabric: Fabric) -> Callable[[Any], Tensor]:
     """How a step's gradient is taken: tasks that share nothing but weights on threads, where there
     are several and no GPU.
 
@@ -96,7 +97,7 @@ def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
     if (
         fabric.device.type != "cpu"
         or threads == 1
-        or not getattr(model, "tasks_alone", False)
+        or not model.tasks_alone
         or bound_together(model, threads)
     ):
         return lambda batch: take_gradient(model, batch, fabric.autocast())
@@ -105,7 +106,7 @@ def gradient_taker(model: Any, fabric: Fabric) -> Callable[[Any], Tensor]:
 
 
 def take_gradient(
-    model: Any, batch: Any, precision: AbstractContextManager[Any]
+    model: Trainable, batch: Any, precision: AbstractContextManager[Any]
 ) -> Float[Tensor, ""]:
     """Add the gradient of a step's loss, a chunk of tasks after the other where the learner says
     so; returns the loss.
@@ -125,7 +126,7 @@ def take_gradient(
     return torch.stack(losses).sum()
 
 
-def _validate(model: Any, validation: Source, state: TrainingState) -> None:
+def _validate(model: Trainable, validation: Source, state: TrainingState) -> None:
     model.eval()
     accuracy, loss = model.validate(validation), float(torch.stack(state.recent).mean())
     if not math.isfinite(loss):
@@ -134,7 +135,7 @@ def _validate(model: Any, validation: Source, state: TrainingState) -> None:
         raise Refusal(Problem(f"train, step {state.step}", found, need, cure))
     state.curve.append({"step": state.step, "loss": loss, "validation_accuracy": accuracy})
     state.recent = []
-    if accuracy > state.best_validation or getattr(model, "keeps_last", False):
+    if accuracy > state.best_validation or model.keeps_last:
         state.best_step, state.best_validation = state.step, accuracy
         state.best = {
             name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()

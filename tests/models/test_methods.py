@@ -12,7 +12,7 @@ from models.baselines.linear_probe import LinearProbe
 from models.baselines.majority import Majority
 from models.baselines.nearest_centroid import NearestCentroid
 from models.baselines.source_only import SourceOnly, head_rows
-from models.build import SUPERVISED, build_learner, learner_class, settings_class
+from models.build import SUPERVISED, build_learner, settings_class
 from models.learners.maml import Maml as MamlLearner
 from models.learners.supervised import Settings as SupervisedSettings
 from models.method import Method
@@ -70,7 +70,7 @@ BASELINES = [
 LEARNERS = [name for name in learner_names() if name != SUPERVISED]  # a new one is among them
 METHODS = [*BASELINES, *sorted({*LEARNERS, *VARIANTS})]
 TRAINED_ON_SUPPORT = [name for name in METHODS if name not in ("majority", "source_only")]
-LABELS_ARE_OUTPUTS = [name for name in LEARNERS if hasattr(learner_class(name), "most_classes")]
+LABELS_ARE_OUTPUTS = [name for name in LEARNERS if method(name).most_classes]
 
 
 def task(
