@@ -10,7 +10,8 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-# before the first import of ours: whatever names a shape is held to it (an int may stand for a float)
+# before the first import of ours: whatever names a shape is held to it; an int may stand for a
+# float, as type checkers allow
 install_import_hook(
     ["models", "data_prep.episodes", "data_prep.store", "eval.adapt"],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
