@@ -29,10 +29,12 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data_prep.episodes.draw import Patients, SitePool, draw_episodes
 from data_prep.episodes.images import Images
 from data_prep.settings import Convert
+from models.augmentation.settings import Augment
 from models.build import build_learner
 from models.device import choose_device, repeatable
+from models.encoders.settings import Encoder
 from models.learners.prototypical import Settings as PrototypicalSettings
-from models.settings import Augment, Encoder, Episodic
+from models.settings import Episodic
 from models.training.loop import take_gradient
 from models.training.source import TRAINING, Source, Variation
 

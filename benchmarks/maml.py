@@ -29,8 +29,8 @@ from data_prep.settings import Convert
 from models.build import build_learner
 from models.device import choose_device, repeatable
 from models.encoders.encoder import build_encoder
+from models.encoders.settings import Encoder
 from models.learners.maml import Settings as MamlSettings
-from models.settings import Encoder
 from models.training.loop import take_gradient
 from models.training.task_threads import TaskThreads
 

@@ -26,12 +26,14 @@ from data_prep.episodes.draw import Patients, SitePool, draw_episodes
 from data_prep.episodes.images import Images
 from data_prep.settings import Convert
 from eval.settings import Adapt, Params, Report
+from models.augmentation.settings import Augment
 from models.build import build_learner, settings_class
 from models.device import choose_device, repeatable
 from models.encoders.encoder import network_of
+from models.encoders.settings import Encoder
 from models.encoders.stages import freeze
 from models.learners.mann import Mann, shuffled
-from models.settings import Augment, Encoder, Episodic, Train
+from models.settings import Episodic, Train
 from models.training.frozen import features_once
 from models.training.loop import gradient_taker, train
 from models.training.processes import launch

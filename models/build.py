@@ -11,7 +11,8 @@ import torch
 from data_prep.settings import Convert
 from models.checkpoint import load_card, load_weights
 from models.encoders.encoder import build_encoder, feature_shape
-from models.settings import Encoder, Learning, Params
+from models.encoders.settings import Encoder
+from models.settings import Learning, Params
 from models.training.trainable import Trainable
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace

@@ -15,8 +15,9 @@ from torch import nn
 from data_prep.settings import Convert
 from models.checkpoint import save_model
 from models.encoders.encoder import build_encoder, feature_shape, network_of
+from models.encoders.settings import Encoder
 from models.learners.supervised import Supervised
-from models.settings import Encoder, Params, Pretrain, load_params
+from models.settings import Params, Pretrain, load_params
 from models.simsiam import SimSiam
 from models.training.processes import launch
 from models.training.recipe import Recipe, resume_file, run

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from models.augmentation.draws import Draws
-from models.settings import Augment
+from models.augmentation.settings import Augment
 
 MODES = 4  # cosines an axis in a smooth field: a few bends across an image
 # pixels; what a sharp reconstruction kernel adds is what a blur of this width takes away

@@ -23,7 +23,7 @@ from models.augmentation.acquisition import (
     smooth_field,
 )
 from models.augmentation.draws import Draws
-from models.settings import Augment
+from models.augmentation.settings import Augment
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from models.encoders.networks import build_network
+from models.encoders.settings import Encoder
 from models.encoders.stages import freeze
-from models.settings import Encoder
 from workspace.errors import Problem, Refusal
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.encoders.settings import Encoder
 from models.encoders.tensors import WHERE
-from models.settings import Encoder
 from workspace.errors import Problem, Refusal
 
 SHOWN = 4  # layers that a message names

@@ -10,7 +10,7 @@ from monai.networks.nets.efficientnet import EfficientNet
 from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
 
-from models.settings import Encoder
+from models.encoders.settings import Encoder
 
 GROUPS = 8  # of group norm: divides every width that is offered
 # He et al. 2016, table 1; resnet10 is its common half

@@ -8,8 +8,8 @@ from torch import nn
 from models.checkpoint import load_card, trained_on
 from models.encoders.encoder import network_of
 from models.encoders.fit import LayerReport, fit
+from models.encoders.settings import Encoder
 from models.encoders.tensors import WHERE, read_tensors
-from models.settings import Encoder
 from workspace.errors import Problem, Refusal
 from workspace.outputs import digest
 from workspace.paths import Workspace

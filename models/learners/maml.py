@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vjp
 
 from data_prep.episodes.draw import Episodes
+from models.encoders.settings import Encoder
 from models.method import Learner
-from models.settings import Encoder, Episodic
+from models.settings import Episodic
 from models.support import Support, at_least_float32
 from workspace.errors import Problem
 from workspace.settings import Count

@@ -16,8 +16,9 @@ from models.build import SUPERVISED, too_many_classes
 from models.checkpoint import ModelCard, trained_on
 from models.device import repeatable
 from models.encoders.fit import LayerReport
+from models.encoders.settings import Encoder
 from models.encoders.weights import start_from
-from models.settings import Encoder, Learning, Params, training_modules
+from models.settings import Learning, Params, training_modules
 from models.training.frozen import features_once
 from models.training.loop import train
 from models.training.processes import (

@@ -9,7 +9,7 @@ from torch import Tensor
 from data_prep.episodes.draw import SitePool
 from data_prep.episodes.images import Stored
 from models.augmentation.augment import augment
-from models.settings import Augment
+from models.augmentation.settings import Augment
 
 TRAINING, VALIDATION = 0, 1  # streams of episodes that never meet, whatever the seed
 

@@ -13,10 +13,11 @@ from models.baselines.majority import Majority
 from models.baselines.nearest_centroid import NearestCentroid
 from models.baselines.source_only import SourceOnly, head_rows
 from models.build import SUPERVISED, build_learner, settings_class
+from models.encoders.settings import Encoder
 from models.learners.maml import Maml as MamlLearner
 from models.learners.supervised import Settings as SupervisedSettings
 from models.method import Method
-from models.settings import Encoder, learner_names
+from models.settings import learner_names
 from models.support import Support, class_means, nearness
 
 SIZE = [16, 16]

@@ -12,9 +12,10 @@ from data_prep.settings import Convert
 from eval.settings import Adapt, Report
 from models.checkpoint import load_card
 from models.encoders.encoder import network_of
+from models.encoders.settings import Encoder
 from models.encoders.tensors import read_tensors
 from models.pretrain import maker
-from models.settings import Encoder, Params, Pretrain, Train
+from models.settings import Params, Pretrain, Train
 from models.simsiam import SimSiam, similarity, spread
 from models.training.loop import train
 from workspace.errors import Refusal

@@ -11,19 +11,12 @@ from data_prep.episodes.draw import Patients, draw_episodes
 from data_prep.settings import Convert
 from eval.settings import Adapt, Report
 from models import method
+from models.augmentation.settings import Augment
 from models.build import build_learner, load_learner, settings_class
 from models.checkpoint import ModelCard, TrainedOn, load_card, save_model
+from models.encoders.settings import Encoder
 from models.pretrain import maker
-from models.settings import (
-    Augment,
-    Encoder,
-    Episodic,
-    Learning,
-    Params,
-    Pretrain,
-    Train,
-    learner_names,
-)
+from models.settings import Episodic, Learning, Params, Pretrain, Train, learner_names
 from models.training.loop import train
 from models.training.source import Variation
 from models.training.state import load_state, save_state

@@ -8,9 +8,9 @@ from sklearn.datasets import load_sample_images
 
 from models.encoders import weights
 from models.encoders.encoder import build_encoder, network_of
+from models.encoders.settings import Encoder
 from models.encoders.tensors import read_tensors
 from models.encoders.weights import start_from
-from models.settings import Encoder
 from workspace.errors import Refusal
 from workspace.outputs import digest
 from workspace.paths import Workspace

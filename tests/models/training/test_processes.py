@@ -19,7 +19,8 @@ import models.training.recipe
 from data_prep.settings import Convert
 from models.build import build_learner, settings_class
 from models.encoders.encoder import build_encoder
-from models.settings import Encoder, Train
+from models.encoders.settings import Encoder
+from models.settings import Train
 from models.training.processes import bound_together, launch, uneven_shares
 from models.training.state import save_state
 from tests.models.conftest import CLASSES, write_sources
