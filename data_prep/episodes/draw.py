@@ -197,13 +197,7 @@ def draw_episodes(
     """
     rng = np.random.default_rng([*seed, index])
     first = pools[rng.integers(len(pools))]
-    most = min(chosen.way, len(first.patients))
-    ways = int(rng.integers(min(chosen.min_way, most), most + 1))
-    shot = (
-        chosen.shot
-        if chosen.min_shot is None
-        else int(rng.integers(chosen.min_shot, chosen.shot + 1))
-    )
+    ways, shot = _way_and_shot(rng, chosen, len(first.patients))
     support = np.empty((tasks, ways, shot), np.int64)
     query = np.empty((tasks, ways * chosen.query), np.int64)
     labels = np.tile(np.repeat(np.arange(ways), chosen.query), (tasks, 1))
@@ -229,6 +223,15 @@ def draw_episodes(
         if chosen.natural_queries:
             labels[task], query[task] = _natural_queries(rng, left, query.shape[1])
     return EpisodeRows(support, query, labels, tuple(names))
+
+
+def _way_and_shot(rng: np.random.Generator, chosen: EpisodeShape, classes: int) -> tuple[int, int]:
+    """Drawn evenly from their ranges; of a site with so many classes."""
+    most = min(chosen.way, classes)
+    way = int(rng.integers(min(chosen.min_way, most), most + 1))
+    if chosen.min_shot is None:
+        return way, chosen.shot
+    return way, int(rng.integers(chosen.min_shot, chosen.shot + 1))
 
 
 def _some(rng: np.random.Generator, patients: int, wanted: int) -> Int[np.ndarray, "some"]:

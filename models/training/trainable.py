@@ -34,7 +34,7 @@ class Trainable(nn.Module, ABC):
 
     @abstractmethod
     def batch(self, source: Source, step: int) -> Any:
-        """What one step learns from, of a process its share: pure in the run's seed and the step."""
+        """What a step learns from, of a process its share: pure in the run's seed and the step."""
 
     @abstractmethod
     def loss(self, batch: Any) -> Float[Tensor, ""]:
