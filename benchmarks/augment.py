@@ -32,9 +32,9 @@ from monai.transforms import (
     RandSimulateLowResolutiond,
 )
 
-from models.augment import augment
+from models.augmentation.augment import augment
+from models.augmentation.settings import Augment
 from models.device import choose_device, repeatable
-from models.settings import Augment
 
 CASES = {"64 images of 3x224x224": (64, 3, 224, 224), "8 volumes of 96^3": (8, 1, 96, 96, 96)}
 GEOMETRY = {"rotate": 10, "scale": 0.1, "shift": 0.05, "flip_all": True, "bend": 0.03}

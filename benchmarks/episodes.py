@@ -29,12 +29,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data_prep.episodes.draw import Patients, SitePool, draw_episodes
 from data_prep.episodes.images import Images
 from data_prep.settings import Convert
+from models.augmentation.settings import Augment
 from models.build import build_learner
 from models.device import choose_device, repeatable
+from models.encoders.settings import Encoder
 from models.learners.prototypical import Settings as PrototypicalSettings
-from models.method import TRAINING, Source, Variation
-from models.settings import Augment, Encoder, Episodic
-from models.train import take_gradient
+from models.settings import Episodic
+from models.training.loop import take_gradient
+from models.training.source import TRAINING, Source, Variation
 
 CLASSES, EACH, SHAPE = 20, 100, (3, 84, 84)
 WAY, SHOT, QUERY = 5, 5, 15

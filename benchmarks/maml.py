@@ -28,11 +28,11 @@ from data_prep.episodes.draw import Episodes
 from data_prep.settings import Convert
 from models.build import build_learner
 from models.device import choose_device, repeatable
-from models.encoders import build_encoder
+from models.encoders.encoder import build_encoder
+from models.encoders.settings import Encoder
 from models.learners.maml import Settings as MamlSettings
-from models.settings import Encoder
-from models.task_threads import TaskThreads
-from models.train import take_gradient
+from models.training.loop import take_gradient
+from models.training.task_threads import TaskThreads
 
 WAY, QUERY, SIDE, STEPS, RATE = 5, 15, 28, 5, 0.01
 CHUNK = 8  # tasks of one vectorised gradient

@@ -26,17 +26,19 @@ from data_prep.episodes.draw import Patients, SitePool, draw_episodes
 from data_prep.episodes.images import Images
 from data_prep.settings import Convert
 from eval.settings import Adapt, Params, Report
+from models.augmentation.settings import Augment
 from models.build import build_learner, settings_class
-from models.checkpoint import TrainingState
 from models.device import choose_device, repeatable
-from models.encoders import network_of
-from models.frozen import features_once
+from models.encoders.encoder import network_of
+from models.encoders.settings import Encoder
+from models.encoders.stages import freeze
 from models.learners.mann import Mann, shuffled
-from models.method import TRAINING, VALIDATION, Source, Variation
-from models.processes import launch
-from models.settings import Augment, Encoder, Episodic, Train
-from models.stages import freeze
-from models.train import gradient_taker, train
+from models.settings import Episodic, Train
+from models.training.frozen import features_once
+from models.training.loop import gradient_taker, train
+from models.training.processes import launch
+from models.training.source import TRAINING, VALIDATION, Source, Variation
+from models.training.state import TrainingState
 
 SIDE, DRAWINGS = 28, 20
 CONVERT = Convert(size=[SIDE, SIDE])

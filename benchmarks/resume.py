@@ -25,7 +25,7 @@ from safetensors import safe_open
 
 from data_prep.episodes.meta_split import MetaSplit, SourceSite, write_meta_split
 from data_prep.store.records import pixel_hash
-from models.train import resume_file
+from models.training.recipe import resume_file
 from workspace.paths import Workspace
 
 PATIENTS, CLASSES = 20, ("a", "b", "c")

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from data_prep.settings import Convert
 from models.checkpoint import load_card, load_weights
-from models.encoders import build_encoder, feature_shape
-from models.settings import Encoder, Learning, Params
+from models.encoders.encoder import build_encoder, feature_shape
+from models.encoders.settings import Encoder
+from models.settings import Learning, Params
+from models.training.trainable import Trainable
 from workspace.errors import Problem, refuse_if
 from workspace.paths import Workspace
 from workspace.settings import validated
@@ -57,30 +58,22 @@ def build_learner(
     body = build_encoder(encoder, convert.channels, convert.size, learner.maps)
     shape = feature_shape(body, convert.channels, convert.size)
     features = shape if learner.maps else shape[0]
-    return (
-        learner(body, features, settings, tasks)
-        if name == SUPERVISED
-        else learner(body, features, settings)
-    )
+    if name == SUPERVISED:
+        return learner(body, features, settings, tasks)
+    return learner(body, features, settings)
 
 
-def too_many_classes(model: nn.Module, tasks: dict[str, list[str]]) -> list[Problem]:
+def too_many_classes(model: Trainable, tasks: dict[str, list[str]]) -> list[Problem]:
     """Tasks with more classes than a learner with outputs of its own for labels can tell apart."""
-    most = getattr(model, "most_classes", None)
-    return (
-        []
-        if most is None
-        else [
-            Problem(
-                f"task {task}",
-                f"{len(classes)} classes",
-                f"{most} at most for this learner",
-                "raise its way under learners in params.yaml",
-            )
-            for task, classes in tasks.items()
-            if len(classes) > most
-        ]
-    )
+    most = model.most_classes
+    if most is None:
+        return []
+    need, cure = f"{most} at most for this learner", "raise its way under learners in params.yaml"
+    return [
+        Problem(f"task {task}", f"{len(classes)} classes", need, cure)
+        for task, classes in tasks.items()
+        if len(classes) > most
+    ]
 
 
 def load_learner(folder: Path, device: torch.device) -> Any:

@@ -1,20 +1,17 @@
-"""A trained model on disk (safetensors and JSON, never a pickle), and the state from which a killed
-training resumes.
-"""
+"""A trained model on disk: safetensors and JSON, never a pickle."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, safe_open, save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from data_prep.episodes.meta_split import read_meta_split
 from workspace.errors import Problem, Refusal
-from workspace.outputs import to_json, write_whole
+from workspace.outputs import to_json
 from workspace.paths import Workspace
 
 FORMAT = 2
@@ -36,9 +33,8 @@ class ModelCard:
 
     learner: str
     seed: int
-    settings: dict[
-        str, Any
-    ]  # what it was built and trained from: learner, encoder, convert, augment
+    # what it was built and trained from: learner, encoder, convert, augment
+    settings: dict[str, Any]
     tasks: dict[str, list[str]]  # task -> classes, in the order of a supervised head's rows
     trained_on: dict[str, TrainedOn]
     secret: str  # fingerprint of the secret under which the patients' keys were made
@@ -76,24 +72,12 @@ def load_card(folder: Path) -> ModelCard:
     """Read model.json. Raises Refusal where it is missing or of another format."""
     where = f"runs/{folder.parent.name}/{folder.name}"
     if not (folder / "model.json").is_file():
-        raise Refusal(
-            Problem(
-                where,
-                "no trained model",
-                "model.json and model.safetensors",
-                f"dvc repro train@{folder.parent.name}-{folder.name}",
-            )
-        )
+        cure = f"dvc repro train@{folder.parent.name}-{folder.name}"
+        raise Refusal(Problem(where, "no trained model", "model.json and model.safetensors", cure))
     content = json.loads((folder / "model.json").read_text())
     if content.pop("format") != FORMAT:
-        raise Refusal(
-            Problem(
-                where,
-                "a model of another format",
-                f"format {FORMAT}",
-                "train it again with this fewsite",
-            )
-        )
+        found, cure = "a model of another format", "train it again with this fewsite"
+        raise Refusal(Problem(where, found, f"format {FORMAT}", cure))
     seen = {site: TrainedOn(**part) for site, part in content.pop("trained_on").items()}
     return ModelCard(trained_on=seen, **content)
 
@@ -104,84 +88,6 @@ def load_weights(folder: Path, model: nn.Module) -> None:
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
     except (SafetensorError, OSError, RuntimeError):
-        raise Refusal(
-            Problem(
-                where,
-                "weights that do not fit or cannot be read",
-                "the weights that model.json describes",
-                "train the model again",
-            )
-        ) from None
-
-
-@dataclass
-class TrainingState:
-    """All that the next step depends on; batches and noise depend on the step's number alone."""
-
-    step: int
-    curve: list[dict[str, float | int]]
-    best_step: int
-    best_validation: float
-    best: dict[str, Tensor]
-    recent: list[Tensor]  # losses since the last validation
-
-
-def save_state(
-    file: Path,
-    fingerprint: str,
-    state: TrainingState,
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    """Write the state whole, in one file, so that a kill leaves the last one or this one."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in state.best.items()}
-    for index, slot in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": tensor for name, tensor in slot.items()}
-    header = {
-        "fingerprint": fingerprint,
-        "step": state.step,
-        "curve": state.curve,
-        "best_step": state.best_step,
-        "best_validation": state.best_validation,
-        "recent": [float(loss) for loss in state.recent],
-    }
-    write_whole(
-        file,
-        save(
-            {name: tensor.contiguous().cpu().clone() for name, tensor in tensors.items()},
-            metadata={"state": json.dumps(header)},
-        ),
-    )
-
-
-def load_state(
-    file: Path, fingerprint: str, model: nn.Module, optimiser: torch.optim.Optimizer
-) -> TrainingState | None:
-    """Resume `model` and `optimiser` from a state of the same data and settings; None where there
-    is none.
-    """
-    if not file.is_file():
-        return None
-    try:
-        with safe_open(file, framework="pt") as opened:
-            header = json.loads(opened.metadata()["state"])
-        tensors = load_file(file)
-    except SafetensorError:  # a state that power loss cut short is no state
-        return None
-    if header.pop("fingerprint") != fingerprint:
-        return None
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "adam": {}}
-    for name, tensor in tensors.items():
-        part, rest = name.split(".", 1)
-        parts[part][rest] = tensor
-    model.load_state_dict(parts["model"])
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in parts["adam"].items():
-        index, slot = name.split(".", 1)
-        slots.setdefault(int(index), {})[slot] = tensor
-    optimiser.load_state_dict(
-        {"state": slots, "param_groups": optimiser.state_dict()["param_groups"]}
-    )
-    recent = [torch.tensor(loss) for loss in header.pop("recent")]
-    return TrainingState(best=parts["best"], recent=recent, **header)
+        found = "weights that do not fit or cannot be read"
+        need = "the weights that model.json describes"
+        raise Refusal(Problem(where, found, need, "train the model again")) from None

@@ -23,14 +23,9 @@ def choose_device(setting: str) -> torch.device:
     if setting == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if present[name]))
     if not present[setting]:
-        raise Refusal(
-            Problem(
-                "params.yaml train.device",
-                f"{setting}, which this machine lacks",
-                " or ".join(name for name, here in present.items() if here),
-                "set train.device to auto",
-            )
-        )
+        found = f"{setting}, which this machine lacks"
+        need = " or ".join(name for name, here in present.items() if here)
+        raise Refusal(Problem("params.yaml train.device", found, need, "set train.device to auto"))
     return torch.device(setting)
 
 

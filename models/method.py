@@ -6,67 +6,26 @@ once a draw: the encoder of a prototypical network, nothing at all for MAML.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import (
     EpisodeRows,
     Episodes,
-    SitePool,
     draw_episodes,
     drop_small_classes,
 )
-from data_prep.episodes.images import Stored
-from models.augment import augment
-from models.settings import Augment, Episodic
+from models.heads.head import Head
+from models.heads.label import LabelHead
+from models.settings import Episodic
 from models.support import Support
-from workspace.errors import Problem, refuse_if
-
-TRAINING, VALIDATION = 0, 1  # streams of episodes that never meet, whatever the seed
-
-
-@dataclass(frozen=True)
-class Variation:
-    """How the images of a task are augmented: by its own ranges, or by those of all."""
-
-    general: Augment
-    by_task: dict[str, Augment]
-
-    def apply(
-        self, task: str, images: Float[Tensor, "batch channel *space"], seed: int
-    ) -> Float[Tensor, "batch channel *space"]:
-        return augment(self.by_task.get(task, self.general), images, seed)
-
-
-@dataclass(frozen=True)
-class Source:
-    """What training draws from: the pools of one split, their pixels, the run's seed and stream."""
-
-    pools: list[SitePool]
-    images: Stored
-    seed: tuple[int, int]  # of the run, of the stream
-    augment: Variation
-    share: tuple[int, int] = (
-        0,
-        1,
-    )  # this process's number, of how many that divide each step between them
-
-    def part(self, whole: int) -> slice:
-        """Which of a step's `whole` tasks or images are this process's."""
-        number, processes = self.share
-        return slice(number * whole // processes, (number + 1) * whole // processes)
-
-    def step_seed(self, step: int, purpose: int = 0) -> int:
-        """One number for what else a step draws at random: 0 augmentation, 1 what the model itself
-        draws.
-        """
-        return int(np.random.SeedSequence([*self.seed, step]).generate_state(purpose + 1)[purpose])
+from models.training.source import Source
+from models.training.trainable import Trainable
+from workspace.errors import Problem, Refusal
 
 
 class Method(nn.Module, ABC):
@@ -76,6 +35,7 @@ class Method(nn.Module, ABC):
     """
 
     transductive = False  # True where a query's logits depend on the other queries
+    head: Head = LabelHead()  # what differs between kinds of target
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *input"]:
         """What adaptation does not change; images as they are unless a method says otherwise."""
@@ -92,10 +52,10 @@ class Method(nn.Module, ABC):
         """Logits of each query, independent of the other queries."""
 
 
-class Learner(Method):
+class Learner(Method, Trainable):
     """A method that is meta-trained on episodes."""
 
-    maps = False  # True where it takes feature maps of the encoder, not one vector an image
+    settings: Episodic
 
     def __init__(self, settings: Episodic):
         super().__init__()
@@ -146,8 +106,8 @@ class Learner(Method):
         return inputs[:, : episodes.support.shape[1]], inputs[:, episodes.support.shape[1] :]
 
     def loss(self, episodes: Episodes) -> Float[Tensor, ""]:
-        """Mean cross-entropy of the queries."""
-        return F.cross_entropy(self.logits(episodes).flatten(0, 1), episodes.query_labels.flatten())
+        """The head's loss of the queries, mean over all: cross-entropy of labels."""
+        return self.head.loss(self.logits(episodes), episodes.query_labels)
 
     def check(self, source: Source) -> list[str]:
         """What meta-validation leaves out, in words: classes with too few validation patients for
@@ -156,30 +116,19 @@ class Learner(Method):
         Raises Refusal where nothing is left to validate on.
         """
         kept, dropped = drop_small_classes(source.pools, self.settings.shot)
-        refuse_if(
-            []
-            if kept
-            else [
-                Problem(
-                    "meta-validation",
-                    "; ".join(dropped),
-                    "one site with two classes that are large enough",
-                    "lower shot under learners in params.yaml or raise tasks.source_validation",
-                )
-            ]
-        )
+        if not kept:
+            need = "one site with two classes that are large enough"
+            cure = "lower shot under learners in params.yaml or raise tasks.source_validation"
+            raise Refusal(Problem("meta-validation", "; ".join(dropped), need, cure))
         return dropped
 
     def validate(self, source: Source) -> float:
-        """Mean accuracy over a fixed list of validation episodes."""
+        """Mean agreement, accuracy of labels, over a fixed list of validation episodes."""
         chosen, right = self.settings, []
         pools, _ = drop_small_classes(source.pools, chosen.shot)
         for index in range(chosen.validation_episodes):
-            episodes = draw_episodes(pools, source.seed, index, chosen, tasks=1).gather(
-                source.images
-            )
+            rows = draw_episodes(pools, source.seed, index, chosen, tasks=1)
+            episodes = rows.gather(source.images)
             with torch.no_grad():
-                right.append(
-                    (self.logits(episodes).argmax(-1) == episodes.query_labels).float().mean()
-                )
+                right.append(self.head.agreement(self.logits(episodes), episodes.query_labels))
         return float(torch.stack(right).mean())

@@ -14,14 +14,15 @@ from torch import nn
 
 from data_prep.settings import Convert
 from models.checkpoint import save_model
-from models.encoders import build_encoder, feature_shape, network_of
+from models.encoders.encoder import build_encoder, feature_shape, network_of
+from models.encoders.settings import Encoder
 from models.learners.supervised import Supervised
-from models.method import Variation
-from models.processes import launch
-from models.settings import Encoder, Params, Pretrain, load_params
+from models.settings import Params, Pretrain, load_params
 from models.simsiam import SimSiam
-from models.train import Recipe, resume_file, run
-from workspace.errors import Problem, refuse_if, run_module
+from models.training.processes import launch
+from models.training.recipe import Recipe, resume_file, run
+from models.training.source import Variation
+from workspace.errors import Problem, Refusal, run_module
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace
 from workspace.progress import say
@@ -45,11 +46,9 @@ def maker(
     def make(tasks: dict[str, list[str]]) -> Any:
         body = build_encoder(encoder, convert.channels, convert.size)
         features = feature_shape(body, convert.channels, convert.size)[0]
-        return (
-            SimSiam(body, features, settings)
-            if settings.method == "simsiam"
-            else Supervised(body, features, settings, tasks)
-        )
+        if settings.method == "simsiam":
+            return SimSiam(body, features, settings)
+        return Supervised(body, features, settings, tasks)
 
     return make
 
@@ -73,18 +72,10 @@ def main() -> None:
     if not fabric.is_global_zero:
         return
     measure = "spread" if settings.method == "simsiam" else "validation_accuracy"
-    refuse_if(
-        []
-        if measure != "spread" or state.best_validation > COLLAPSED
-        else [
-            Problem(
-                "pretrain",
-                f"features of one direction for all images (spread {state.best_validation:.3f})",
-                f"more than {COLLAPSED}",
-                "lower pretrain.rate, raise pretrain.batch, or widen pretrain.views",
-            )
-        ]
-    )
+    if measure == "spread" and not state.best_validation > COLLAPSED:
+        found = f"features of one direction for all images (spread {state.best_validation:.3f})"
+        cure = "lower pretrain.rate, raise pretrain.batch, or widen pretrain.views"
+        raise Refusal(Problem("pretrain", found, f"more than {COLLAPSED}", cure))
     with whole_folder(workspace.pretrained) as folder:
         save_model(folder, network_of(model.encoder).state_dict(), card)
         curve = pd.DataFrame(state.curve).rename(columns={"validation_accuracy": measure})

@@ -1,4 +1,4 @@
-"""What models reads of params.yaml: the encoder, augmentation, pretraining and training.
+"""What models reads of params.yaml: training, pretraining, and what lies beside what it sets.
 
 A learner's own settings lie in its file, models/learners/NAME.py, as `Settings`.
 """
@@ -7,122 +7,15 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field
 
 from data_prep import settings as data_prep_settings
 from data_prep.episodes.shape import EpisodeShape
+from models.augmentation.settings import Augment
+from models.encoders.settings import Encoder
 from workspace.errors import Problem
 from workspace.paths import Workspace
 from workspace.settings import Count, Names, Seeds, SiteName, Strict
-
-
-def _weights(name: str) -> str:
-    if name not in ("imagenet", "pretrained") and not name.endswith(
-        (".safetensors", ".pt", ".pth")
-    ):
-        raise ValueError("imagenet, pretrained, or a file that ends in .safetensors, .pt or .pth")
-    return name
-
-
-Weights = Annotated[str, AfterValidator(_weights)]
-
-
-class Encoder(Strict):
-    """What turns an image into features.
-
-    conv4-strided has strides in place of pooling, in half the time. [Weights](weights.md) says
-    what it may start from.
-    """
-
-    name: Literal[
-        "conv4",
-        "conv4-strided",
-        "resnet10",
-        "resnet18",
-        "densenet121",
-        "efficientnet-b0",
-        "efficientnet-lite0",
-    ] = "conv4"
-    """MONAI networks"""
-    norm: Literal["instance", "group", "batch"] = "group"
-    """batch: with running statistics, not for MAML"""
-    standardise: bool = True
-    """bring each image and channel to mean 0 and deviation 1 first: takes a site's brightness and
-    stain out
-    """
-    width: Annotated[int, Field(ge=8, multiple_of=8)] = 64
-    """channels, a multiple of 8: of every block (conv4) or of the first stage (resnet); the others
-    have their own
-    """
-    weights: Weights | None = None
-    """to start from: a .safetensors, .pt or .pth file, pretrained (of stage pretrain), or imagenet
-    (efficientnet-lite0); none: fresh
-    """
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """of that file: a changed file is refused, and a changed value trains anew"""
-    partial: bool = False
-    """true: accept weights that fit some layers and leave the others fresh"""
-    frozen: Literal["all"] | Annotated[int, Field(ge=0)] = 0
-    """first stages that training leaves as they are: a number, or all"""
-
-    @model_validator(mode="after")
-    def _weights_fit(self) -> "Encoder":
-        if self.weights == "imagenet" and self.name != "efficientnet-lite0":
-            raise ValueError("name efficientnet-lite0 for weights imagenet")
-        if (self.weights in (None, "imagenet", "pretrained")) == bool(self.sha256):
-            raise ValueError(
-                "sha256 (printed by sha256sum) where weights names a file, and nowhere else"
-            )
-        if not self.weights and (self.frozen or self.partial):
-            raise ValueError("weights, before anything is frozen or partial")
-        return self
-
-
-class Augment(Strict):
-    """Ranges that each image draws its own values from, uniformly; 0 or false switches an operation
-    off.
-    """
-
-    flip: bool = False
-    """mirror along the last axis"""
-    flip_all: bool = False
-    """mirror along any spatial axis"""
-    rotate: Annotated[float, Field(ge=0, le=180)] = 10.0
-    """degrees either way"""
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """relative, either way"""
-    shift: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    """of the image's side, either way"""
-    brightness: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """of full range, either way"""
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    """relative, either way"""
-    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    """exponent's log, either way"""
-    colour: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """relative gain a channel, either way"""
-    noise: Annotated[float, Field(ge=0, le=1)] = 0.03
-    """highest standard deviation, of full range"""
-    blur: Annotated[float, Field(ge=0, le=5)] = 0.8
-    """highest standard deviation, pixels"""
-    bend: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """elastic: highest displacement, of the image's side"""
-    coarse: Annotated[float, Field(ge=1, le=8)] = 1.0
-    """lost resolution: longest side of a coarser pixel, in pixels; 1: off"""
-    bias: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """MR: highest log gain of a smooth bias field"""
-    gibbs: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """MR: largest share of each axis's spatial frequencies cut off, which rings"""
-    spike: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """MR: highest amplitude of a spike's stripes, of the image's mean"""
-    level: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """CT: shift of the window, of full range, either way"""
-    width: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """CT: width of the window, relative, either way"""
-    kernel: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """CT: sharper or smoother reconstruction: share of an image's fine detail, either way"""
-    stain: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """of haematoxylin, eosin and their residual, relative, either way; images of 3 channels"""
 
 
 class Train(Strict):

@@ -8,14 +8,15 @@ The optimiser is that of all training here (AdamW, cosine descent), not the pape
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import SitePool
-from models.features import features_of
-from models.method import Source
+from models.encoders.features import features_of
 from models.settings import Pretrain
-from workspace.errors import Problem, refuse_if
+from models.training.source import Source
+from models.training.trainable import Trainable
+from workspace.errors import Problem, Refusal
 
 Views = tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch channel *space"]]
 
@@ -36,7 +37,7 @@ def spread(features: Float[Tensor, "batch feature"]) -> float:
     return float((1 - F.normalize(features, dim=1).mean(0).square().sum()).clamp(min=0).sqrt())
 
 
-class SimSiam(nn.Module):
+class SimSiam(Trainable):
     """Encoder, projector of three layers and predictor of two with a bottleneck of a quarter; only
     the encoder is kept.
     """
@@ -44,6 +45,7 @@ class SimSiam(nn.Module):
     # nothing without labels says which step is best: similarity and spread are best where nothing
     # was learned
     keeps_last = True
+    settings: Pretrain
 
     def __init__(self, encoder: nn.Module, features: int, settings: Pretrain):
         super().__init__()
@@ -80,28 +82,17 @@ class SimSiam(nn.Module):
     def loss(self, views: Views) -> Float[Tensor, ""]:
         """The negative similarity of each view's prediction to the other view's projection."""
         first, second = (self.projector(self.encoder(view)) for view in views)
-        return (
-            -(similarity(self.predictor(first), second) + similarity(self.predictor(second), first))
-            / 2
-        )
+        forth = similarity(self.predictor(first), second)
+        return -(forth + similarity(self.predictor(second), first)) / 2
 
     def check(self, source: Source) -> list[str]:
         """Nothing is left out.
 
         Raises Refusal where no validation image is there to watch the spread on.
         """
-        refuse_if(
-            []
-            if any(any(pool.patients.values()) for pool in source.pools)
-            else [
-                Problem(
-                    "validation of simsiam",
-                    "no patients",
-                    "some of a source site",
-                    "raise tasks.source_validation",
-                )
-            ]
-        )
+        if not any(any(pool.patients.values()) for pool in source.pools):
+            where, need = "validation of simsiam", "some of a source site"
+            raise Refusal(Problem(where, "no patients", need, "raise tasks.source_validation"))
         return []
 
     def validate(self, source: Source) -> float:
@@ -113,5 +104,5 @@ def _hidden(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU()]
 
 
-def _rows(pools: list[SitePool]) -> np.ndarray:
+def _rows(pools: list[SitePool]) -> Int[np.ndarray, "row"]:
     return np.concatenate([patients.rows for pool in pools for patients in pool.patients.values()])

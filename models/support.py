@@ -63,6 +63,6 @@ def in_own_order(support: Support) -> Support:
     return Support(take(support.inputs, order), support.labels.gather(1, order), support.way)
 
 
-def at_least_float32(inputs: Tensor) -> Tensor:
+def at_least_float32(inputs: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
     """What mixed precision made half, as float32: where gradients are taken of gradients."""
     return inputs.float() if inputs.dtype in (torch.float16, torch.bfloat16) else inputs

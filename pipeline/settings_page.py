@@ -10,18 +10,11 @@ from pydantic.fields import FieldInfo
 from data_prep.settings import Convert, Intensity, Phantom, PhantomHospital, Tasks
 from data_prep.site_file import Crop, Labels, Site
 from eval.settings import Accept, Adapt, Params, Report
+from models.augmentation.settings import Augment
 from models.baselines import cosine_head, fine_tuning
 from models.build import settings_class
-from models.settings import (
-    Augment,
-    Batched,
-    Encoder,
-    Episodic,
-    Learning,
-    Pretrain,
-    Train,
-    learner_names,
-)
+from models.encoders.settings import Encoder
+from models.settings import Batched, Episodic, Learning, Pretrain, Train, learner_names
 
 HEAD = """# Every setting
 

@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
-from data_prep import rejects
-from workspace.paths import Workspace
+# before the first import of ours: whatever names a shape is held to it; an int may stand for a
+# float, as type checkers allow
+install_import_hook(
+    ["models", "data_prep.episodes", "data_prep.store", "eval.adapt"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
+from data_prep import rejects  # noqa: E402
+from workspace.paths import Workspace  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ Episode i is a pure function of (seed, i, pools).
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_prep.episodes.images import Images, MappedImages
+from data_prep.episodes.images import Stored
 from data_prep.episodes.meta_split import MetaSplit
 from data_prep.episodes.shape import EpisodeShape
 from workspace.errors import Problem, Refusal
@@ -54,7 +54,7 @@ class EpisodeRows:
     query_labels: Int[np.ndarray, "task query"]
     names: tuple[str, ...]  # of the tasks, as sites name them
 
-    def gather(self, images: Images | MappedImages) -> Episodes:
+    def gather(self, images: Stored) -> Episodes:
         """Fetch the pixels, one call for the whole batch."""
         device = images.device
         tasks, way, shot = self.support.shape
@@ -77,17 +77,17 @@ class Patients:
     """
 
     rows: Int[np.ndarray, "row"]
-    starts: Int[np.ndarray, "patients+1"]
+    starts: Int[np.ndarray, "bound"]
 
     @classmethod
-    def of(cls, each: Sequence[np.ndarray]) -> "Patients":
+    def of(cls, each: Collection[np.ndarray]) -> "Patients":
         """From an array of rows a patient."""
         return cls(np.concatenate([np.empty(0, np.int64), *each]), np.cumsum([0, *map(len, each)]))
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def __getitem__(self, at: int) -> np.ndarray:
+    def __getitem__(self, at: int) -> Int[np.ndarray, "own"]:
         return self.rows[self.starts[:-1][at] : self.starts[1:][at]]
 
     def one_image_each(
@@ -197,13 +197,7 @@ def draw_episodes(
     """
     rng = np.random.default_rng([*seed, index])
     first = pools[rng.integers(len(pools))]
-    most = min(chosen.way, len(first.patients))
-    ways = int(rng.integers(min(chosen.min_way, most), most + 1))
-    shot = (
-        chosen.shot
-        if chosen.min_shot is None
-        else int(rng.integers(chosen.min_shot, chosen.shot + 1))
-    )
+    ways, shot = _way_and_shot(rng, chosen, len(first.patients))
     support = np.empty((tasks, ways, shot), np.int64)
     query = np.empty((tasks, ways * chosen.query), np.int64)
     labels = np.tile(np.repeat(np.arange(ways), chosen.query), (tasks, 1))
@@ -231,6 +225,15 @@ def draw_episodes(
     return EpisodeRows(support, query, labels, tuple(names))
 
 
+def _way_and_shot(rng: np.random.Generator, chosen: EpisodeShape, classes: int) -> tuple[int, int]:
+    """Drawn evenly from their ranges; of a site with so many classes."""
+    most = min(chosen.way, classes)
+    way = int(rng.integers(min(chosen.min_way, most), most + 1))
+    if chosen.min_shot is None:
+        return way, chosen.shot
+    return way, int(rng.integers(chosen.min_shot, chosen.shot + 1))
+
+
 def _some(rng: np.random.Generator, patients: int, wanted: int) -> Int[np.ndarray, "some"]:
     """`wanted` of so many patients, or all, in random order; in a time that does not grow with the
     patients.
@@ -240,14 +243,14 @@ def _some(rng: np.random.Generator, patients: int, wanted: int) -> Int[np.ndarra
 
 def _natural_queries(
     rng: np.random.Generator, left: list[tuple[Patients, np.ndarray]], wanted: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Int[np.ndarray, "wanted"], Int[np.ndarray, "wanted"]]:
     """Labels and rows of `wanted` of all classes' patients together who are not in the support: a
     class comes up as often as it is.
     """
     ends = np.cumsum([len(patients) for patients, _ in left])
     starts = ends - [len(patients) for patients, _ in left]
     shown = np.concatenate([start + own for start, (_, own) in zip(starts, left, strict=True)])
-    drawn = _some(rng, ends[-1], wanted + len(shown))
+    drawn = _some(rng, int(ends[-1]), wanted + len(shown))
     drawn = np.resize(drawn[~np.isin(drawn, shown)], wanted)
     labels = np.searchsorted(ends, drawn, side="right")
     rows = np.empty(wanted, np.int64)

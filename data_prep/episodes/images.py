@@ -44,7 +44,7 @@ class MappedImages:
     """
 
     files: list[np.ndarray]  # of each site, memory-mapped
-    rows: list[Int[np.ndarray, "record"]]  # of each site's records in its file
+    rows: list[Int[np.ndarray, "_"]]  # of each site's records in its file
     hashes: list[np.ndarray]  # of each site's records
     first_row: dict[str, int]
     device: torch.device

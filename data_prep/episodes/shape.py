@@ -1,6 +1,6 @@
 """How large an episode is: a part of a learner's settings."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -24,7 +24,7 @@ class EpisodeShape(Strict):
     """true: queries hold the classes as often as the site's patients do, not each alike"""
 
     @model_validator(mode="after")
-    def _ranges_rise(self) -> Self:
+    def _ranges_rise(self) -> "EpisodeShape":
         if self.min_way > self.way or (self.min_shot or 0) > self.shot:
             raise ValueError("min_way at most way, and min_shot at most shot")
         return self

@@ -10,7 +10,7 @@ from data_prep.store.records import read_studies
 from eval.adapt.protocol import SiteProtocol
 from eval.settings import Params
 from models.build import SUPERVISED, load_learner
-from models.features import CHUNK
+from models.encoders.features import CHUNK
 from workspace.paths import Workspace
 
 # of records.parquet

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eval.adapt.methods import Candidate
 from eval.adapt.protocol import SiteProtocol
-from models.features import CHUNK
+from models.encoders.features import CHUNK
 from models.method import Method
 from models.support import Support
 from workspace.errors import Problem, Refusal
@@ -54,7 +54,7 @@ def _probabilities(
     method: Method, adapted: Any, query: Float[Tensor, "record *input"]
 ) -> np.ndarray:
     logits = torch.cat([method.predict(adapted, part[None])[0] for part in query.split(CHUNK)])
-    return logits.double().softmax(1).float().cpu().numpy()
+    return method.head.probabilities(logits).cpu().numpy()
 
 
 def plan(candidate: Candidate, protocol: SiteProtocol) -> Iterator[tuple[int, int]]:

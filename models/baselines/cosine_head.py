@@ -49,9 +49,7 @@ class CosineHead(Method):
             heads = class_means(Support(inputs, support.labels, support.way)).requires_grad_()
             optimiser = torch.optim.Adam([heads], lr=self.settings.rate)
             for _ in range(self.settings.steps):
-                losses = F.cross_entropy(
-                    self._logits(heads, inputs).transpose(1, 2), support.labels, reduction="none"
-                )
+                losses = self.head.loss(self._logits(heads, inputs), support.labels, "none")
                 optimiser.zero_grad()
                 # each task's own mean, so that tasks together learn as each would alone
                 losses.mean(1).sum().backward()
@@ -60,8 +58,10 @@ class CosineHead(Method):
 
     def predict(
         self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
-    ) -> Tensor:
+    ) -> Float[Tensor, "task query way"]:
         return self._logits(adapted, query)
 
-    def _logits(self, heads: Tensor, inputs: Tensor) -> Float[Tensor, "task image way"]:
+    def _logits(
+        self, heads: Float[Tensor, "task way feature"], inputs: Float[Tensor, "task image feature"]
+    ) -> Float[Tensor, "task image way"]:
         return self.settings.scale * inputs @ F.normalize(heads, dim=-1).transpose(1, 2)

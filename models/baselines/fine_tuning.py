@@ -68,7 +68,10 @@ class FineTuning(Method):
         )
 
     def _tune(
-        self, images: Tensor, labels: Int[Tensor, "support"], way: int
+        self,
+        images: Float[Tensor, "support channel *space"],
+        labels: Int[Tensor, "support"],
+        way: int,
     ) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
         settings = self.settings
         body = {
@@ -78,19 +81,16 @@ class FineTuning(Method):
         first = self._first_head(images, labels, way)
         head = (first[0].clone().requires_grad_(), first[1].clone().requires_grad_())
         optimiser = torch.optim.AdamW([*body.values(), *head], lr=settings.rate)
-        generator = torch.Generator().manual_seed(
-            0
-        )  # which images a step takes: the same whatever was tuned before
+        # which images a step takes: the same whatever was tuned before
+        generator = torch.Generator().manual_seed(0)
         for step in range(settings.steps):
             chosen = torch.randperm(len(labels), generator=generator)[: settings.batch].to(
                 labels.device
             )
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate * (1 - step / settings.steps)
-            loss = F.cross_entropy(
-                F.linear(functional_call(self.source.encoder, body, (images[chosen],)), *head),
-                labels[chosen],
-            )
+            features = functional_call(self.source.encoder, body, (images[chosen],))
+            loss = self.head.loss(F.linear(features, *head), labels[chosen])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -98,17 +98,18 @@ class FineTuning(Method):
         return tuned, (head[0].detach(), head[1].detach())
 
     def _first_head(
-        self, images: Tensor, labels: Tensor, way: int
+        self,
+        images: Float[Tensor, "support channel *space"],
+        labels: Int[Tensor, "support"],
+        way: int,
     ) -> tuple[Float[Tensor, "way feature"], Float[Tensor, "way"]]:
         if self.rows is not None:
-            head = self.source.heads[self.task]
-            return head.weight.detach()[self.rows], head.bias.detach()[self.rows]
+            known, bias = self.source.heads[self.task].parameters()
+            return known.detach()[self.rows], bias.detach()[self.rows]
         with torch.no_grad():
             centred = F.normalize(self.source.encoder(images) - self.source.feature_mean, dim=1)
             weight = F.normalize(
                 torch.stack([centred[labels == name].mean(0) for name in range(way)]), dim=1
             )
-            return (
-                weight,
-                -weight @ self.source.feature_mean,
-            )  # the head sees features that are not centred
+            # the head sees features that are not centred
+            return weight, -weight @ self.source.feature_mean

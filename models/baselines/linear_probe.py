@@ -54,11 +54,13 @@ class LinearProbe(Method):
         return torch.einsum("tqf,twf->tqw", query, weights) + intercepts[:, None]
 
 
-def _like(inputs: Tensor, each: Sequence[np.ndarray]) -> Tensor:
+def _like(inputs: Tensor, each: Sequence[np.ndarray]) -> Float[Tensor, "task *rows"]:
     return torch.from_numpy(np.stack(each)).to(inputs.device, inputs.dtype)
 
 
-def _two_rows(coef: np.ndarray, intercept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _two_rows(
+    coef: Float[np.ndarray, "1 feature"], intercept: Float[np.ndarray, "1"]
+) -> tuple[Float[np.ndarray, "2 feature"], Float[np.ndarray, "2"]]:
     """scikit-learn fits one row for two classes: the log odds of the second."""
     return np.concatenate([np.zeros_like(coef), coef]), np.concatenate(
         [np.zeros_like(intercept), intercept]

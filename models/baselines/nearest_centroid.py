@@ -30,5 +30,5 @@ class NearestCentroid(Method):
 
     def predict(
         self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
-    ) -> Tensor:
+    ) -> Float[Tensor, "task query way"]:
         return nearness(adapted, query)

@@ -33,16 +33,14 @@ class KeyValue(Learner):
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
         self.encoder = encoder
-        self.key = nn.Linear(
-            features, features
-        )  # A of the keys and of the question, which are images alike
+        # A of the keys and of the question, which are images alike
+        self.key = nn.Linear(features, features)
         self.value = nn.Linear(features, features)  # A of the values
-        self.hops = nn.ModuleList(
-            nn.Linear(features, features, bias=False) for _ in range(settings.hops)
-        )  # R_j
-        self.log_scale = nn.Parameter(torch.tensor(self.FIRST_SCALE).log())
-        for hop in self.hops:
+        hops = [nn.Linear(features, features, bias=False) for _ in range(settings.hops)]
+        for hop in hops:
             nn.init.eye_(hop.weight)  # untrained hops leave the question in the space of the keys
+        self.hops = nn.ModuleList(hops)  # R_j
+        self.log_scale = nn.Parameter(torch.tensor(self.FIRST_SCALE).log())
 
     def embed(
         self, images: Float[Tensor, "batch channel *space"]
@@ -64,9 +62,10 @@ class KeyValue(Learner):
             question = hop(question + self._scores(question, keys).softmax(-1) @ values)
         return log_class_attention(self._scores(question, keys), adapted)
 
-    def _scores(self, question: Tensor, keys: Tensor) -> Float[Tensor, "task query support"]:
-        return (
-            self.log_scale.exp()
-            * F.normalize(question, dim=-1)
-            @ F.normalize(keys, dim=-1).transpose(1, 2)
-        )
+    def _scores(
+        self,
+        question: Float[Tensor, "task query feature"],
+        keys: Float[Tensor, "task support feature"],
+    ) -> Float[Tensor, "task query support"]:
+        towards = F.normalize(keys, dim=-1).transpose(1, 2)
+        return self.log_scale.exp() * F.normalize(question, dim=-1) @ towards

@@ -13,18 +13,18 @@ forward pass of its own.
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vjp
 
 from data_prep.episodes.draw import Episodes
+from models.encoders.settings import Encoder
 from models.method import Learner
-from models.settings import Encoder, Episodic
+from models.settings import Episodic
 from models.support import Support, at_least_float32
 from workspace.errors import Problem
 from workspace.settings import Count
@@ -93,7 +93,6 @@ class Maml(Learner):
     """
 
     settings: Settings
-    encoder: nn.Module
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
@@ -107,11 +106,8 @@ class Maml(Learner):
     @property
     def tasks_alone(self) -> bool:
         """Whether each task goes through the network by itself, so threads may take them."""
-        return (
-            self.settings.tasks > 1
-            and not self.settings.anil
-            and self.settings.together != "vectorised"
-        )
+        chosen = self.settings
+        return chosen.tasks > 1 and not chosen.anil and chosen.together != "vectorised"
 
     def embed(self, images: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch *input"]:
         return self.encoder(images) if self.settings.anil else images
@@ -121,14 +117,8 @@ class Maml(Learner):
         evaluation.
         """
         steps = self.settings.inner_steps if self.training else self.settings.adapt_steps
-        return FastWeights(
-            [
-                path[-1]
-                for path in self._descend(
-                    support, steps, second_order=not self.settings.first_order
-                )
-            ]
-        )
+        paths = self._descend(support, steps, second_order=not self.settings.first_order)
+        return FastWeights([path[-1] for path in paths])
 
     def predict(
         self, adapted: FastWeights, query: Float[Tensor, "task query *input"]
@@ -152,13 +142,16 @@ class Maml(Learner):
         )
 
         def of_task(
-            inputs: Tensor, labels: Tensor, query: Tensor, query_labels: Tensor
+            inputs: Float[Tensor, "support *input"],
+            labels: Int[Tensor, "support"],
+            query: Float[Tensor, "query *input"],
+            query_labels: Int[Tensor, "query"],
         ) -> Float[Tensor, ""]:
             path = self._path(
                 at_least_float32(inputs), labels, episodes.way, chosen.inner_steps, second_order
             )
             losses = [
-                weight * F.cross_entropy(self._forward(path[at], query), query_labels)
+                weight * self.head.loss(self._forward(path[at], query), query_labels)
                 for at, weight in enumerate(weights, start=len(path) - len(weights))
                 if weight > 0
             ]
@@ -178,51 +171,65 @@ class Maml(Learner):
         ]
 
     def _path(
-        self, inputs: Tensor, labels: Tensor, way: int, steps: int, second_order: bool
+        self,
+        inputs: Float[Tensor, "support *input"],
+        labels: Int[Tensor, "support"],
+        way: int,
+        steps: int,
+        second_order: bool,
     ) -> list[Weights]:
         """One task's weights before and after every step, at a site after the last; there, and of
         first order, what a step adds is a constant.
         """
         constant = not (self.training and second_order)
         path = [self._start(way)]
-        with (
-            torch.no_grad() if constant else nullcontext(),
-            torch.autocast(inputs.device.type, enabled=False),
-        ):  # the inner loop stays in float32
-            for step, gradients in zip(
-                range(steps), self._gradients(path, inputs, labels), strict=False
-            ):  # in this order: no gradient too many
+        in_float32 = torch.autocast(inputs.device.type, enabled=False)
+        gradients = self._gradients(path, inputs, labels)
+        with torch.no_grad() if constant else nullcontext(), in_float32:
+            # in this order: no gradient too many
+            for step, gradient in zip(range(steps), gradients, strict=False):
                 rates = dict(zip(path[0], self._rates(step, len(path[0])), strict=True))
                 with torch.set_grad_enabled(self.training):
-                    path.append(
-                        path[-1]
-                        | {
-                            name: path[-1][name] - rates[name] * gradient
-                            for name, gradient in gradients.items()
-                        }
-                    )
+                    moved = {
+                        name: path[-1][name] - rates[name] * own for name, own in gradient.items()
+                    }
+                    path.append(path[-1] | moved)
                 if not self.training:
                     del path[0]  # a site asks for the last weights alone
         return path
 
-    def _gradients(self, path: list[Weights], inputs: Tensor, labels: Tensor) -> Iterator[Weights]:
+    def _gradients(
+        self,
+        path: list[Weights],
+        inputs: Float[Tensor, "support *input"],
+        labels: Int[Tensor, "support"],
+    ) -> Iterator[Weights]:
         """The support's gradient at the path's last weights, step after step."""
 
-        def of_head(head: Tensor, features: Tensor) -> Float[Tensor, ""]:
-            return F.cross_entropy(features @ head.T, labels)
+        def of_head(
+            head: Float[Tensor, "way feature"], features: Float[Tensor, "support feature"]
+        ) -> Float[Tensor, ""]:
+            return self.head.loss(features @ head.T, labels)
 
         body = {name: weight for name, weight in path[0].items() if name != HEAD}
-        features: Any = inputs
-        pull: Callable[[Any], tuple[Weights]] = lambda _: ({},)  # noqa: E731
-        if body:
-            features, pull = vjp(lambda weights: self._features(weights, inputs), body)
+        features, pull = self._pulled_back(body, inputs)
         yield {HEAD: grad(of_head)(path[-1][HEAD], features)}
         head, of_features = grad(of_head, argnums=(0, 1))(path[-1][HEAD], features)
-        yield {**pull(of_features)[0], HEAD: head}
+        yield {**pull(of_features), HEAD: head}
         while True:
-            yield grad(lambda weights: F.cross_entropy(self._forward(weights, inputs), labels))(
+            yield grad(lambda weights: self.head.loss(self._forward(weights, inputs), labels))(
                 path[-1]
             )
+
+    def _pulled_back(
+        self, body: Weights, inputs: Float[Tensor, "image *input"]
+    ) -> tuple[Float[Tensor, "image feature"], Callable[[Tensor], Weights]]:
+        """The features of the inputs, and what makes of a gradient at them that of the body."""
+        if not body:
+            return inputs, lambda of_features: {}
+        # has_aux is off, so there are two; torch's types do not tell
+        features, pull, *_ = vjp(lambda weights: self._features(weights, inputs), body)
+        return features, lambda of_features: pull(of_features)[0]
 
     def _start(self, way: int) -> Weights:
         body = {} if self.settings.anil else dict(self.encoder.named_parameters())
@@ -234,15 +241,15 @@ class Maml(Learner):
             return [self.settings.inner_rate] * parameters
         return self.rates[:, min(step, self.rates.shape[1] - 1)]
 
-    def _forward(self, weights: Weights, inputs: Tensor) -> Float[Tensor, "image way"]:
-        return (
-            self._features(
-                {name: weight for name, weight in weights.items() if name != HEAD}, inputs
-            )
-            @ weights[HEAD].T
-        )
+    def _forward(
+        self, weights: Weights, inputs: Float[Tensor, "image *input"]
+    ) -> Float[Tensor, "image way"]:
+        body = {name: weight for name, weight in weights.items() if name != HEAD}
+        return self._features(body, inputs) @ weights[HEAD].T
 
-    def _features(self, body: Weights, inputs: Tensor) -> Float[Tensor, "image feature"]:
+    def _features(
+        self, body: Weights, inputs: Float[Tensor, "image *input"]
+    ) -> Float[Tensor, "image feature"]:
         return functional_call(self.encoder, body, (inputs,)) if body else inputs
 
 

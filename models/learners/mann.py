@@ -72,24 +72,22 @@ class Mann(Learner):
     """
 
     settings: Settings
-    encoder: nn.Module
 
     def __init__(self, encoder: nn.Module, features: int, settings: Settings):
         super().__init__(settings)
         heads, cell, labels = settings.heads, settings.cell, settings.way
         self.encoder = encoder
+        # what is alike stays alike; a map that learned did not stay so
+        onto_few = nn.Linear(features, SEEN, bias=False)
+        nn.init.orthogonal_(onto_few.weight).requires_grad_(False)
         self.squeeze = nn.Sequential(
             nn.LayerNorm(features, elementwise_affine=False),
-            nn.Linear(features, SEEN, bias=False),
+            onto_few,
             nn.LayerNorm(SEEN, elementwise_affine=False),
         )
-        nn.init.orthogonal_(self.squeeze[1].weight).requires_grad_(
-            False
-        )  # what is alike stays alike; a map that learned did not stay so
         self.controller = nn.LSTMCell(SEEN + labels + heads * cell, settings.controller)
-        self.interface = nn.Linear(
-            settings.controller + SEEN, heads * (cell + 2)
-        )  # of each head: key, its strength, write gate
+        # of each head: key, its strength, write gate
+        self.interface = nn.Linear(settings.controller + SEEN, heads * (cell + 2))
         with torch.no_grad():
             keys = self.interface.weight.view(heads, cell + 2, -1)[:, :cell]
             keys[..., : settings.controller] *= FAINT
@@ -137,19 +135,15 @@ class Mann(Learner):
 
     def blank(self, inputs: Float[Tensor, "task image feature"]) -> Memory:
         """An empty memory for each task."""
-        chosen, tasks = self.settings, len(inputs)
-
-        def zeros(*shape: int) -> Tensor:
-            return inputs.new_zeros(tasks, *shape)
-
+        chosen, tasks, zeros = self.settings, len(inputs), inputs.new_zeros
         return Memory(
-            zeros(chosen.slots, chosen.cell) + EMPTY,
-            zeros(chosen.heads, chosen.slots),
-            zeros(chosen.slots),
-            zeros(chosen.heads * chosen.cell),
-            zeros(chosen.controller),
-            zeros(chosen.controller),
-            zeros(chosen.way),
+            zeros(tasks, chosen.slots, chosen.cell) + EMPTY,
+            zeros(tasks, chosen.heads, chosen.slots),
+            zeros(tasks, chosen.slots),
+            zeros(tasks, chosen.heads * chosen.cell),
+            zeros(tasks, chosen.controller),
+            zeros(tasks, chosen.controller),
+            zeros(tasks, chosen.way),
         )
 
     def tell(self, memory: Memory, labels: Int[Tensor, "task"]) -> Memory:
@@ -171,9 +165,10 @@ class Mann(Learner):
             .unflatten(1, (chosen.heads, -1))
             .split([chosen.cell, 1, 1], -1)
         )
+        # a slot for each head
         least = F.one_hot(memory.usage.topk(chosen.heads, largest=False).indices, chosen.slots).to(
             keys.dtype
-        )  # a slot for each head
+        )
         writes = gate.sigmoid() * memory.reads + (1 - gate.sigmoid()) * least
         cells = memory.cells * (1 - least.sum(1))[..., None] + writes.transpose(1, 2) @ keys.tanh()
         alike = F.normalize(keys.tanh(), dim=-1) @ F.normalize(cells, dim=-1).transpose(1, 2)
@@ -206,7 +201,7 @@ class Mann(Learner):
             episodes.first,
             self.settings.tasks,
         )
-        return F.cross_entropy(self.sequence(inputs, labels).flatten(0, 1), labels.flatten())
+        return self.head.loss(self.sequence(inputs, labels), labels)
 
 
 def shuffled(

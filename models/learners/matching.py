@@ -44,11 +44,9 @@ class Matching(Learner):
         return self.encoder(images)
 
     def adapt(self, support: Support) -> Support:
-        return (
-            support
-            if self.context is None
-            else Support(self.context.of_support(support.inputs), support.labels, support.way)
-        )
+        if self.context is None:
+            return support
+        return Support(self.context.of_support(support.inputs), support.labels, support.way)
 
     def predict(
         self, adapted: Support, query: Float[Tensor, "task query feature"]
@@ -70,9 +68,8 @@ class FullContext(nn.Module):
         super().__init__()
         self.reads = reads
         self.over_support = nn.LSTM(features, features, batch_first=True, bidirectional=True)
-        self.over_reads = nn.LSTMCell(
-            2 * features, features
-        )  # of the query and what was read: the paper's [h, r] without its own h
+        # of the query and what was read: the paper's [h, r] without its own h
+        self.over_reads = nn.LSTMCell(2 * features, features)
 
     def of_support(
         self, inputs: Float[Tensor, "task support feature"]

@@ -53,9 +53,8 @@ class MetaMemory(Learner):
             nn.Linear(features, features, bias=False) for _ in range(2)
         )
         self.controller = nn.LSTM(2 * features, settings.controller, batch_first=True)
-        self.writing = nn.Linear(
-            settings.controller, 3
-        )  # write gate, erase gate, how sharply erasing is addressed
+        # write gate, erase gate, how sharply erasing is addressed
+        self.writing = nn.Linear(settings.controller, 3)
         self.reading = nn.Linear(features, 2)  # read gate, how sharply reading is addressed
 
     def embed(
@@ -106,7 +105,7 @@ class MetaMemory(Learner):
             features = out.relu()
             means = class_means(Support(features, support.labels, support.way))
             logits = -(features[:, :, None] - means[:, None]).square().sum(-1)
-            loss = F.cross_entropy(logits.flatten(0, 1), support.labels.flatten(), reduction="sum")
+            loss = self.head.loss(logits, support.labels, reduction="sum")
             return torch.autograd.grad(loss, out, create_graph=self.training)[0]
 
     def _fast(
@@ -114,10 +113,8 @@ class MetaMemory(Learner):
         slots: Slots,
         reads: Float[Tensor, "task query support"],
         inputs: Float[Tensor, "task #query image feature"],
-    ) -> Tensor:
-        """What the fast weights that each query reads make of `inputs`: (task, query, image,
-        feature).
-        """
+    ) -> Float[Tensor, "task query image feature"]:
+        """What the fast weights that each query reads make of `inputs`."""
         within = torch.einsum("tqif,tsf->tqis", inputs, slots.columns) * inputs.shape[-1] ** -0.5
         return torch.einsum(
             "tqs,tqis,tsf->tqif", reads, within.expand(-1, reads.shape[1], -1, -1), slots.rows
@@ -135,7 +132,6 @@ def kept(
     count = keys.shape[1]
     earlier = torch.ones(count, count, device=keys.device).tril(-1).bool()
     scores = (keys @ keys.transpose(1, 2) * sharp).masked_fill(~earlier, -torch.inf)
-    address = torch.cat(
-        [torch.zeros_like(scores[:, :1]), scores[:, 1:].softmax(-1)], 1
-    )  # the first slot has none before it
+    # the first slot has none before it
+    address = torch.cat([torch.zeros_like(scores[:, :1]), scores[:, 1:].softmax(-1)], 1)
     return (1 - erase * address).prod(1)[..., None]

@@ -25,5 +25,5 @@ class Prototypical(Learner):
 
     def predict(
         self, adapted: Float[Tensor, "task way feature"], query: Float[Tensor, "task query feature"]
-    ) -> Tensor:
+    ) -> Float[Tensor, "task query way"]:
         return nearness(adapted, query)

@@ -1,6 +1,7 @@
 """Relation network: Sung, Yang, Zhang, Xiang, Torr and Hospedales 2018, sections 3.2 and 3.3."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,7 @@ from monai.networks.blocks import Convolution
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import Episodes
-from models.encoders import GROUPS
+from models.encoders.networks import GROUPS
 from models.method import Learner
 from models.settings import Episodic
 from models.support import Support, class_means
@@ -57,16 +58,20 @@ class Relation(Learner):
         adapted: Float[Tensor, "task way feature *map"],
         query: Float[Tensor, "task query feature *map"],
     ) -> Float[Tensor, "task query way"]:
-        parts = (
-            [query] if self.training else query.split(AT_ONCE, 1)
-        )  # at a site, pairs of maps would fill the memory
+        # at a site, pairs of maps would fill the memory
+        parts = [query] if self.training else query.split(AT_ONCE, 1)
         return torch.cat([self._scores(adapted, part) for part in parts], 1)
 
-    def _scores(self, adapted: Tensor, query: Tensor) -> Float[Tensor, "task query way"]:
+    def _scores(
+        self,
+        adapted: Float[Tensor, "task way feature *map"],
+        query: Float[Tensor, "task query feature *map"],
+    ) -> Float[Tensor, "task query way"]:
         tasks, queries, ways = query.shape[0], query.shape[1], adapted.shape[1]
         # A convolution of two maps side by side is the sum of one of each: so it is done once a
         # map, not once a pair.
-        first, weights = self.relate[0], self.relate[0].conv.weight.chunk(2, 1)
+        first: Any = self.relate[0]
+        weights = first.conv.weight.chunk(2, 1)
         convolve = F.conv3d if query.ndim == 6 else F.conv2d
         of_class, of_query = (
             convolve(maps.flatten(0, 1), weight, padding="same").unflatten(0, maps.shape[:2])
@@ -83,7 +88,7 @@ class Relation(Learner):
         return F.mse_loss(scores, F.one_hot(episodes.query_labels, episodes.way).to(scores.dtype))
 
 
-def relation_module(shape: tuple[int, ...], hidden: int) -> nn.Module:
+def relation_module(shape: tuple[int, ...], hidden: int) -> nn.Sequential:
     """Two convolutional blocks and two dense layers over a pair of maps (channel, *space), each
     block pooling while it can.
 

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from data_prep.episodes.draw import SitePool
 from data_prep.episodes.images import Stored
-from models.features import features_of
-from models.method import Source
+from models.encoders.features import features_of
+from models.heads.head import Head
+from models.heads.label import LabelHead
 from models.settings import Batched as Settings
-from workspace.errors import Problem, refuse_if
+from models.training.source import Source
+from models.training.trainable import Trainable
+from workspace.errors import Problem, Refusal
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,14 @@ class TaskBatch:
     labels: Int[Tensor, "batch"]
 
 
-class Supervised(nn.Module):
+class Supervised(Trainable):
     """Encoder, heads by task (rows in the order of `tasks[task]`), and the source statistics of the
     features.
     """
 
-    maps = False  # its heads take one vector an image
+    head: Head = LabelHead()
 
-    encoder: nn.Module
+    settings: Settings
     heads: nn.ModuleDict
 
     feature_mean: Float[Tensor, "feature"]
@@ -47,7 +49,7 @@ class Supervised(nn.Module):
         super().__init__()
         self.encoder, self.settings, self.tasks = encoder, settings, tasks
         self.heads = nn.ModuleDict(
-            {task: nn.Linear(features, len(classes)) for task, classes in tasks.items()}
+            {task: self.head.layer(features, len(classes)) for task, classes in tasks.items()}
         )
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_std", torch.ones(features))
@@ -95,7 +97,7 @@ class Supervised(nn.Module):
             [len(part.labels) for part in batch]
         )
         losses = [
-            F.cross_entropy(self.heads[part.task](own), part.labels, reduction="sum")
+            self.head.loss(self.heads[part.task](own), part.labels, reduction="sum")
             for own, part in zip(features, batch, strict=True)
         ]
         return torch.stack(losses).sum() / sum(len(part.labels) for part in batch)
@@ -111,40 +113,24 @@ class Supervised(nn.Module):
             for label, patients in pool.patients.items()
             if not patients
         ]
-        refuse_if(
-            []
-            if len(empty) < sum(len(pool.patients) for pool in source.pools)
-            else [
-                Problem(
-                    "validation of supervised",
-                    "no patients",
-                    "some of each source site",
-                    "raise tasks.source_validation",
-                )
-            ]
-        )
+        if len(empty) == sum(len(pool.patients) for pool in source.pools):
+            where, need = "validation of supervised", "some of each source site"
+            raise Refusal(Problem(where, "no patients", need, "raise tasks.source_validation"))
         return empty
 
     def validate(self, source: Source) -> float:
         """Balanced accuracy on the validation patients, averaged over the sites that have any."""
-        return float(
-            np.mean(
-                [
-                    self._balanced_accuracy(pool, source.images)
-                    for pool in source.pools
-                    if any(pool.patients.values())
-                ]
-            )
-        )
+        pools = [pool for pool in source.pools if any(pool.patients.values())]
+        return float(np.mean([self._balanced_accuracy(pool, source.images) for pool in pools]))
 
     def _balanced_accuracy(self, pool: SitePool, images: Stored) -> float:
         recalls = []
         for label, patients in pool.patients.items():
             if patients:
-                said = self.heads[pool.task](
-                    features_of(self.encoder, images, patients.rows)
-                ).argmax(1)
-                recalls.append(float((said == self.tasks[pool.task].index(label)).float().mean()))
+                features = features_of(self.encoder, images, patients.rows)
+                answer = self.heads[pool.task](features)
+                target = torch.full(answer.shape[:1], self.tasks[pool.task].index(label))
+                recalls.append(float(self.head.agreement(answer, target.to(answer.device))))
         return float(np.mean(recalls))
 
     def measure_features(self, source: Source) -> None:
@@ -169,6 +155,6 @@ def _share(batch: list[TaskBatch], mine: slice) -> list[TaskBatch]:
     return [part for part in kept if len(part.labels)]
 
 
-def _shares(counts: list[int]) -> np.ndarray:
+def _shares(counts: list[int]) -> Float[np.ndarray, "count"]:
     roots = np.sqrt(counts)
     return roots / roots.sum()

@@ -256,9 +256,8 @@ def test_no_episode_has_a_patient_on_both_sides_whatever_classes_and_sites_he_ha
             )
             tables[site] = SourceSite("t", ("a", "b"), records.assign(group=group_of(records)))
     meta = MetaSplit(tables, "s")
-    starts = dict(
-        zip(tables, np.cumsum([0, *(len(site.records) for site in tables.values())]), strict=False)
-    )
+    sizes = [len(site.records) for site in tables.values()]
+    starts = dict(zip(tables, np.cumsum([0, *sizes]).tolist(), strict=False))
     groups = pd.concat([site.records["group"] for site in tables.values()], ignore_index=True)
     pools, _ = drop_small_classes(
         site_pools(

@@ -12,8 +12,8 @@ from data_prep.episodes.draw import site_pools
 from data_prep.episodes.images import Images
 from data_prep.episodes.meta_split import MetaSplit, SourceSite, write_meta_split
 from data_prep.store.records import pixel_hash
-from models.method import Source, Variation
-from models.settings import Augment
+from models.augmentation.settings import Augment
+from models.training.source import Source, Variation
 from workspace.paths import Workspace
 
 CLASSES = {"a": ("x", "y", "z"), "b": ("x", "y"), "c": ("p", "q")}

@@ -12,19 +12,12 @@ from models.baselines.linear_probe import LinearProbe
 from models.baselines.majority import Majority
 from models.baselines.nearest_centroid import NearestCentroid
 from models.baselines.source_only import SourceOnly, head_rows
-from models.build import build_learner
-from models.learners.key_value import Settings as KeyValueSettings
+from models.build import SUPERVISED, build_learner, settings_class
+from models.encoders.settings import Encoder
 from models.learners.maml import Maml as MamlLearner
-from models.learners.maml import Settings as MamlSettings
-from models.learners.mann import Settings as MannSettings
-from models.learners.matching import Settings as MatchingSettings
-from models.learners.meta_memory import Settings as MetaMemorySettings
-from models.learners.prototypical import Settings as PrototypicalSettings
-from models.learners.relation import Settings as RelationSettings
-from models.learners.siamese import Settings as SiameseSettings
 from models.learners.supervised import Settings as SupervisedSettings
 from models.method import Method
-from models.settings import Encoder
+from models.settings import learner_names
 from models.support import Support, class_means, nearness
 
 SIZE = [16, 16]
@@ -43,35 +36,30 @@ def method(name: str, size: list[int] = SIZE, norm: str = "group") -> Method:
         "group" if name in ("maml", "learned_rates") else norm
     )  # no inner step can own running statistics
     source = learner("supervised", SupervisedSettings(), norm, size)
-    return {
+    baselines = {
         "majority": lambda: Majority(),
         "nearest_centroid": lambda: NearestCentroid(source),
         "linear_probe": lambda: LinearProbe(source, 1.0),
         "source_only": lambda: SourceOnly(source, "one", [0, 1, 2]),
         "fine_tuning": lambda: FineTuning(source, "one", [0, 1, 2], FineTuningSettings(steps=3)),
         "imprinted": lambda: FineTuning(source, "other", None, FineTuningSettings(steps=3)),
-        "prototypical": lambda: learner("prototypical", PrototypicalSettings(), norm, size),
-        "matching": lambda: learner("matching", MatchingSettings(), norm, size),
-        "full_context": lambda: learner(
-            "matching", MatchingSettings(full_context=True), norm, size
-        ),
-        "relation": lambda: learner("relation", RelationSettings(), norm, size),
-        "siamese": lambda: learner("siamese", SiameseSettings(), norm, size),
-        "maml": lambda: learner("maml", MamlSettings(adapt_steps=2), norm, size),
-        "anil": lambda: learner("maml", MamlSettings(adapt_steps=2, anil=True), norm, size),
-        "learned_rates": lambda: learner(
-            "maml", MamlSettings(adapt_steps=2, inner_steps=1, learned_rates=True), norm, size
-        ),
-        "mann": lambda: learner(
-            "mann", MannSettings(slots=16, cell=8, heads=2, controller=20), norm, size
-        ),
-        "key_value": lambda: learner("key_value", KeyValueSettings(), norm, size),
-        "meta_memory": lambda: learner("meta_memory", MetaMemorySettings(), norm, size),
         "cosine_head": lambda: CosineHead(source, CosineHeadSettings()),
-    }[name]().eval()
+    }
+    if name in baselines:
+        return baselines[name]().eval()
+    variant, own = VARIANTS.get(name, (name, {}))
+    return learner(variant, settings_class(variant)(**own), norm, size)
 
 
-METHODS = [
+# of learners: other settings than the defaults, under the learner's name or one of their own
+VARIANTS = {
+    "full_context": ("matching", {"full_context": True}),
+    "maml": ("maml", {"adapt_steps": 2}),
+    "anil": ("maml", {"adapt_steps": 2, "anil": True}),
+    "learned_rates": ("maml", {"adapt_steps": 2, "inner_steps": 1, "learned_rates": True}),
+    "mann": ("mann", {"slots": 16, "cell": 8, "heads": 2, "controller": 20}),
+}
+BASELINES = [
     "majority",
     "source_only",
     "nearest_centroid",
@@ -79,19 +67,11 @@ METHODS = [
     "fine_tuning",
     "cosine_head",
     "imprinted",
-    "prototypical",
-    "matching",
-    "full_context",
-    "relation",
-    "siamese",
-    "maml",
-    "anil",
-    "learned_rates",
-    "mann",
-    "key_value",
-    "meta_memory",
 ]
+LEARNERS = [name for name in learner_names() if name != SUPERVISED]  # a new one is among them
+METHODS = [*BASELINES, *sorted({*LEARNERS, *VARIANTS})]
 TRAINED_ON_SUPPORT = [name for name in METHODS if name not in ("majority", "source_only")]
+LABELS_ARE_OUTPUTS = [name for name in LEARNERS if method(name).most_classes]
 
 
 def task(
@@ -143,9 +123,10 @@ def test_predicting_twice_gives_the_same_and_changes_no_weight_or_buffer(name, n
     assert all(torch.equal(value, before[key]) for key, value in chosen.state_dict().items())
 
 
-# not in this list: fine-tuning from the source head, whose rows mean certain classes, and MANN, whose outputs are labels
+# not in this list: fine-tuning from the source head, whose rows mean certain classes
 @pytest.mark.parametrize(
-    "name", [name for name in TRAINED_ON_SUPPORT if name not in ("fine_tuning", "mann")]
+    "name",
+    [name for name in TRAINED_ON_SUPPORT if name not in ("fine_tuning", *LABELS_ARE_OUTPUTS)],
 )
 def test_logits_permute_with_the_labels(name):
     chosen, (support, labels, query) = method(name), task()
@@ -198,9 +179,17 @@ def test_volumes_take_the_same_path_as_images(name):
 @pytest.mark.parametrize(
     "name",
     [
-        name
-        for name in TRAINED_ON_SUPPORT
-        if name not in ("relation", "siamese", "mann", "key_value", "meta_memory")
+        "fine_tuning",
+        "cosine_head",
+        "imprinted",
+        "linear_probe",
+        "nearest_centroid",
+        "prototypical",
+        "matching",
+        "full_context",
+        "maml",
+        "anil",
+        "learned_rates",
     ],
 )
 def test_easy_support_images_are_recognised(name):

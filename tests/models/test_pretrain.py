@@ -6,16 +6,18 @@ import torch
 
 import models.pretrain
 import models.train
+import models.training.recipe
 from data_prep.episodes.draw import Patients
 from data_prep.settings import Convert
 from eval.settings import Adapt, Report
 from models.checkpoint import load_card
-from models.encoders import network_of
+from models.encoders.encoder import network_of
+from models.encoders.settings import Encoder
+from models.encoders.tensors import read_tensors
 from models.pretrain import maker
-from models.settings import Encoder, Params, Pretrain, Train
+from models.settings import Params, Pretrain, Train
 from models.simsiam import SimSiam, similarity, spread
-from models.train import train
-from models.weights import read_tensors
+from models.training.loop import train
 from workspace.errors import Refusal
 from workspace.outputs import digest
 
@@ -123,7 +125,7 @@ def test_a_learner_starts_from_the_pretrained_encoder(study, monkeypatch, method
     )
     began = {}
     monkeypatch.setattr(
-        models.train,
+        models.training.recipe,
         "train",
         lambda model, *rest, **more: (
             began.update(

@@ -11,21 +11,15 @@ from data_prep.episodes.draw import Patients, draw_episodes
 from data_prep.settings import Convert
 from eval.settings import Adapt, Report
 from models import method
-from models.build import build_learner, load_learner
-from models.checkpoint import ModelCard, TrainedOn, load_card, load_state, save_model, save_state
-from models.learners.key_value import Settings as KeyValueSettings
-from models.learners.maml import Settings as MamlSettings
-from models.learners.mann import Settings as MannSettings
-from models.learners.matching import Settings as MatchingSettings
-from models.learners.meta_memory import Settings as MetaMemorySettings
-from models.learners.prototypical import Settings as PrototypicalSettings
-from models.learners.relation import Settings as RelationSettings
-from models.learners.siamese import Settings as SiameseSettings
-from models.learners.supervised import Settings as SupervisedSettings
-from models.method import Variation
+from models.augmentation.settings import Augment
+from models.build import build_learner, load_learner, settings_class
+from models.checkpoint import ModelCard, TrainedOn, load_card, save_model
+from models.encoders.settings import Encoder
 from models.pretrain import maker
-from models.settings import Augment, Encoder, Params, Pretrain, Train
-from models.train import train
+from models.settings import Episodic, Learning, Params, Pretrain, Train, learner_names
+from models.training.loop import train
+from models.training.source import Variation
+from models.training.state import load_state, save_state
 from workspace.errors import Refusal
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
@@ -37,27 +31,29 @@ PARAMS = Params(
     report=Report(method="maml"),
 )
 COMMON = {"steps": 6, "validate_every": 4, "validation_episodes": 4}
-SETTINGS = {
-    "prototypical": PrototypicalSettings(shot=2, query=3, **COMMON),
-    "supervised": SupervisedSettings(batch=16, **COMMON),
-    "maml": MamlSettings(
-        shot=2,
-        query=3,
-        tasks=2,
-        inner_steps=2,
-        adapt_steps=2,
-        learned_rates=True,
-        multi_step_steps=4,
-        first_order_steps=2,
-        **COMMON,
-    ),
-    "matching": MatchingSettings(shot=2, query=3, full_context=True, **COMMON),
-    "relation": RelationSettings(shot=2, query=3, **COMMON),
-    "siamese": SiameseSettings(shot=2, query=3, **COMMON),
-    "key_value": KeyValueSettings(shot=2, query=3, **COMMON),
-    "meta_memory": MetaMemorySettings(shot=2, query=3, **COMMON),
-    "mann": MannSettings(shot=2, query=3, slots=16, cell=8, heads=2, controller=20, **COMMON),
+EPISODES = {"shot": 2, "query": 3}
+OWN = {
+    "supervised": {"batch": 16},
+    "maml": {
+        "tasks": 2,
+        "inner_steps": 2,
+        "adapt_steps": 2,
+        "learned_rates": True,
+        "multi_step_steps": 4,
+        "first_order_steps": 2,
+    },
+    "matching": {"full_context": True},
+    "mann": {"slots": 16, "cell": 8, "heads": 2, "controller": 20},
 }
+
+
+def settings_of(name: str) -> Learning:
+    kind = settings_class(name)
+    shape = EPISODES if issubclass(kind, Episodic) else {}
+    return kind(**shape, **OWN.get(name, {}), **COMMON)
+
+
+SETTINGS = {name: settings_of(name) for name in learner_names()}  # a new learner is among them
 
 
 def fresh(name: str, **changes):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from data_prep import split, tasks
 from data_prep.convert import convert
@@ -124,14 +125,10 @@ def test_nobody_who_is_asked_in_one_task_trains_in_the_other_though_ties_may_par
 
 def test_both_tasks_keep_their_patients_to_draw_episodes_from(west: Workspace) -> None:
     meta = prepared(west, "source")
-    first_row = dict(
-        zip(
-            meta.sites,
-            np.cumsum([0, *(len(site.records) for site in meta.sites.values())]),
-            strict=False,
-        )
-    )
-    for pool in site_pools(meta, Images(None, first_row), "train"):
+    sizes = [len(site.records) for site in meta.sites.values()]
+    first_row = dict(zip(meta.sites, np.cumsum([0, *sizes]).tolist(), strict=False))
+    images = Images(torch.zeros(sum(sizes), 1, 1, 1, dtype=torch.uint8), first_row)
+    for pool in site_pools(meta, images, "train"):
         assert min(map(len, pool.patients.values())) >= 10, pool.site
 
 

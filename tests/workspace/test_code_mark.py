@@ -38,6 +38,8 @@ def moved_by_library(monkeypatch: pytest.MonkeyPatch, name: str) -> set[str]:
         ("eval/adapt/predictions.py", {"adapt"}),
         ("eval/scores/label.py", {"adapt", "report", "overview"}),
         ("models/learners/maml.py", {"train_maml", "adapt"}),
+        ("models/training/loop.py", {"pretrain", *LEARNERS}),
+        ("models/augmentation/augment.py", {"pretrain", *LEARNERS, "adapt"}),
         ("models/learners/supervised.py", {"pretrain", "train_supervised", "adapt"}),
         ("data_prep/volumes/stacks.py", {"convert"}),
         ("data_prep/phantom/rays.py", {"phantom"}),

@@ -11,11 +11,12 @@ from eval.page.section import all_sections
 from workspace.errors import Refusal
 
 ROOT = Path(__file__).parents[3]
-DOCUMENT = (ROOT / "docs" / "architecture.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+DOCUMENT = ARCHITECTURE.partition("## A section of the page")[2]
 
 
 def example(language: str) -> str:
-    """The document's one block of a language."""
+    """The chapter's one block of a language."""
     (block,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.S)
     return block
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from models.encoders import build_encoder, feature_shape
-from models.settings import Encoder
+from models.encoders.encoder import build_encoder, feature_shape
+from models.encoders.settings import Encoder
 from workspace.errors import Refusal
 
 CONV4 = ["conv4", "conv4-strided"]

@@ -6,10 +6,11 @@ import torch
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_images
 
-from models import weights
-from models.encoders import build_encoder, network_of
-from models.settings import Encoder
-from models.weights import read_tensors, start_from
+from models.encoders import weights
+from models.encoders.encoder import build_encoder, network_of
+from models.encoders.settings import Encoder
+from models.encoders.tensors import read_tensors
+from models.encoders.weights import start_from
 from workspace.errors import Refusal
 from workspace.outputs import digest
 from workspace.paths import Workspace

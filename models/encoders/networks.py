@@ -1,10 +1,7 @@
-"""Encoders by name, built of MONAI's networks in 2D and 3D; each gives one feature vector an image,
-or maps of features.
-"""
+"""The networks themselves, built of MONAI's in 2D and 3D."""
 
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from monai.networks.blocks import Convolution
 from monai.networks.layers.utils import get_norm_layer
@@ -13,15 +10,12 @@ from monai.networks.nets.efficientnet import EfficientNet
 from monai.networks.nets.resnet import ResNetBlock
 from torch import Tensor, nn
 
-from models.settings import Encoder
-from models.stages import freeze
-from workspace.errors import Problem, Refusal
+from models.encoders.settings import Encoder
 
 GROUPS = 8  # of group norm: divides every width that is offered
-RESNET_BLOCKS = {
-    "resnet10": [1, 1, 1, 1],
-    "resnet18": [2, 2, 2, 2],
-}  # He et al. 2016, table 1; resnet10 is its common half
+# He et al. 2016, table 1; resnet10 is its common half
+RESNET_BLOCKS = {"resnet10": [1, 1, 1, 1], "resnet18": [2, 2, 2, 2]}
+# Tan and Le 2019, table 1, as MONAI writes stages
 EFFICIENTNET = [
     "r1_k3_s11_e1_i32_o16",
     "r2_k3_s22_e6_i16_o24",
@@ -30,71 +24,11 @@ EFFICIENTNET = [
     "r3_k5_s11_e6_i80_o112",
     "r4_k5_s22_e6_i112_o192",
     "r1_k3_s11_e6_i192_o320",
-]  # Tan and Le 2019, table 1, as MONAI writes stages
+]
 
 
-def build_encoder(
-    settings: Encoder, channels: int, size: list[int], maps: bool = False
-) -> nn.Module:
-    """An encoder for images (batch, channel, *size) in [0, 1] that returns (batch, feature), or
-    (batch, feature, *space) for `maps`.
-
-    Two or three axes in `size`. Its weights bear the same names either way.
-    """
-    body = _body(settings, channels, len(size), maps)
-    if len(size) == 2 and settings.norm == "batch":
-        body = body.to(
-            memory_format=torch.channels_last
-        )  # on a CPU a step takes 0.65 to 0.9 of the time; with group norm, more
-    freeze(body, settings.frozen)
-    if settings.standardise:
-        return nn.Sequential(Standardise(), body)
-    return nn.Sequential(LiteScale(), body) if settings.name == "efficientnet-lite0" else body
-
-
-def network_of(encoder: nn.Module) -> nn.Module:
-    """The network itself, without what is done to its input: its weights bear the names that files
-    know.
-    """
-    return (
-        encoder[1]
-        if isinstance(encoder, nn.Sequential) and isinstance(encoder[0], Standardise | LiteScale)
-        else encoder
-    )
-
-
-class Standardise(nn.Module):
-    """Bring each image and channel to mean 0 and standard deviation 1; nearly flat ones are not
-    blown up.
-    """
-
-    FLAT = 0.05  # of full range, added to the deviation: about the noise of an 8-bit image
-
-    def forward(
-        self, images: Float[Tensor, "batch channel *space"]
-    ) -> Float[Tensor, "batch channel *space"]:
-        axes = tuple(range(2, images.ndim))
-        return (images - images.mean(axes, keepdim=True)) / (
-            images.std(axes, keepdim=True) + self.FLAT
-        )
-
-
-class LiteScale(nn.Module):
-    """Bring [0, 1] to the range that EfficientNet-Lite was trained on: (value - 127) / 128 of 8
-    bits.
-
-    In 2D the channels come last in memory: on a CPU its depthwise convolutions then take little
-    more than half the time.
-    """
-
-    def forward(
-        self, images: Float[Tensor, "batch channel *space"]
-    ) -> Float[Tensor, "batch channel *space"]:
-        scaled = (images * 255 - 127) / 128
-        return scaled.contiguous(memory_format=torch.channels_last) if scaled.ndim == 4 else scaled
-
-
-def _body(settings: Encoder, channels: int, space: int, maps: bool) -> Any:
+def build_network(settings: Encoder, channels: int, space: int, maps: bool) -> Any:
+    """The network that the settings name, for images of so many channels and axes."""
     norm = _norm(settings.norm)
     if settings.name in ("conv4", "conv4-strided"):
         return conv4(
@@ -103,10 +37,9 @@ def _body(settings: Encoder, channels: int, space: int, maps: bool) -> Any:
     if settings.name in RESNET_BLOCKS:
         return resnet(RESNET_BLOCKS[settings.name], space, channels, settings.width, norm, maps)
     if settings.name == "densenet121":
-        net = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=norm)
-        net.class_layers = net.class_layers[
-            : 1 if maps else -1
-        ]  # ReLU, pooling and flattening, all before the linear head
+        net: Any = DenseNet121(spatial_dims=space, in_channels=channels, out_channels=1, norm=norm)
+        # ReLU, pooling and flattening, all before the linear head
+        net.class_layers = net.class_layers[: 1 if maps else -1]
         return net
     return efficientnet(settings.name == "efficientnet-lite0", space, channels, norm, maps)
 
@@ -178,10 +111,9 @@ def efficientnet(lite: bool, space: int, channels: int, norm: Any, maps: bool = 
     release of 2020).
     """
     network = EfficientNetMaps if maps else EfficientNet
-    norm = (
-        ("batch", {"eps": 1e-3}) if norm == "batch" else norm
-    )  # the authors' own, which trained weights count on
-    net = network(
+    # the authors' own, which trained weights count on
+    norm = ("batch", {"eps": 1e-3}) if norm == "batch" else norm
+    net: Any = network(
         [stage if lite else f"{stage}_se0.25" for stage in EFFICIENTNET],
         spatial_dims=space,
         in_channels=channels,
@@ -222,30 +154,6 @@ class GlobalAverage(nn.Module):
         self, features: Float[Tensor, "batch channel *space"]
     ) -> Float[Tensor, "batch channel"]:
         return features.flatten(2).mean(-1)
-
-
-def feature_shape(encoder: nn.Module, channels: int, size: list[int]) -> tuple[int, ...]:
-    """What the encoder makes of one image: (feature,), or (feature, *space) of its maps.
-
-    Raises Refusal where it pools the images away.
-    """
-    try:
-        with torch.no_grad():
-            return tuple(
-                encoder.eval()(torch.zeros(2, channels, *size)).shape[1:]
-            )  # training would move a batch norm's statistics
-    except (
-        RuntimeError,
-        ValueError,
-    ):  # torch's own words: no pixel left to pool, or one that instance norm would erase
-        raise Refusal(
-            Problem(
-                "params.yaml encoder",
-                f"images of {'x'.join(map(str, size))}, too small for its layers and norm",
-                "larger images, fewer poolings or group norm",
-                "raise convert.size or set encoder to conv4",
-            )
-        ) from None
 
 
 def _norm(name: str) -> Any:

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from models.settings import Augment
+from models.augmentation.draws import Draws
+from models.augmentation.settings import Augment
 
 MODES = 4  # cosines an axis in a smooth field: a few bends across an image
 # pixels; what a sharp reconstruction kernel adds is what a blur of this width takes away
@@ -47,27 +48,20 @@ class Acquisition:
 
 
 def draw_acquisition(
-    settings: Augment, blur: Float[Tensor, "batch"], axes: int, generator: torch.Generator
+    settings: Augment, blur: Float[Tensor, "batch"], axes: int, draws: Draws
 ) -> Acquisition:
     """Each image's own, on the CPU.
 
     `blur` was drawn before, so that older seeds still give the same images.
     """
-    batch = len(blur)
-
-    def upto(highest: float) -> Tensor:
-        return torch.rand(batch, generator=generator) * highest
-
-    def within(reach: float, *shape: int) -> Tensor:
-        return (2 * torch.rand(batch, *shape, generator=generator) - 1) * reach
-
+    upto, within = draws.upto, draws.within
     on = settings.spike > 0
     return Acquisition(
         blur=blur if settings.blur else None,
         coarse=1 + upto(settings.coarse - 1) if settings.coarse > 1 else None,
         gibbs=upto(settings.gibbs) if settings.gibbs else None,
         kernel=within(settings.kernel) if settings.kernel else None,
-        bias=draw_field(batch, axes, generator) if settings.bias else None,
+        bias=draw_field(len(blur), axes, draws.generator) if settings.bias else None,
         bias_gain=upto(settings.bias) if settings.bias else None,
         spike=upto(settings.spike) if on else None,
         spike_at=within(1, axes) if on else None,
@@ -122,8 +116,8 @@ def _stripes(
     spike: Float[Tensor, "batch"],
     spike_at: Float[Tensor, "batch axis"],
     spike_phase: Float[Tensor, "batch"],
-    images: Tensor,
-) -> Tensor:
+    images: Float[Tensor, "batch channel *space"],
+) -> Float[Tensor, "batch 1 *space"]:
     """One point of k-space too bright is a wave across the image (as torchio's RandomSpike, of the
     mean in place of the largest).
     """
@@ -138,7 +132,9 @@ def _stripes(
     return spike.reshape(_one(images)) * mean * phase.cos()[:, None]
 
 
-def _along_axes(chosen: Acquisition, images: Tensor) -> Tensor:
+def _along_axes(
+    chosen: Acquisition, images: Float[Tensor, "batch channel *space"]
+) -> Float[Tensor, "batch channel *space"]:
     for axis in range(2, images.ndim):
         matrix = _matrix(chosen, images.shape[axis], images.device)
         if matrix is None:
@@ -180,9 +176,10 @@ def _matrix(
 def gaussian(side: int, sigma: Float[Tensor, "batch"]) -> Float[Tensor, "batch side side"]:
     """Blur with each image's own width; weights beyond the edge fall away."""
     at = torch.arange(side, device=sigma.device)
+    # one exponential a distance
     weights = torch.exp(-0.5 * (at / sigma.clamp(min=1e-3)[:, None]) ** 2)[
         :, (at[:, None] - at).abs()
-    ]  # one exponential a distance
+    ]
     return weights / weights.sum(2, keepdim=True)
 
 
@@ -200,15 +197,16 @@ def coarsening(side: int, size: Float[Tensor, "batch"]) -> Float[Tensor, "batch 
     cell, size = at[:, None], size[:, None, None]
     first, last = (cell * size).clamp(max=side), ((cell + 1) * size).clamp(max=side)
     overlap = (torch.minimum(last, at + 1) - torch.maximum(first, at)).clamp(min=0)
-    means = overlap / overlap.sum(2, keepdim=True).clamp(
-        min=1e-6
-    )  # (batch, cell, pixel); cells beyond the edge hold nothing
+    # (batch, cell, pixel); cells beyond the edge hold nothing
+    means = overlap / overlap.sum(2, keepdim=True).clamp(min=1e-6)
     cells = torch.ceil(side / size)
     place = ((at[:, None] + 0.5) / size - 0.5).clamp(min=0).minimum(cells - 1)
     return (1 - (place - at).abs()).clamp(min=0) @ means
 
 
-def _restain(images: Tensor, amounts: Float[Tensor, "batch stain"]) -> Tensor:
+def _restain(
+    images: Float[Tensor, "batch channel *space"], amounts: Float[Tensor, "batch stain"]
+) -> Float[Tensor, "batch channel *space"]:
     """More or less of each stain: a change of the light's logarithm (Tellez et al. 2018, section
     3.2).
     """

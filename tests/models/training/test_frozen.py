@@ -5,15 +5,17 @@ import torch
 
 from data_prep.settings import Convert
 from eval.settings import Adapt, Report
+from models.augmentation.settings import Augment
 from models.build import build_learner
-from models.encoders import build_encoder, network_of
-from models.frozen import features_once
+from models.encoders.encoder import build_encoder, network_of
+from models.encoders.settings import Encoder
+from models.encoders.stages import frozen_modules, stages
 from models.learners.prototypical import Settings as PrototypicalSettings
 from models.learners.supervised import Settings as SupervisedSettings
-from models.method import Variation
-from models.settings import Augment, Encoder, Params, Train
-from models.stages import frozen_modules, stages
-from models.train import train
+from models.settings import Params, Train
+from models.training.frozen import features_once
+from models.training.loop import train
+from models.training.source import Variation
 from workspace.errors import Refusal
 
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}

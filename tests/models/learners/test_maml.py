@@ -12,13 +12,14 @@ from torch.profiler import ProfilerActivity, profile
 from data_prep.episodes.draw import Episodes
 from data_prep.settings import Convert
 from eval.settings import Adapt, Report
-from models.encoders import build_encoder
+from models.encoders.encoder import build_encoder
+from models.encoders.settings import Encoder
 from models.learners.maml import HEAD, Maml, Settings, step_weights
-from models.processes import launch
-from models.settings import Encoder, Params, Train
+from models.settings import Params, Train
 from models.support import Support
-from models.task_threads import TaskThreads
-from models.train import gradient_taker, take_gradient, train
+from models.training.loop import gradient_taker, take_gradient, train
+from models.training.processes import launch
+from models.training.task_threads import TaskThreads
 
 
 def small(**settings) -> Maml:

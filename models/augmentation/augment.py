@@ -15,8 +15,15 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from models.acquisition import Acquisition, acquire, draw_acquisition, draw_field, smooth_field
-from models.settings import Augment
+from models.augmentation.acquisition import (
+    Acquisition,
+    acquire,
+    draw_acquisition,
+    draw_field,
+    smooth_field,
+)
+from models.augmentation.draws import Draws
+from models.augmentation.settings import Augment
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,8 @@ class Augmentation:
     angle: Float[Tensor, "batch"]  # radians, in the plane of the last two axes
     scale: Float[Tensor, "batch"]  # > 1 shows more of the scene
     shift: Float[Tensor, "batch axis"]  # of the image's side
-    bend: (
-        Float[Tensor, "batch*axis *mode"] | None
-    )  # a smooth field of displacements along each axis; None: off
+    # a smooth field of displacements along each axis; None: off
+    bend: Float[Tensor, "batch*axis *mode"] | None
     bend_reach: Float[Tensor, "batch"] | None  # its largest displacement, of the image's side
     acquisition: Acquisition
     brightness: Float[Tensor, "batch"]
@@ -51,13 +57,8 @@ def draw(
     """
     generator = torch.Generator().manual_seed(seed)
     batch, channels, axes = images.shape[0], images.shape[1], images.ndim - 2
-
-    def within(reach: float, *shape: int) -> Tensor:
-        return (2 * torch.rand(batch, *shape, generator=generator) - 1) * reach
-
-    def upto(highest: float) -> Tensor:
-        return torch.rand(batch, generator=generator) * highest
-
+    draws = Draws(batch, generator)
+    upto, within = draws.upto, draws.within
     coins = torch.rand(batch, axes, generator=generator) < 0.5
     allowed = torch.tensor([settings.flip_all] * (axes - 1) + [settings.flip or settings.flip_all])
     angle, scale = within(math.radians(settings.rotate)), 1 + within(settings.scale)
@@ -75,7 +76,7 @@ def draw(
             shift,
             draw_field(batch * axes, axes, generator) if settings.bend else None,
             upto(settings.bend) if settings.bend else None,
-            draw_acquisition(settings, blur, axes, generator),
+            draw_acquisition(settings, blur, axes, draws),
             brightness,
             contrast,
             gamma,
@@ -102,7 +103,9 @@ def augment(
     return apply(draw(settings, images, seed), images)
 
 
-def _move(chosen: Augmentation, images: Tensor) -> Tensor:
+def _move(
+    chosen: Augmentation, images: Float[Tensor, "batch channel *space"]
+) -> Float[Tensor, "batch channel *space"]:
     """Rotate in plane, scale, shift, mirror and bend in one interpolation; the edge is repeated
     outside the image.
     """
@@ -129,7 +132,9 @@ def _move(chosen: Augmentation, images: Tensor) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-def _intensities(chosen: Augmentation, images: Tensor) -> Tensor:
+def _intensities(
+    chosen: Augmentation, images: Float[Tensor, "batch channel *space"]
+) -> Float[Tensor, "batch channel *space"]:
     """Contrast about each image's mean, brightness, gain a channel, then gamma."""
     one = [-1] + [1] * (images.ndim - 1)
     mean = images.flatten(1).mean(1).reshape(one)
@@ -138,7 +143,9 @@ def _intensities(chosen: Augmentation, images: Tensor) -> Tensor:
     return images.clamp(0, 1) ** chosen.gamma.reshape(one)
 
 
-def _noise(chosen: Augmentation, images: Tensor) -> Tensor:
+def _noise(
+    chosen: Augmentation, images: Float[Tensor, "batch channel *space"]
+) -> Float[Tensor, "batch channel *space"]:
     generator = torch.Generator(images.device).manual_seed(chosen.noise_seed)
     grain = torch.randn(images.shape, generator=generator, device=images.device)
     return images + grain * chosen.noise.reshape([-1] + [1] * (images.ndim - 1))

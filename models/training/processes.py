@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from dataclasses import astuple
 
 import torch
+from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from models.device import choose_device
+from models.encoders.stages import frozen_modules
 from models.settings import Learning, Train
-from models.stages import frozen_modules
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.progress import say, torchrun
 
-logging.getLogger("lightning_fabric").setLevel(
-    logging.WARNING
-)  # what it says of itself is not about a stage's outcome
+# what it says of itself is not about a stage's outcome
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def launch(settings: Train) -> Fabric:
@@ -37,36 +37,18 @@ def launch(settings: Train) -> Fabric:
         torchrun(name, 1) for name in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "WORLD_SIZE")
     )
     room = torch.cuda.device_count() if device.type == "cuda" else here
-    problems = (
-        []
-        if here <= room
-        else [
-            Problem(
-                "torchrun",
-                f"{here} processes on a machine with {room} of cuda",
-                "one for each process",
-                f"give --nproc_per_node {room}, or set train.device to cpu",
-            )
-        ]
-    )
+    problems = []
+    if here > room:
+        found = f"{here} processes on a machine with {room} of cuda"
+        cure = f"give --nproc_per_node {room}, or set train.device to cpu"
+        problems.append(Problem("torchrun", found, "one for each process", cure))
     if device.type == "mps" and all_in_all > 1:
-        problems.append(
-            Problem(
-                "torchrun",
-                f"{all_in_all} processes that are to meet on mps",
-                "cuda or cpu",
-                "set train.device to cpu",
-            )
-        )
+        found = f"{all_in_all} processes that are to meet on mps"
+        problems.append(Problem("torchrun", found, "cuda or cpu", "set train.device to cpu"))
     if here * machines != all_in_all:
-        problems.append(
-            Problem(
-                "torchrun",
-                "machines with different numbers of processes",
-                "as many on each",
-                "give --nproc_per_node the same value everywhere",
-            )
-        )
+        found, need = "machines with different numbers of processes", "as many on each"
+        cure = "give --nproc_per_node the same value everywhere"
+        problems.append(Problem("torchrun", found, need, cure))
     refuse_if(problems)
     mixed = settings.mixed_precision and device.type == "cuda"
     fabric = Fabric(
@@ -129,18 +111,10 @@ def refuse_other_workspaces(fabric: Fabric, state: str) -> None:
     """Raise Refusal where the processes are about to train from different data, settings, code or
     states.
     """
-    refuse_if(
-        []
-        if len(set(exchange(fabric, state))) == 1
-        else [
-            Problem(
-                "torchrun",
-                "processes that see different data, settings, code or resume states",
-                "the same on every machine",
-                "run them in one folder that all machines share",
-            )
-        ]
-    )
+    if len(set(exchange(fabric, state))) > 1:
+        found = "processes that see different data, settings, code or resume states"
+        cure = "run them in one folder that all machines share"
+        raise Refusal(Problem("torchrun", found, "the same on every machine", cure))
 
 
 def uneven_shares(name: str, settings: Learning, processes: int) -> list[Problem]:
@@ -149,19 +123,12 @@ def uneven_shares(name: str, settings: Learning, processes: int) -> list[Problem
     """
     what = "tasks" if hasattr(settings, "tasks") else "batch"
     count = getattr(settings, what)
-    return (
-        []
-        if count % processes == 0
-        else [
-            Problem(
-                f"train {name}",
-                f"{what}: {count} for {processes} processes",
-                f"a multiple of {processes}",
-                f"set its {what} to {count + -count % processes} in "
-                "params.yaml, or start fewer processes",
-            )
-        ]
-    )
+    if count % processes == 0:
+        return []
+    even = count + -count % processes
+    found, need = f"{what}: {count} for {processes} processes", f"a multiple of {processes}"
+    cure = f"set its {what} to {even} in params.yaml, or start fewer processes"
+    return [Problem(f"train {name}", found, need, cure)]
 
 
 def bound_together(model: nn.Module, processes: int) -> list[Problem]:
@@ -191,7 +158,7 @@ def bound_together(model: nn.Module, processes: int) -> list[Problem]:
     ]
 
 
-def average(fabric: Fabric, model: nn.Module, loss: Tensor) -> Tensor:
+def average(fabric: Fabric, model: nn.Module, loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
     """Give every process the mean of all gradients and return the mean loss, in one message.
 
     Alone, nothing is to be done.

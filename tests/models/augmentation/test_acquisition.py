@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 
-from models.acquisition import (
+from models.augmentation.acquisition import (
     LEAST_LIGHT,
     STAINS,
     Acquisition,

@@ -1,6 +1,6 @@
 """One process of those that torchrun starts: trains each learner that it is told to, in a folder that stands for its machine's.
 
-torchrun tests/models/training_child.py FOLDER_OF_PROCESS_0 FOLDER_OF_PROCESS_1 LEARNER...
+torchrun tests/models/training/training_child.py FOLDER_OF_PROCESS_0 FOLDER_OF_PROCESS_1 LEARNER...
 """
 
 import os
@@ -14,8 +14,10 @@ import torch
 
 import data_prep.episodes.images
 import models.train
+import models.training.loop
 from models.learners.supervised import Supervised
 from models.method import Learner
+from models.training.loop import take_gradient
 from workspace.errors import Problem, Refusal, run_stage
 
 
@@ -36,7 +38,7 @@ def precisely() -> Iterator[pytest.MonkeyPatch]:
             torch.set_default_dtype(torch.float32)
 
 
-def take_gradient_or_refuse(model, batch, precision, take_gradient=models.train.take_gradient):
+def take_gradient_or_refuse(model, batch, precision):
     """As training does, but the third step finds something wrong."""
     if batch.step == 2:
         raise Refusal(Problem("site b", "other pixels", "those that were split", "split anew"))
@@ -48,6 +50,6 @@ if __name__ == "__main__":
     os.chdir(folders[int(os.environ["RANK"])])
     with precisely() as patch:
         if Path("refuse").is_file():  # this machine alone refuses
-            patch.setattr(models.train, "take_gradient", take_gradient_or_refuse)
+            patch.setattr(models.training.loop, "take_gradient", take_gradient_or_refuse)
         for learner in learners:
             run_stage("train", lambda name=learner: models.train.main(name, 0))

@@ -13,20 +13,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import models.processes
 import models.train
+import models.training.processes
+import models.training.recipe
 from data_prep.settings import Convert
 from models.build import build_learner, settings_class
-from models.checkpoint import save_state
-from models.encoders import build_encoder
-from models.processes import bound_together, launch, uneven_shares
-from models.settings import Encoder, Train
+from models.encoders.encoder import build_encoder
+from models.encoders.settings import Encoder
+from models.settings import Train
+from models.training.processes import bound_together, launch, uneven_shares
+from models.training.state import save_state
 from tests.models.conftest import CLASSES, write_sources
-from tests.models.training_child import precisely
+from tests.models.training.training_child import precisely
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TASKS = {"one": ["x", "y", "z"], "two": ["p", "q"]}
 STEP = {"steps": 6, "validate_every": 1, "validation_episodes": 2, "rate": 5e-3}
 EPISODIC = {"shot": 1, "query": 2, "tasks": 4, **STEP}
@@ -79,7 +81,7 @@ def two_processes(folders: list[Path], *learners: str) -> tuple[list[str], str]:
         f"--log-dir={logs}",
     ]
     done = subprocess.run(
-        [*torchrun, ROOT / "tests" / "models" / "training_child.py", *folders, *learners],
+        [*torchrun, Path(__file__).with_name("training_child.py"), *folders, *learners],
         capture_output=True,
         text=True,
         timeout=300,
@@ -114,7 +116,7 @@ def trained(tmp_path_factory):
         for name in list(LEARNERS)[:-1]:
             models.train.main(name, 0)
         patch.chdir(two)
-        patch.setattr(models.train, "save_state", save_then_cut)
+        patch.setattr(models.training.recipe, "save_state", save_then_cut)
         with pytest.raises(Cut):
             models.train.main("siamese", 0)
     assert (two / ".fewsite" / "resume" / "siamese" / "0" / "state.safetensors").is_file()
@@ -250,7 +252,9 @@ def test_processes_without_a_device_each_or_unevenly_spread_are_refused(
         "WORLD_SIZE": 3 if device == "cpu" else here * machines,
     }.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(models.processes, "choose_device", lambda setting: torch.device(device))
+    monkeypatch.setattr(
+        models.training.processes, "choose_device", lambda setting: torch.device(device)
+    )
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(Refusal, match=said):
         launch(Train(learners=["maml"]))

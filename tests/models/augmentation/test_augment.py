@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.augment import apply, augment, draw
-from models.settings import Augment
+from models.augmentation.augment import apply, augment, draw
+from models.augmentation.settings import Augment
 
 NOTHING = Augment(rotate=0, scale=0, shift=0, brightness=0, contrast=0, gamma=0, noise=0, blur=0)
 EVERYTHING = Augment(

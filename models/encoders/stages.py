@@ -12,15 +12,10 @@ from workspace.errors import Problem, Refusal
 def stages(network: Any) -> list[list[nn.Module]]:
     """The parts that hold weights, in order: stem, stages and head; of a conv4 its blocks."""
     if isinstance(network, ResNet):
-        return [
-            [network.conv1, network.bn1],
-            [network.layer1],
-            [network.layer2],
-            [network.layer3],
-            [network.layer4],
-        ]
+        layers = (network.layer1, network.layer2, network.layer3, network.layer4)
+        return [[network.conv1, network.bn1], *([layer] for layer in layers)]
     if isinstance(network, DenseNet121):
-        parts = network.features
+        parts: Any = network.features
         dense = [
             [parts.denseblock1, parts.transition1],
             [parts.denseblock2, parts.transition2],
@@ -43,14 +38,9 @@ def freeze(network: nn.Module, frozen: Literal["all"] | int) -> None:
     """
     parts = stages(network)
     if frozen != "all" and frozen >= len(parts):
-        raise Refusal(
-            Problem(
-                "params.yaml encoder.frozen",
-                str(frozen),
-                f"at most {len(parts) - 1} of its {len(parts)} stages, or all",
-                "lower it, or write all",
-            )
-        )
+        need = f"at most {len(parts) - 1} of its {len(parts)} stages, or all"
+        cure = "lower it, or write all"
+        raise Refusal(Problem("params.yaml encoder.frozen", str(frozen), need, cure))
     for stage in parts if frozen == "all" else parts[:frozen]:
         for module in stage:
             module.requires_grad_(False)

@@ -1,0 +1,1 @@
+"""Images that vary as scanners, stains and positions do."""
