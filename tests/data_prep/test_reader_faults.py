@@ -41,7 +41,7 @@ def test_a_fault_in_a_header_is_that_files_and_quotes_nothing(
     reader_faults.clear()
 
 
-@pytest.mark.parametrize("place", [(frames, "_functional_groups"), (dicom, "_place")])
+@pytest.mark.parametrize("place", [(frames, "_functional_groups"), (dicom, "place_of")])
 def test_a_fault_outside_of_any_guard_is_counted_too(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[ImageFile, Pixels]:
     data = tuple(
         Found(part, path.parent / part, (path.parent / part).stat().st_size) for part in image.parts
     )
-    image = replace(image, data=data)
+    image = replace(image, identity=replace(image.identity, data=data))
     with opened(image.identity.found) as stream:
         return image, itk_image.read_pixels(stream, image)
 

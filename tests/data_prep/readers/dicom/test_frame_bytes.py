@@ -69,7 +69,7 @@ def read_all(image: ImageFile, slices: list[ImageFile] | None = None) -> list[Pi
 def assert_same(image: ImageFile) -> None:
     """One by one, in any order and all at once, as parsing the file gives them."""
     assert image.header.stored
-    whole = read_all(replace(image, stored=()))
+    whole = read_all(replace(image, header=replace(image.header, stored=())))
     for places in (range(COUNT), [3], [4, 1, 5]):
         for place, pixels in zip(
             places, read_all(image, [image.slices[place] for place in places]), strict=True
