@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from data_prep.exports.sources import opened
-from data_prep.readers import itk_image, mgh, nifti, npz, raster
-from data_prep.readers.dicom import file as dicom
 from data_prep.readers.dicom.units import wrong_for_window
 from data_prep.readers.image_file import ImageFile, Pixels
+from data_prep.readers.registry import read_pixels
 from data_prep.rejects import Reject, Rejected, not_decodable
 from data_prep.settings import Convert
 from data_prep.store.duplicates import perceptual_hash
@@ -23,16 +22,20 @@ from data_prep.volumes.series import reject_all
 from data_prep.volumes.standardise import standardise
 from data_prep.volumes.tilt import STRAIGHT, Lean, straighten
 
+Name = tuple[str, int | None]  # of a file, and the frame in it
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A record to be: its files (a volume's slices in order), its row without the pixels' hashes, a DICOM volume's affine,
-    and the spacing in mm, in the order of the pixels.
+    """A record to be.
+
+    `files`: a volume's slices in order. `row`: without the pixels' hashes. `affine`: a DICOM
+    volume's. `spacing`: mm, in the order of the pixels.
     """
 
     key: str
     files: tuple[ImageFile, ...]
-    row: dict[str, object]
+    row: dict[str, Any]
     affine: np.ndarray | None = None
     spacing: tuple[float, ...] | None = None
     lean: Lean = STRAIGHT  # of slices that are to be straightened
@@ -98,63 +101,49 @@ def decode(plan: Planned, convert: Convert) -> Decoded | list[Reject]:
 
 
 def read(plan: Planned, windowed: bool) -> Pixels | list[Reject]:
-    """One record's pixels as its files hold them, volumes in the common order; or the rejects of all of its files.
+    """One record's pixels as its files hold them, volumes in the common order.
 
-    `windowed`: grey values must be in physical units.
+    Or the rejects of all of its files. `windowed`: grey values must be in physical units.
     """
     by_file: dict[str, list[ImageFile]] = defaultdict(list)
     for image in plan.files:
         by_file[image.identity.found.name].append(image)
-    names = [(image.identity.found.name, image.header.frame) for image in plan.files]
-    volume = (
-        None
-        if plan.affine is None
-        else np.empty((len(names), *plan.files[0].header.kept_shape), np.float32)
-    )
+    volume = _room_for(plan)
+    names = [_name(image) for image in plan.files]
     room = {} if volume is None else dict(zip(names, volume, strict=True))
-    of_slice: dict[tuple[str, int | None], Pixels] = {}
-    for name, images in by_file.items():
+    of_slice: dict[Name, Pixels] = {}
+    for images in by_file.values():
         try:
-            for image, pixels in zip(images, _read(images), strict=True):
+            for image, pixels in zip(images, read_pixels(images), strict=True):
                 if windowed and not pixels.rescaled:
                     raise Rejected("no_rescale")
-                of_slice[name, image.header.frame] = _into(
-                    room.get((name, image.header.frame)), cut(pixels, image)
-                )
-        except Exception as error:  # as in scan.examine
+                of_slice[_name(image)] = _into(room.get(_name(image)), cut(pixels, image))
+        except Exception as error:  # as in readers/examine.py
             rejected = error if isinstance(error, Rejected) else not_decodable(error)
+            name = images[0].identity.found.name
             others = [image for image in plan.files if image.identity.found.name != name]
-            return reject_all(images, rejected.reason, rejected.found) + reject_all(
-                others, "sibling_rejected"
-            )
+            rejects = reject_all(images, rejected.reason, rejected.found)
+            return rejects + reject_all(others, "sibling_rejected")
     slices = [of_slice[name] for name in names]
     try:
-        pixels = slices[0] if volume is None else _stack(slices, volume, plan)
+        pixels = slices[0]
+        if volume is not None and plan.affine is not None:
+            pixels = _stack(slices, volume, plan.lean, plan.affine)
         _check_content(pixels)
     except Rejected as rejected:
         return reject_all(plan.files, rejected.reason, rejected.found)
     return replace(pixels, doubtful=True) if plan.files[0].header.reversed_rows else pixels
 
 
-def _read(images: list[ImageFile]) -> list[Pixels]:
-    """The pixels of slices of one file, or of its one image."""
-    image = images[0]
-    if image.header.kind == npz.KIND:
-        return [npz.read_pixels(image)]
-    with opened(image.identity.found) as stream:
-        if image.header.kind == "dicom":
-            return dicom.read_slices(stream, images)
-        if image.header.kind in (itk_image.NRRD, itk_image.META):
-            pixels = itk_image.read_pixels(stream, image)
-        elif image.header.kind in (nifti.KIND, nifti.ANALYZE):
-            pixels = nifti.read_pixels(stream, image.header.frame, image.identity.data)
-        elif image.header.kind == mgh.KIND:
-            pixels = mgh.read_pixels(stream, image.header.frame)
-        else:
-            return [raster.read_pixels(stream)]
-    if pixels.values.shape[: len(image.header.shape)] != image.header.shape:
-        raise Rejected("file_changed")
-    return [pixels]
+def _name(image: ImageFile) -> Name:
+    return image.identity.found.name, image.header.frame
+
+
+def _room_for(plan: Planned) -> np.ndarray | None:
+    """(slices, rows, columns) of a volume of several slices; None of a record of one file."""
+    if plan.affine is None:
+        return None
+    return np.empty((len(plan.files), *plan.files[0].header.kept_shape), np.float32)
 
 
 def _check_content(pixels: Pixels) -> None:
@@ -175,8 +164,11 @@ def _into(room: np.ndarray | None, pixels: Pixels) -> Pixels:
     return replace(pixels, values=room)
 
 
-def _stack(slices: list[Pixels], volume: np.ndarray, plan: Planned) -> Pixels:
-    """Slices of (rows, columns), whose values `volume` holds -> one volume in the common order. Raises Rejected."""
+def _stack(slices: list[Pixels], volume: np.ndarray, lean: Lean, affine: np.ndarray) -> Pixels:
+    """Slices of (rows, columns), whose values `volume` holds -> one volume in the common order.
+
+    Raises Rejected.
+    """
     if any(pixels.photograph for pixels in slices):
         raise Rejected("several_values", "a volume in colour")
     if len({pixels.rescaled for pixels in slices}) > 1:
@@ -184,17 +176,14 @@ def _stack(slices: list[Pixels], volume: np.ndarray, plan: Planned) -> Pixels:
     inverted, doubtful = slices[0].inverted, any(pixels.doubtful for pixels in slices)
     valid = None
     if any(pixels.valid is not None for pixels in slices):
-        valid = np.stack(
-            [
-                np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid
-                for pixels in slices
-            ]
-        )
-    if plan.lean != STRAIGHT:
-        volume, valid = straighten(volume, valid, plan.lean)
-        if valid.any():
-            volume[~valid] = (
-                volume[valid].max() if inverted else volume[valid].min()
-            )  # dark, as what lies outside a scan
-    valid = None if valid is None else to_common(valid.T, plan.affine)
-    return Pixels(to_common(volume.T, plan.affine), valid, inverted, slices[0].rescaled, doubtful)
+        valid = np.stack([_valid(pixels) for pixels in slices])
+    if lean != STRAIGHT:
+        volume, valid = straighten(volume, valid, lean)
+        if valid.any():  # dark, as what lies outside a scan
+            volume[~valid] = volume[valid].max() if inverted else volume[valid].min()
+    valid = None if valid is None else to_common(valid.T, affine)
+    return Pixels(to_common(volume.T, affine), valid, inverted, slices[0].rescaled, doubtful)
+
+
+def _valid(pixels: Pixels) -> np.ndarray:
+    return np.ones(pixels.values.shape, bool) if pixels.valid is None else pixels.valid

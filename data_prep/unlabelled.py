@@ -14,11 +14,12 @@ from data_prep.exports.dicomdir import is_dicomdir
 from data_prep.exports.parts import Beside, join_parts
 from data_prep.exports.sources import Found
 from data_prep.exports.walk import walk
+from data_prep.plan import describe, plan_volumes
 from data_prep.privacy.deidentify import Keys
+from data_prep.readers.examine import examine, examine_all
 from data_prep.readers.image_file import Facts, ImageFile
 from data_prep.rejects import Reject
 from data_prep.running.parallel import in_order
-from data_prep.scan import describe, examine, examine_all, plan_volumes
 from data_prep.targets.labels import Row
 from data_prep.volumes.series import Volume
 from workspace.progress import track

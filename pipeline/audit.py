@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_prep.exports.walk import walk
-from data_prep.privacy.identifiers import NESTED, PICTURE, PRIVATE, TEXT, Identifiers, collect
+from data_prep.privacy.identifiers import collect
+from data_prep.privacy.identifying_values import (
+    NESTED,
+    PICTURE,
+    PRIVATE,
+    TEXT,
+    IdentifyingValues,
+)
 from data_prep.scan import export_root
 from data_prep.site_file import Site, load_site
 from eval.settings import Params, load_params
@@ -123,7 +130,7 @@ def _exports(workspace: Workspace, params: Params) -> Iterable[Path]:
         }
 
 
-def _collect(workspace: Workspace, params: Params) -> Identifiers:
+def _collect(workspace: Workspace, params: Params) -> IdentifyingValues:
     """The identifiers of all registered sites.
 
     Raises Refusal that names every site whose export is not there.
@@ -145,7 +152,7 @@ def _collect(workspace: Workspace, params: Params) -> Identifiers:
             )
         ]
     )
-    gathered = Identifiers()
+    gathered = IdentifyingValues()
     for name, site, root in together(*(lambda name=name: read(name) for name in params.sites)):
         gathered.update(collect(root, name, site, params.convert.workers))
     if workspace.secret_file.exists() and not workspace.published_secret.exists():
@@ -170,7 +177,7 @@ def _own_text(workspace: Workspace, params: Params) -> bytes:
     return b"\n".join([ANYBODYS, *(path.read_bytes() for path in [*files, *settings])])
 
 
-def _searcher(identifiers: Identifiers, own: bytes) -> tuple[Searcher, Counter]:
+def _searcher(identifiers: IdentifyingValues, own: bytes) -> tuple[Searcher, Counter]:
     """What can be searched for, and how many values cannot, by reason."""
     makers = frozenset(maker.casefold() for maker in identifiers.makers)
     spelt = {
@@ -238,7 +245,7 @@ def _files(workspace: Workspace) -> Iterator[Path]:
 
 
 def _searched_for(
-    params: Params, identifiers: Identifiers, searcher: Searcher, left_out: Counter
+    params: Params, identifiers: IdentifyingValues, searcher: Searcher, left_out: Counter
 ) -> str:
     kinds = Counter(identifiers.values.values())
     lines = [

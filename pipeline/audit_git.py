@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_prep.exports.kinds import HEAD, Kind, sniff
+from data_prep.exports.kinds import HEAD
+from data_prep.readers.dicom_file import BareDicom
+from data_prep.readers.registry import recognised
 from pipeline.found import kinds_in
 from pipeline.git_objects import BLOB, TREE, GitObject, Repository
 from pipeline.init import CODE
@@ -22,13 +24,8 @@ from pipeline.search import Searcher
 from workspace.paths import Workspace
 from workspace.progress import track
 
-IMAGES = (
-    Kind.DICOM,
-    Kind.NIFTI,
-    Kind.NIFTI_PAIR,
-    Kind.NRRD,
-    Kind.METAIMAGE,
-)  # a PNG or a JPEG may be a page's drawing
+# A PNG or a JPEG may be a page's drawing.
+IMAGES = ("dicom", "nifti", "nifti_pair", "nrrd", "metaimage")
 ARRAYS = {b"\x93NUMPY": "npy", b"PAR1": "parquet"}  # what convert writes
 SIGNED = re.compile(
     rb"^[\w-]+-by: .*$", re.MULTILINE
@@ -196,7 +193,9 @@ def _medical(content: bytes) -> str | None:
             head = gzip.GzipFile(fileobj=io.BytesIO(content)).read(HEAD)
         except (OSError, EOFError):
             return None
-    kind = next((name for magic, name in ARRAYS.items() if head.startswith(magic)), None) or sniff(
-        head
-    )
+    kind = next((name for magic, name in ARRAYS.items() if head.startswith(magic)), None)
+    if kind is None:
+        kind, reader = recognised(head)
+        if isinstance(reader, BareDicom):  # as any file may begin
+            return None
     return f"a file of the kind {kind}" if kind in (*ARRAYS.values(), *IMAGES) else None

@@ -175,7 +175,9 @@ def _plans(workspace: Workspace, name: str, params: Params) -> list[Planned]:
 def _shape(plan: Planned) -> tuple[int, ...]:
     """Slices, rows and columns, as `spacing` has them."""
     return (
-        plan.files[0].header.kept_shape if plan.affine is None else Volume(plan.files, plan.affine).shape
+        plan.files[0].header.kept_shape
+        if plan.affine is None
+        else Volume(plan.files, plan.affine).shape
     )
 
 

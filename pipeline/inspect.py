@@ -39,7 +39,12 @@ def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool
             "*\n"
         )  # patients' pixels, also where this is killed: `git add` leaves them out
         written, new = _write(plans, keys, folder)
-        used = {file.name for plan, _ in written for image in plan.files for file in image.identity.files}
+        used = {
+            file.name
+            for plan, _ in written
+            for image in plan.files
+            for file in image.identity.files
+        }
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")

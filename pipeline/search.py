@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.privacy.identifiers import DATE, PERSON
+from data_prep.privacy.identifying_values import DATE, PERSON
 
 SHORTEST = 5  # characters; a shorter value stands in any text by chance
 SHORTEST_NUMBER = 6  # digits

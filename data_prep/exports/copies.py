@@ -9,9 +9,8 @@ from filecmp import cmp
 
 import numpy as np
 
-from data_prep.exports.sources import opened
-from data_prep.readers.dicom.file import read_slices
 from data_prep.readers.image_file import ImageFile, Pixels
+from data_prep.readers.registry import read_pixels
 from data_prep.rejects import Reject, Rejected
 from data_prep.running.parallel import in_order
 from data_prep.settings import LOCAL
@@ -85,8 +84,7 @@ def _choose(group: list[ImageFile]) -> int | None:
 
 def _shown(image: ImageFile) -> list[Pixels]:
     """What each of a file's slices shows. Raises Rejected."""
-    with opened(image.identity.found) as stream:
-        return read_slices(stream, image.slices)
+    return read_pixels(image.slices)
 
 
 def _equal(one: Sequence[Pixels], other: Sequence[Pixels]) -> bool:

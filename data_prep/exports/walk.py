@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from data_prep.exports.archives import MAX_DEPTH, MAX_FILES, MAX_UNPACKED_BYTES, expand, is_archive
 from data_prep.exports.dicomdir import as_on_a_disc, instance_of, is_dicomdir, named_files
-from data_prep.exports.kinds import Kind
-from data_prep.exports.sources import Found, kind_of, opened, read_all
+from data_prep.exports.kinds import HEAD, has_dicom_preamble, starts_like_dicom
+from data_prep.exports.sources import Found, opened, read_all
 from data_prep.rejects import Rejected
 from workspace.errors import Problem, Refusal, refuse_if
 
@@ -284,7 +284,9 @@ def _renamed(wanted: set[str], files: Iterator[Found]) -> set[str]:
             break
         try:
             with opened(file) as stream:
-                if kind_of(stream) in (Kind.DICOM, Kind.BARE_DICOM):
+                head = stream.read(HEAD)
+                stream.seek(0)
+                if has_dicom_preamble(head) or starts_like_dicom(head):
                     there.add(instance_of(stream))
         except Rejected:  # who reads it will say why
             continue

@@ -1,164 +1,87 @@
-"""One NRRD or MetaImage file, its voxels inside or in data files beside it.
+"""NRRD and MetaImage files, their voxels inside or in data files beside them.
 
-SimpleITK says what the geometry means, from a header that holds nothing else. The voxels are counted and read here: it reads
-from named files only, so that zips would have to be extracted, and believes a header's sizes before it looks for the voxels.
+SimpleITK says what the geometry means, from a header that holds nothing else. The voxels are
+counted and read here: it reads from named files only, so that zips would have to be extracted, and
+believes a header's sizes before it looks for the voxels.
 """
 
-import math
 import re
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
 
-from data_prep.exports.kinds import NRRD_MAGIC
 from data_prep.exports.sources import MAX_FILE_BYTES, Found, opened, read_all
-from data_prep.readers.data_files import data_files
-from data_prep.readers.encoded import (
-    BZIP2,
-    ENCODINGS,
-    GZIP,
-    RAW,
-    TEXT,
-    TO_THE_END,
-    Encoding,
-    decode,
-)
+from data_prep.privacy.identifying_values import MOST_TEXT, IdentifyingValues
+from data_prep.readers.base import Reader, as_scanned
 from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
-from data_prep.readers.plane import upright, upright_pair, usable
-from data_prep.readers.quiet import quiet
+from data_prep.readers.itk.data_files import data_files
+from data_prep.readers.itk.encoded import decode
+from data_prep.readers.itk.geometry import affine_of, plane_affine, plane_spacing
+from data_prep.readers.itk.header import (
+    META,
+    NRRD,
+    NRRD_MAGIC,
+    ItkHeader,
+    data_file_of,
+    header_of,
+    read_fields,
+)
+from data_prep.readers.plane import upright, upright_pair
 from data_prep.rejects import Rejected
-from data_prep.volumes.orientation import (
-    LPS_TO_RAS,
-    check_affine,
-    common_shape,
-    common_spacing,
-    to_common,
-)
+from data_prep.volumes.orientation import LPS_TO_RAS, common_shape, common_spacing, to_common
 
-NRRD, META = "nrrd", "metaimage"
-MAX_HEADER = 2**20  # bytes; segmentations list every segment in theirs
-MM = {
-    "": 1.0,
-    "?": 1.0,
-    "???": 1.0,
-    "mm": 1.0,
-    "millimeter": 1.0,
-    "cm": 10.0,
-    "m": 1000.0,
-    "um": 0.001,
-}  # in one unit of the header
-GEOMETRY = re.compile(
-    r"space: [a-z-]+|[A-Za-z ]+[:=][-+.\deE(),\s]+"
-)  # a line that holds nothing but numbers
-VECTOR = re.compile(r"none|\([^()]*\)")  # one axis of NRRD's space directions
-COLOURS = 3
-DATA_FILE = ("data file", "ElementDataFile")
-
-NRRD_TYPES = {
-    name: code
-    for code, names in {  # http://teem.sourceforge.net/nrrd/format.html#type
-        "i1": ("signed char", "int8", "int8_t"),
-        "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
-        "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
-        "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
-        "i4": ("int", "signed int", "int32", "int32_t"),
-        "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
-        "i8": (
-            "longlong",
-            "long long",
-            "long long int",
-            "signed long long",
-            "signed long long int",
-            "int64",
-            "int64_t",
-        ),
-        "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
-        "f4": ("float",),
-        "f8": ("double",),
-    }.items()
-    for name in names
-}
-NRRD_SPACES = (
-    "left-posterior-superior",
-    "lps",
-    "right-anterior-superior",
-    "ras",
-    "left-anterior-superior",
-    "las",
-)
-SPATIAL_KINDS = ("domain", "space", "???", "none")
-# https://itk.org/Wiki/MetaIO/Documentation; MET_LONG has 4 bytes or 8, so it is left out
-META_TYPES = {
-    "MET_CHAR": "i1",
-    "MET_UCHAR": "u1",
-    "MET_SHORT": "i2",
-    "MET_USHORT": "u2",
-    "MET_INT": "i4",
-    "MET_UINT": "u4",
-    "MET_LONG_LONG": "i8",
-    "MET_ULONG_LONG": "u8",
-    "MET_FLOAT": "f4",
-    "MET_DOUBLE": "f8",
-}
-META_MATRIX = ("TransformMatrix", "Orientation", "Rotation")
-META_GEOMETRY = (*META_MATRIX, "Offset", "Position", "Origin", "ElementSpacing")
+# A MetaImage has no magic, only fields.
+METAIMAGE = re.compile(rb"\A(?=\s*[A-Za-z]+[ \t]*=)[^\0]*?^NDims[ \t]*=[ \t]*\d", re.MULTILINE)
+# NRRD's blank line, MetaImage's last field.
+END_OF_HEADER = re.compile(rb"\r?\n\r?\n|ElementDataFile")
 
 
-@dataclass(frozen=True)
-class _Written:
-    """What a header promises. `sizes`: columns, rows, slices; `geometry`: the lines that SimpleITK is given.
+class ItkImage(Reader):
+    """Both formats of ITK whose headers are text."""
 
-    `apart`: whether the voxels lie in data files, and do not follow the header.
-    `oriented`, `spaced`: whether it says how the voxels lie in the patient, and how large they are; `unit`: mm in its own.
-    """
+    kinds = (NRRD, META)
+    endings = (".nrrd", ".nhdr", ".mha", ".mhd")
+    rank = 60  # a MetaImage is told by nothing but a line of text
 
-    kind: str
-    sizes: tuple[int, ...]
-    colours: int
-    element: np.dtype
-    encoding: Encoding
-    apart: bool
-    oriented: bool
-    spaced: bool
-    unit: float
-    geometry: tuple[str, ...]
+    def sniff(self, head: bytes) -> str | None:
+        if head.startswith(NRRD_MAGIC):
+            return NRRD
+        return META if METAIMAGE.match(head) else None
 
-    @property
-    def count(self) -> int:
-        return math.prod(self.sizes) * self.colours
+    def header(self, stream: BinaryIO, found: Found, asked: tuple[str, ...] = ()) -> ImageFile:
+        return read_header(stream, found)
 
-    @property
-    def bytes(self) -> int:
-        return self.count * self.element.itemsize
+    def identifiers(
+        self, stream: BinaryIO, values: IdentifyingValues, asked: tuple[str, ...] = ()
+    ) -> None:
+        values.add_lines(END_OF_HEADER.split(stream.read(MOST_TEXT), 1)[0])
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(columns, rows) of an image or (columns, rows, slices) of a volume."""
-        return self.sizes if len(self.sizes) == 3 and self.sizes[2] > 1 else self.sizes[:2]
+    def pixels(self, images: Sequence[ImageFile]) -> list[Pixels]:
+        (image,) = images
+        with opened(image.identity.found) as stream:
+            return [as_scanned(read_pixels(stream, image), image)]
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
     """Shape, spacing and the name of the data file. Raises Rejected."""
-    fields, _, listed = _fields(stream)
-    parts = data_files(_written(fields), listed, found) if _written(fields) else ()
+    fields, _, listed = read_fields(stream)
+    parts = data_files(data_file_of(fields), listed, found) if data_file_of(fields) else ()
     try:
-        header = _header(fields)
+        header = header_of(fields)
         photometric = "RGB" if header.colours > 1 else "MONOCHROME2"
         if len(header.shape) == 3:
-            affine = _affine(header)
+            affine = affine_of(header)
             facts = Facts(header.kind.upper(), photometric, spacing=common_spacing(affine))
             space = common_shape(header.shape, affine)
             volume = Header(header.kind, space, facts, affine=affine)
             return ImageFile(Identity(found, parts=parts), volume)
-        affine, spacing = _plane_affine(header), _plane_spacing(header)
-        view = LPS_TO_RAS if affine is None else affine
+        stated, spacing = plane_affine(header), plane_spacing(header)
+        view = LPS_TO_RAS if stated is None else stated
         facts = Facts(
             header.kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view)
         )
-        plane = Header(header.kind, upright_pair(header.shape, view), facts, affine=affine)
+        plane = Header(header.kind, upright_pair(header.shape, view), facts, affine=stated)
         return ImageFile(Identity(found, parts=parts), plane)
     except Rejected as rejected:
         raise Rejected(rejected.reason, rejected.found, parts=parts) from None
@@ -166,8 +89,8 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
 
 def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
     """Values of an image (rows, columns) as stored, or of a volume (slices, rows, columns) in the common order. Raises Rejected."""
-    fields, rest, _ = _fields(stream)
-    header = _header(fields)
+    fields, rest, _ = read_fields(stream)
+    header = header_of(fields)
     if header.bytes > MAX_FILE_BYTES:
         raise Rejected("too_large")
     if header.apart != bool(image.identity.data):
@@ -185,19 +108,19 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
     if not np.isfinite(values).all():
         raise Rejected("not_finite")
     return Pixels(
-        np.ascontiguousarray(to_common(values, _affine(header)))
+        np.ascontiguousarray(to_common(values, affine_of(header)))
         if values.ndim == 3
         else _upright(values, header)
     )
 
 
-def _upright(plane: np.ndarray, header: _Written) -> np.ndarray:
+def _upright(plane: np.ndarray, header: ItkHeader) -> np.ndarray:
     """(columns, rows[, samples]) -> (rows, columns[, samples]), as stored where the header does not say how it lies."""
-    affine = _plane_affine(header)
+    affine = plane_affine(header)
     return np.ascontiguousarray(upright(plane, LPS_TO_RAS if affine is None else affine))
 
 
-def _voxels(header: _Written, files: tuple[Found, ...]) -> np.ndarray:
+def _voxels(header: ItkHeader, files: tuple[Found, ...]) -> np.ndarray:
     """All elements, flat, an equal number from each file. Raises Rejected."""
     count, left = divmod(header.count, len(files))
     if left:
@@ -209,279 +132,4 @@ def _voxels(header: _Written, files: tuple[Found, ...]) -> np.ndarray:
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
-def _fields(stream: BinaryIO) -> tuple[dict[str, str], bytes, list[str]]:
-    """The header's fields, what was read behind it, and the data files that it lists.
-
-    NRRD's names are in small letters, MetaImage's as written.
-    """
-    start = stream.read(MAX_HEADER)
-    nrrd = start.startswith(NRRD_MAGIC)
-    end = re.search(
-        rb"\r?\n\r?\n" if nrrd else rb"(^|\n)ElementDataFile(?![^\n]*=\s*LIST)[^\n]*\n?", start
-    )
-    text, rest = (start[: end.end()], start[end.end() :]) if end else (start, b"")
-    fields = {"magic": NRRD} if nrrd else {}
-    lines = text.decode("utf-8", "replace").splitlines()
-    for number, line in enumerate(lines, 1):
-        name, separator, value = line.partition(":" if nrrd else "=")
-        if (
-            line.startswith("#") or not separator or (nrrd and value.startswith("="))
-        ):  # NRRD's key:=value pairs mean nothing to it
-            continue
-        name = (
-            name.strip()
-            .lower()
-            .replace("datafile", "data file")
-            .replace("skip", " skip")
-            .replace("  ", " ")
-            if nrrd
-            else name.strip()
-        )
-        if name in fields:
-            raise Rejected("not_decodable", "a header that says a thing twice")
-        fields[name] = value.strip()
-        if name in DATA_FILE and value.split()[:1] == ["LIST"]:  # all that follows are names
-            return fields, b"", [line.strip() for line in lines[number:] if line.strip()]
-    return fields, rest, []
-
-
-def _written(fields: dict[str, str]) -> str:
-    """Which data files the header names; empty where the voxels follow it."""
-    written = next((fields[name] for name in DATA_FILE if name in fields), "")
-    return "" if written.upper() == "LOCAL" else written
-
-
-def _header(fields: dict[str, str]) -> _Written:
-    """Raises Rejected where a field is missing or says what is not read here."""
-    try:
-        header = _nrrd(fields) if "magic" in fields else _meta(fields)
-    except (KeyError, ValueError, IndexError) as error:
-        raise Rejected("not_decodable", f"{type(error).__name__} in its header") from None
-    if (
-        len(header.sizes) < 2
-        or min(*header.sizes, header.colours) < 1
-        or header.encoding.skip < TO_THE_END
-        or header.encoding.lines < 0
-    ):
-        raise Rejected("not_decodable", "dimensions that cannot be")
-    if header.colours > 1 and (
-        header.colours != COLOURS or header.element != np.uint8 or len(header.shape) == 3
-    ):
-        raise Rejected(
-            "several_values",
-            "several values in each voxel of a volume, or colours of other than three times 8 bits",
-        )
-    return header
-
-
-def _nrrd(fields: dict[str, str]) -> _Written:
-    sizes = _whole(fields["sizes"])
-    directions = (
-        VECTOR.findall(fields["space directions"].lower())
-        if "space directions" in fields
-        else [""] * len(sizes)
-    )
-    kinds = fields["kinds"].lower().split() if "kinds" in fields else ["domain"] * len(sizes)
-    if not len(sizes) == int(fields["dimension"]) == len(directions) == len(kinds):
-        raise ValueError
-    spatial = [
-        axis
-        for axis in range(len(sizes))
-        if directions[axis] != "none" and kinds[axis] in SPATIAL_KINDS
-    ]
-    colours = sizes[0] if 0 not in spatial else 1
-    if any(sizes[axis] > 1 for axis in range(1, len(sizes)) if axis not in spatial[:3]):
-        raise Rejected("time_series")
-    encoding, lines = ENCODINGS.get(fields["encoding"].lower()), int(fields.get("line skip", 0))
-    if encoding is None:
-        raise Rejected("unread_encoding")
-    space = fields.get("space", "").lower()
-    geometry = []
-    if "space directions" in fields:
-        geometry = [
-            f"space: {space}"
-            if space in NRRD_SPACES
-            else f"space dimension: {directions[spatial[0]].count(',') + 1}",
-            "space directions: " + " ".join(directions[axis] for axis in spatial[:3]),
-        ]
-        geometry += [f"space origin: {fields['space origin']}"] if "space origin" in fields else []
-    elif "spacings" in fields:
-        spacings = fields["spacings"].split()
-        geometry = ["spacings: " + " ".join(spacings[axis] for axis in spatial[:3])]
-    apart = bool(_written(fields))
-    if apart and encoding in (GZIP, BZIP2) and not lines:
-        encoding = RAW  # a packed file is unpacked where it is opened
-    code = NRRD_TYPES.get(" ".join(fields["type"].lower().split()))
-    return _Written(
-        NRRD,
-        tuple(sizes[axis] for axis in spatial[:3]),
-        colours,
-        element=_element(
-            code,
-            code not in ("i1", "u1") and encoding != TEXT and fields["endian"].lower() == "big",
-        ),
-        encoding=Encoding(encoding, lines, int(fields.get("byte skip", 0))),
-        apart=apart,
-        oriented=space in NRRD_SPACES and "space directions" in fields,
-        spaced=bool(geometry),
-        unit=_unit(fields.get("space units" if "space directions" in fields else "units", "")),
-        geometry=tuple(geometry),
-    )
-
-
-def _meta(fields: dict[str, str]) -> _Written:
-    sizes = _whole(fields["DimSize"])
-    if len(sizes) != int(fields["NDims"]):
-        raise ValueError
-    if math.prod(sizes[3:]) > 1:
-        raise Rejected("time_series")
-    packed, skip = _true(fields, "CompressedData"), int(fields.get("HeaderSize", 0))
-    if packed and skip:
-        raise Rejected("unread_encoding", "packed behind a header of their own")
-    if (
-        float(fields.get("ElementToIntensityFunctionSlope", 1)) != 1
-        or float(fields.get("ElementToIntensityFunctionOffset", 0)) != 0
-    ):
-        raise Rejected("bad_rescale", "an intensity function, which readers do not agree on")
-    # MetaIO would read on into the next lines.
-    if any(
-        len(fields[name].split()) != len(sizes) ** (2 if name in META_MATRIX else 1)
-        for name in META_GEOMETRY
-        if name in fields
-    ):
-        raise ValueError
-    encoding = GZIP if packed else RAW if _true(fields, "BinaryData", "true") else TEXT
-    big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
-    return _Written(
-        META,
-        sizes[:3],
-        int(fields.get("ElementNumberOfChannels", 1)),
-        element=_element(META_TYPES.get(fields["ElementType"]), big),
-        encoding=Encoding(encoding, 0, skip),
-        apart=fields["ElementDataFile"].upper() != "LOCAL",
-        oriented=any(name in fields for name in META_MATRIX),
-        spaced="ElementSpacing" in fields,
-        unit=_unit(fields.get("DistanceUnits", "")),
-        geometry=tuple(
-            f"{name} = {_of_space(name, fields[name], len(sizes))}"
-            for name in META_GEOMETRY
-            if name in fields
-        ),
-    )
-
-
-def _of_space(name: str, text: str, axes: int) -> str:
-    """What a field of MetaImage says of the first three axes. Raises ValueError where another one is not at right angles to them."""
-    written = np.array(text.split())
-    if name in META_MATRIX:
-        written = written.reshape(axes, axes)
-        if np.any(written[:3, 3:].astype(float)) or np.any(written[3:, :3].astype(float)):
-            raise ValueError
-        written = written[:3, :3]
-    return " ".join(written[:3].ravel())
-
-
-def _whole(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in text.split())
-
-
-def _true(fields: dict[str, str], name: str, default: str = "false") -> bool:
-    return fields.get(name, default).lower() in ("true", "1")
-
-
-def _element(code: str | None, big: bool) -> np.dtype:
-    if code is None:
-        raise Rejected("unsupported_pixels", "a type of voxels that fewsite does not read")
-    return np.dtype((">" if big else "<") + code)
-
-
-def _unit(text: str) -> float:
-    """Millimetres in the one unit that `text` names, once an axis or once at all; nothing said means mm."""
-    units = {unit.lower() for unit in re.findall(r'[^\s"]+', text)} or {""}
-    if len(units) > 1 or not units <= MM.keys():
-        raise Rejected("no_spacing", "an unknown unit of length")
-    return MM[units.pop()]
-
-
-def _affine(header: _Written) -> np.ndarray:
-    """Voxel (column, row, slice) -> mm, RAS. Raises Rejected where the header says nothing or nothing usable."""
-    if not header.oriented:
-        raise Rejected("no_orientation")
-    if not header.spaced:
-        raise Rejected("no_spacing")
-    image = _geometry(header)
-    if image is None:
-        raise Rejected("singular_affine")
-    affine = _stated_affine(header, image)
-    check_affine(affine)
-    return affine
-
-
-def _stated_affine(header: _Written, image: "SimpleITK.ImageFileReader") -> np.ndarray:
-    """Of a file of two dimensions, in the axial plane."""
-    axes = image.GetDimension()
-    affine = np.eye(4)
-    affine[:axes, :axes] = (
-        np.array(image.GetDirection()).reshape(axes, axes) * image.GetSpacing() * header.unit
-    )
-    affine[:axes, 3] = np.array(image.GetOrigin()) * header.unit
-    return LPS_TO_RAS @ affine
-
-
-def _plane_affine(header: _Written) -> np.ndarray | None:
-    """How a single plane lies, where its header says so. SimpleITK writes planes as NRRD in a space without a name, which is LPS."""
-    named = header.oriented or (
-        len(header.sizes) == 2 and header.geometry[:1] == ("space dimension: 2",)
-    )
-    image = _geometry(header) if named and header.spaced else None
-    return None if image is None else usable(_stated_affine(header, image))
-
-
-def _plane_spacing(header: _Written) -> tuple[float, float] | None:
-    """mm, of columns and rows as stored."""
-    image = _geometry(header) if header.spaced else None
-    if image is None:
-        return None
-    columns, rows = (size * header.unit for size in image.GetSpacing()[:2])
-    return (columns, rows) if columns > 0 and rows > 0 and math.isfinite(rows * columns) else None
-
-
-def _geometry(header: _Written) -> "SimpleITK.ImageFileReader | None":
-    """SimpleITK's reading of a header that holds nothing but sizes and geometry; None where it refuses them."""
-    if not all(map(GEOMETRY.fullmatch, header.geometry)):
-        return None
-    import SimpleITK  # here: processes that decode start sooner without it
-
-    count, sizes = len(header.sizes), " ".join(map(str, header.sizes))
-    if header.kind == NRRD:
-        lines = [
-            "NRRD0004",
-            "type: uint8",
-            f"dimension: {count}",
-            *header.geometry[:1],
-            f"sizes: {sizes}",
-            *header.geometry[1:],
-            "encoding: raw",
-            "",
-            "",
-        ]
-    else:
-        lines = [
-            "ObjectType = Image",
-            f"NDims = {count}",
-            f"DimSize = {sizes}",
-            *header.geometry,
-            "ElementType = MET_UCHAR",
-            "ElementDataFile = LOCAL",
-            "",
-        ]
-    with quiet(), tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("header.nrrd" if header.kind == NRRD else "header.mha")
-        path.write_text("\n".join(lines))
-        reader = SimpleITK.ImageFileReader()
-        reader.SetFileName(str(path))
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError:
-            return None
-        return reader
+READERS = (ItkImage(),)

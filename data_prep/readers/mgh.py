@@ -5,13 +5,15 @@ https://surfer.nmr.mgh.harvard.edu/fswiki/FsTutorial/MghFormat
 
 import math
 import struct
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader
 
-from data_prep.exports.kinds import MGH_HEADER
-from data_prep.exports.sources import Found
+from data_prep.exports.sources import Found, opened
+from data_prep.privacy.identifying_values import MOST_TEXT, IdentifyingValues
+from data_prep.readers.base import Reader, as_scanned
 from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
 from data_prep.readers.plane import upright, upright_pair
 from data_prep.readers.quiet import quiet
@@ -20,7 +22,41 @@ from data_prep.rejects import Rejected
 from data_prep.volumes.orientation import check_affine, common_shape, common_spacing, to_common
 
 KIND, SYNTAX = "mgh", "MGH"
+HEADER = 284  # bytes; voxels follow
+TYPES = range(11)
+BYTES = {0: 1, 1: 4, 3: 4, 4: 2, 10: 2}  # of a voxel, by type
 GOOD_RAS = 28  # where the header says whether it knows how the voxels lie
+
+
+class Mgh(Reader):
+    """Version 1, gzipped or not."""
+
+    kinds = (KIND,)
+    endings = (".mgh", ".mgz", ".mgh.gz")
+
+    def sniff(self, head: bytes) -> str | None:
+        """Version 1, four sizes, a type and whether the direction is known, all big-endian."""
+        if len(head) < HEADER:
+            return None
+        version, *sizes, kind, _, known = struct.unpack(">7ih", head[:30])
+        fits = version == 1 and min(sizes) > 0 and kind in TYPES and known in (0, 1)
+        return KIND if fits else None
+
+    def header(self, stream: BinaryIO, found: Found, asked: tuple[str, ...] = ()) -> ImageFile:
+        return read_header(stream, found)
+
+    def identifiers(
+        self, stream: BinaryIO, values: IdentifyingValues, asked: tuple[str, ...] = ()
+    ) -> None:
+        """What follows the voxels: the commands that made the file, and paths of other files."""
+        *sizes, kind = struct.unpack(">5i", stream.read(HEADER)[4:24])
+        stream.seek(HEADER + math.prod(sizes) * BYTES[kind])
+        values.add_commands(stream.read(MOST_TEXT))
+
+    def pixels(self, images: Sequence[ImageFile]) -> list[Pixels]:
+        (image,) = images
+        with opened(image.identity.found) as stream:
+            return [as_scanned(read_pixels(stream, image.header.frame), image)]
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
@@ -53,7 +89,7 @@ def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
         if (volume or 0) >= _volumes(header):
             raise Rejected("file_changed")
         content = promised(
-            stream, MGH_HEADER + (volume or 0) * size, size, MGH_HEADER + _volumes(header) * size
+            stream, HEADER + (volume or 0) * size, size, HEADER + _volumes(header) * size
         )
     values = (
         np.frombuffer(content.getbuffer(), element).reshape(shape, order="F").astype(np.float32)
@@ -69,8 +105,8 @@ def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
 
 def _header(stream: BinaryIO) -> MGHHeader:
     """Raises Rejected, also where it does not say how the voxels lie: nibabel would then make that up."""
-    start = stream.read(MGH_HEADER)
-    if len(start) < MGH_HEADER:
+    start = stream.read(HEADER)
+    if len(start) < HEADER:
         raise Rejected("truncated", "a file shorter than its header")
     if not struct.unpack_from(">h", start, GOOD_RAS)[0]:
         raise Rejected("no_orientation")
@@ -105,3 +141,6 @@ def _affine(header: MGHHeader) -> np.ndarray:
     affine = np.array(header.get_affine(), np.float64)
     check_affine(affine)
     return affine
+
+
+READERS = (Mgh(),)

@@ -1,4 +1,4 @@
-"""One NIfTI file (NIfTI-1 or NIfTI-2, gzipped or not), or a header with its .img (NIfTI or Analyze 7.5).
+"""NIfTI files (NIfTI-1 or NIfTI-2, gzipped or not), or a header with its .img (also Analyze 7.5).
 
 It is checked against its own promises before anything is allocated.
 
@@ -7,9 +7,10 @@ The header's fourth dimension is time (nifti1.h): such a file holds a volume a t
 
 import math
 import struct
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import nibabel
 import numpy as np
@@ -20,6 +21,8 @@ from nibabel.spm99analyze import Spm99AnalyzeHeader
 from data_prep.exports.kinds import HEAD
 from data_prep.exports.parts import without_packing
 from data_prep.exports.sources import Found, opened
+from data_prep.privacy.identifying_values import MOST_BYTES, PREAMBLE, IdentifyingValues
+from data_prep.readers.base import Reader, as_scanned
 from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels
 from data_prep.readers.plane import BOTTOM_UP, upright, upright_pair, usable
 from data_prep.readers.quiet import quiet
@@ -27,7 +30,8 @@ from data_prep.readers.voxels import MAX_VOLUMES, promised
 from data_prep.rejects import Rejected, not_decodable
 from data_prep.volumes.orientation import check_affine, common_shape, common_spacing, to_common
 
-KIND, ANALYZE = "nifti", "analyze"
+KIND, PAIR, ANALYZE = "nifti", "nifti_pair", "analyze"
+AnyHeader = Any  # NIfTI's header, or Analyze's, which lacks some of its methods
 COLOURS = 3
 VOXELS = ".img"  # beside a header .hdr
 MM = {"unknown": 1.0, "mm": 1.0, "meter": 1000.0, "micron": 0.001}  # in one unit of the header
@@ -41,6 +45,58 @@ DOUBTS = {
     AFFINES_DIFFER: "two affines (sform and qform) put a corner of the image half a voxel apart or more; the sform is used",
     SPACING_DIFFERS: "the affine's voxels are of another size than pixdim says; the affine is used, and pixdim of a single plane",
 }
+
+
+class Nifti(Reader):
+    """In either byte order, its header in the voxels' file or apart."""
+
+    kinds = (KIND, ANALYZE)
+    endings = (".nii", ".nii.gz")
+
+    def sniff(self, head: bytes) -> str | None:
+        return _kind(head)
+
+    def header(self, stream: BinaryIO, found: Found, asked: tuple[str, ...] = ()) -> ImageFile:
+        return read_header(stream, found)
+
+    def identifiers(
+        self, stream: BinaryIO, values: IdentifyingValues, asked: tuple[str, ...] = ()
+    ) -> None:
+        values.add_printable(PREAMBLE, _header_and_extensions(stream))
+
+    def pixels(self, images: Sequence[ImageFile]) -> list[Pixels]:
+        (image,) = images
+        with opened(image.identity.found) as stream:
+            pixels = read_pixels(stream, image.header.frame, image.identity.data)
+        return [as_scanned(pixels, image)]
+
+
+def _kind(head: bytes) -> str | None:
+    """NIfTI-1: 348 first, magic at 344. NIfTI-2: 540 first, magic at 4. Analyze 7.5: no magic."""
+    sizes = {struct.unpack(order + "i", head[:4])[0] for order in "<>"} if len(head) >= 4 else set()
+    magic = head[344:348] if 348 in sizes else head[4:8] if 540 in sizes else b""
+    if magic[:3] in (b"n+1", b"n+2"):
+        return KIND
+    if magic[:3] in (b"ni1", b"ni2"):
+        return PAIR
+    if 348 not in sizes or len(head) < 348:
+        return None
+    dimensions = {struct.unpack(order + "h", head[40:42])[0] for order in "<>"}
+    return ANALYZE if dimensions & set(range(1, 8)) else None
+
+
+def _header_and_extensions(stream: BinaryIO) -> bytes:
+    """Without voxels, which would read as text by chance."""
+    head = stream.read(HEAD)
+    order = "<" if struct.unpack("<i", head[:4])[0] in (348, 540) else ">"
+    version_1 = struct.unpack(order + "i", head[:4])[0] == 348
+    size, voxels = (
+        (348, int(struct.unpack(order + "f", head[108:112])[0]))
+        if version_1
+        else (540, struct.unpack(order + "q", head[168:176])[0])
+    )
+    stream.seek(0)
+    return stream.read(max(size, min(voxels, MOST_BYTES)))
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
@@ -74,11 +130,11 @@ def _image(header: AnalyzeHeader, found: Found, parts: tuple[str, ...]) -> Image
         if int(header["datatype"]) in COLOUR_TYPES or _is_colour_by_planes(header)
         else "MONOCHROME2"
     )
-    affine = _plane_affine(header)
-    view = BOTTOM_UP if affine is None else affine
+    stated = _plane_affine(header)
+    view = BOTTOM_UP if stated is None else stated
     spacing = _plane_spacing(header)
     facts = Facts(kind.upper(), photometric, spacing=spacing and upright_pair(spacing, view))
-    plane = Header(kind, upright_pair(shape, view), facts, affine=affine, doubts=doubts)
+    plane = Header(kind, upright_pair(shape, view), facts, affine=stated, doubts=doubts)
     return ImageFile(Identity(found, parts=parts), plane)
 
 
@@ -163,7 +219,7 @@ def _is_whole(header: AnalyzeHeader) -> bool:
     return "magic" in header and bytes(header["magic"]).startswith(b"n+")
 
 
-def _offset(header: AnalyzeHeader) -> int:
+def _offset(header: AnyHeader) -> int:
     """Where the voxels begin. Raises Rejected, also where that is inside the header, which nibabel would read as voxels."""
     offset = float(header["vox_offset"])
     if (
@@ -273,7 +329,7 @@ def _plane_spacing(header: AnalyzeHeader) -> tuple[float, float] | None:
     return (columns, rows) if columns > 0 and rows > 0 and math.isfinite(rows * columns) else None
 
 
-def _doubts(header: AnalyzeHeader) -> tuple[str, ...]:
+def _doubts(header: AnyHeader) -> tuple[str, ...]:
     """Where a header says how it lies, or how large its voxels are, in two ways that do not agree (nifti1.h, methods 2 and 3)."""
     if "sform_code" not in header or int(header["sform_code"]) <= 0:
         return ()
@@ -301,7 +357,7 @@ def _doubts(header: AnalyzeHeader) -> tuple[str, ...]:
     return tuple(doubts)
 
 
-def _unit(header: AnalyzeHeader) -> float:
+def _unit(header: AnyHeader) -> float:
     try:
         return (
             MM[header.get_xyzt_units()[0]]
@@ -310,3 +366,6 @@ def _unit(header: AnalyzeHeader) -> float:
         )
     except KeyError:
         raise Rejected("no_spacing", "an unknown unit of length") from None
+
+
+READERS = (Nifti(),)

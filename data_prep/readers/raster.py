@@ -1,19 +1,33 @@
-"""One PNG, JPEG, TIFF, BMP or JPEG 2000 file. Any doubt is a Rejected with its reason."""
+"""PNG, JPEG, TIFF, BMP and JPEG 2000 files. Any doubt is a Rejected with its reason."""
 
 import math
-from typing import BinaryIO
+import re
+import struct
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from data_prep.exports.sources import Found
+from data_prep.exports.kinds import HEAD
+from data_prep.exports.sources import Found, opened
+from data_prep.privacy.identifying_values import (
+    MOST_BYTES,
+    MOST_TEXT,
+    PICTURE,
+    IdentifyingValues,
+)
+from data_prep.readers.base import Reader
 from data_prep.readers.dicom.checks import MAX_PIXELS
 from data_prep.readers.dicom.codestream import check_picture, jpeg_2000_sample
 from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels, shared
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Rejected, not_decodable
 
+PNG, JPEG, TIFF, BMP, JPEG2000 = "png", "jpeg", "tiff", "bmp", "jpeg2000"
+BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # bytes of the header behind the first 14
+JP2 = b"\0\0\0\x0cjP  "  # how the file format of T.800 I begins
 CUT_SHORT = ("truncated", "broken data stream")  # in what Pillow says
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "JPEG2000")
 GREY_MODES = ("1", "L", "LA", "I", "F", "I;16", "I;16L", "I;16B")
@@ -35,6 +49,83 @@ TIFF_BITS, TIFF_FORMAT, UNSIGNED, SIGNED = (
     1,
     2,
 )  # TIFF 6.0, BitsPerSample and SampleFormat
+
+
+class Raster(Reader):
+    """Pictures that Pillow reads, one image a file."""
+
+    kinds = (PNG, JPEG, TIFF, BMP, JPEG2000)
+    endings = (
+        *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"),
+        *(".jp2", ".j2k", ".jpf", ".jpx", ".jph"),
+    )
+
+    def sniff(self, head: bytes) -> str | None:
+        return _kind(head)
+
+    def header(self, stream: BinaryIO, found: Found, asked: tuple[str, ...] = ()) -> ImageFile:
+        return read_header(stream, found)
+
+    def identifiers(
+        self, stream: BinaryIO, values: IdentifyingValues, asked: tuple[str, ...] = ()
+    ) -> None:
+        kind = _kind(stream.read(HEAD))
+        stream.seek(0)
+        if kind == JPEG2000:
+            values.add_printable(PICTURE, _jpeg_2000_boxes(stream))
+        else:
+            _add_metadata(values, stream)
+
+    def pixels(self, images: Sequence[ImageFile]) -> list[Pixels]:
+        (image,) = images
+        with opened(image.identity.found) as stream:
+            return [read_pixels(stream)]  # of another shape than the header's where EXIF turns it
+
+
+def _kind(head: bytes) -> str | None:
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PNG
+    if head.startswith(b"\xff\xd8\xff") and head[3:4] != b"\xf7":  # that one is JPEG-LS
+        return JPEG
+    if head.startswith(b"\xff\x4f\xff\x51"):  # a codestream alone, T.800 A.4.1
+        return JPEG2000
+    if head.startswith(JP2 + b"\r\n\x87\n") and head[20:24] != b"mjp2":  # that one is a film, T.802
+        return JPEG2000
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):  # TIFF 6.0 and BigTIFF
+        return TIFF
+    bitmap = head.startswith(b"BM") and len(head) >= 18
+    return BMP if bitmap and struct.unpack("<I", head[14:18])[0] in BMP_HEADERS else None
+
+
+def _add_metadata(values: IdentifyingValues, stream: BinaryIO) -> None:
+    image = Image.open(stream, formats=FORMATS)
+    found: list[Any] = [*image.info.values(), *image.getexif().values()]
+    for value in found:
+        if isinstance(value, str):
+            values.add(PICTURE, value)
+        elif isinstance(value, bytes) and len(value) <= MOST_BYTES:
+            values.add_printable(PICTURE, value)
+
+
+def _jpeg_2000_boxes(stream: BinaryIO) -> bytes:
+    """What lies around the codestream (T.800 I.4), and the codestream's comments (A.9.2).
+
+    XML, UUIDs and what else is written there.
+    """
+    content = stream.read()
+    texts, place = [], 0
+    while content.startswith(JP2) and place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if length == 1:
+            length = struct.unpack_from(">Q", content, place + 8)[0]
+        end = place + length if length else len(content)
+        if kind != b"jp2c":
+            texts.append(content[place + 8 : min(end, place + MOST_TEXT)])
+        place = max(end, place + 8)
+    for comment in re.finditer(rb"\xff\x64(..)", content, re.DOTALL):
+        size = struct.unpack(">H", comment[1])[0]
+        texts.append(content[comment.end() : comment.end() + size - 2])
+    return b"\0".join(texts)
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
@@ -157,7 +248,7 @@ def _misread(image: Image.Image, stream: BinaryIO) -> bool:
         return jpeg_2000_sample(stream)[0] > 16
     sample = (tags.get(TIFF_BITS, (1,))[0], tags.get(TIFF_FORMAT, (UNSIGNED,))[0])
     return sample in ((32, UNSIGNED), (8, SIGNED)) or any(
-        tile[3] == "LA;16B" for tile in image.tile
+        tile[3] == "LA;16B" for tile in getattr(image, "tile", ())
     )
 
 
@@ -167,3 +258,6 @@ def _inverted(image: Image.Image) -> bool:
         image.mode.startswith(("I", "F"))
         and getattr(image, "tag_v2", {}).get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO
     )
+
+
+READERS = (Raster(),)

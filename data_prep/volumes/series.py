@@ -9,8 +9,9 @@ import numpy as np
 
 from data_prep.exports.sources import opened
 from data_prep.readers.dicom.comparable import reverses_rows
-from data_prep.readers.dicom.file import PARTS, read_slices
+from data_prep.readers.dicom.file import PARTS
 from data_prep.readers.image_file import ImageFile
+from data_prep.readers.registry import read_pixels
 from data_prep.rejects import Reject, Rejected
 from data_prep.volumes import stacks
 from data_prep.volumes.crop import cut
@@ -351,8 +352,7 @@ def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageF
 
 
 def _values(image: ImageFile) -> np.ndarray:
-    with opened(image.identity.found) as stream:
-        return cut(read_slices(stream, [image])[0], image).values
+    return cut(read_pixels([image])[0], image).values
 
 
 def _order(

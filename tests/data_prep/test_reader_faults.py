@@ -11,9 +11,9 @@ from data_prep.decode import Planned, read
 from data_prep.exports.sources import Found
 from data_prep.readers.dicom import file as dicom
 from data_prep.readers.dicom import frames
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile
 from data_prep.rejects import Reject, not_decodable
-from data_prep.scan import examine
 from tests.data_prep.made_dicom import as_bytes, enhanced
 
 PIXELS = np.arange(3 * 16, dtype=np.uint16).reshape(3, 4, 4)

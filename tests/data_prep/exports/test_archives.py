@@ -16,8 +16,8 @@ import pytest
 from data_prep.exports import archives, sources
 from data_prep.exports import walk as walking
 from data_prep.exports.walk import walk
+from data_prep.readers.examine import examine
 from data_prep.rejects import Rejected
-from data_prep.scan import examine
 from tests.data_prep.made_exports import content, make_tar, make_zip, names, problem
 from workspace.errors import Refusal
 

@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_file
 
 from data_prep.exports import walk as walking
 from data_prep.exports.walk import walk
-from data_prep.scan import examine
+from data_prep.readers.examine import examine
 from tests.data_prep.made_exports import make_tar, make_zip, names, problem
 from workspace.errors import Refusal
 

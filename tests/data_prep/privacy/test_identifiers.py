@@ -11,7 +11,8 @@ from nibabel.freesurfer.mghformat import MGHImage
 from PIL import Image
 
 from data_prep.exports.sources import Found
-from data_prep.privacy.identifiers import PERSON, PREAMBLE, _of_file
+from data_prep.privacy.identifiers import _of_file
+from data_prep.privacy.identifying_values import PERSON, PREAMBLE
 
 NAME = "ZZPHI Kunigund 0001"
 VOXELS = np.random.default_rng(4).integers(0, 30000, (40, 40, 6)).astype(np.int16)

@@ -11,9 +11,9 @@ import pytest
 
 from data_prep.exports.sources import Found, opened
 from data_prep.readers import nifti
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Reject, Rejected
-from data_prep.scan import examine
 from data_prep.volumes.orientation import check_affine, to_common
 from tests.data_prep.made_dicom import read_pixels, volume, write
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from data_prep import convert as stage
 from data_prep.privacy.deidentify import Keys
-from data_prep.readers import npz
 from data_prep.scan import locate
 from data_prep.site_file import Labels, load_site
 from data_prep.store.groups import group_of
 from data_prep.store.records import read_studies
+from data_prep.targets import arrays as targets_arrays
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 
@@ -269,7 +269,7 @@ def test_a_header_that_promises_more_than_its_member_holds_is_refused(
 def test_an_array_larger_than_the_limit_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npz, "MAX_ARRAY_BYTES", 1000)
+    monkeypatch.setattr(targets_arrays, "MAX_ARRAY_BYTES", 1000)
     assert "need at most" in refusal(site(tmp_path, arrays()))
 
 

@@ -13,9 +13,9 @@ from PIL import Image
 from data_prep import convert as stage
 from data_prep.decode import Planned, read
 from data_prep.exports.sources import Found
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile
 from data_prep.readers.plane import as_stored, upright
-from data_prep.scan import examine
 from tests.data_prep.test_convert import workspace
 
 RGB = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])

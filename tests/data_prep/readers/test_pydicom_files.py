@@ -21,10 +21,10 @@ from pydicom.uid import (
 
 from data_prep.exports.sources import Found, opened
 from data_prep.readers.dicom import file as dicom
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import REASONS, Reject, Rejected
-from data_prep.scan import examine
 from tests.data_prep.made_dicom import unchecked
 
 FOLDERS = (

@@ -13,9 +13,9 @@ from data_prep.as_nifti import TOLD, write_nifti
 from data_prep.decode import Planned
 from data_prep.exports.sources import Found
 from data_prep.readers import raster
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
-from data_prep.scan import examine
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (12, 10, 3), np.uint8)
 

@@ -9,7 +9,8 @@ import pytest
 
 from data_prep import convert as stage
 from data_prep.privacy.elements import asked_of, keyword_of
-from data_prep.privacy.identifiers import NUMBER, collect
+from data_prep.privacy.identifiers import collect
+from data_prep.privacy.identifying_values import NUMBER
 from data_prep.site_file import Labels, load_site
 from data_prep.store.records import read_studies
 from tests.data_prep.made_dicom import grey, ramp, volume, write

@@ -24,9 +24,9 @@ from data_prep.exports.sources import Found, opened
 from data_prep.exports.walk import walk
 from data_prep.readers.dicom import file as dicom
 from data_prep.readers.dicom import frame_bytes
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
-from data_prep.scan import examine
 from tests.data_prep.made_dicom import as_bytes, enhanced
 
 COUNT = 6

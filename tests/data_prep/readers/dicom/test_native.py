@@ -12,9 +12,9 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from data_prep.exports.sources import Found, opened
 from data_prep.readers.dicom import file as dicom
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
-from data_prep.scan import examine
 from tests.data_prep.made_dicom import as_bytes, colour, enhanced, grey, ramp, read_pixels
 from tests.data_prep.readers.test_pydicom_files import FILES
 
@@ -35,7 +35,10 @@ def outcome(content: bytes, image: ImageFile) -> Pixels | str:
 
 
 def assert_both_ways_are_equal(content: bytes, image: ImageFile) -> None:
-    fast, slow = outcome(content, image), outcome(content, replace(image, header=replace(image.header, native=None)))
+    fast, slow = (
+        outcome(content, image),
+        outcome(content, replace(image, header=replace(image.header, native=None))),
+    )
     if isinstance(slow, str) or isinstance(fast, str):
         assert fast == slow
         return
@@ -179,7 +182,9 @@ def test_a_file_that_changed_since_the_scan_is_parsed_again() -> None:
     ):
         assert outcome(changed, image) == "file_changed "
     for cut in (1, 50, len(before) - 300):
-        assert outcome(before[:-cut], image) == outcome(before[:-cut], replace(image, header=replace(image.header, native=None)))
+        assert outcome(before[:-cut], image) == outcome(
+            before[:-cut], replace(image, header=replace(image.header, native=None))
+        )
     assert np.array_equal(
         outcome(before[:-1] + b"\1", image).values[-1, -1], ramp()[-1, -1] % 256 + 256
     )

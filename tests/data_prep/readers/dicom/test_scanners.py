@@ -10,8 +10,8 @@ import pytest
 
 from data_prep.decode import Planned, read
 from data_prep.exports.walk import walk
+from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile, Pixels
-from data_prep.scan import examine
 from data_prep.volumes.orientation import COMMON
 from data_prep.volumes.series import Volume, group_slices, make_volume, split_repeats
 

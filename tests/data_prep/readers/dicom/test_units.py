@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from data_prep import convert as stage
 from data_prep.exports.sources import Found
 from data_prep.readers.dicom.units import KNOWN, UNSPECIFIED, units, wrong_for_window
-from data_prep.scan import examine
+from data_prep.readers.examine import examine
 from data_prep.settings import Intensity
 from data_prep.store.records import read_studies
 from tests.data_prep.made_dicom import colour, enhanced, grey, ramp, write

@@ -1,0 +1,24 @@
+"""What a file's name says that it was meant to be. What it is, its content says."""
+
+from data_prep.exports.kinds import TEXT_ENDINGS, UNREAD_ENDINGS, VOXEL_ENDINGS
+from data_prep.readers.dicom_file import DICOM_ENDINGS
+from data_prep.readers.registry import image_endings
+
+
+def named_like_an_image(name: str) -> bool:
+    return name.lower().endswith((*image_endings(), *UNREAD_ENDINGS))
+
+
+def named_like_another_format(name: str) -> bool:
+    """Whether a name is an image's that is no DICOM."""
+    return named_like_an_image(name) and not name.lower().endswith(DICOM_ENDINGS)
+
+
+def named_like_text(name: str) -> bool:
+    """Whether a name is no slice's: a text's, or one that is hidden."""
+    hidden = name.rpartition("/")[2].startswith(".") and not named_like_an_image(name)
+    return name.lower().endswith(TEXT_ENDINGS) or hidden
+
+
+def named_like_voxels(name: str) -> bool:
+    return name.lower().endswith(VOXEL_ENDINGS)
