@@ -102,9 +102,8 @@ def by_higher(network: nn.Module, batch: Episodes) -> None:
             (F.cross_entropy(inner(query), asked) / len(batch.support)).backward()
 
 
-def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object]:
-    """fewsite's step, its tasks in `threads`, in one `vectorised` gradient, or in a `loop`."""
-    tasks = len(batch.support)
+def model_of(way: str, tasks: int, device: torch.device) -> nn.Module:
+    """fewsite's MAML for a step of so many tasks, `vectorised` or not."""
     settings = MamlSettings(
         way=WAY,
         min_way=WAY,
@@ -116,9 +115,13 @@ def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object
         inner_steps=STEPS,
         together="vectorised" if way == "vectorised" else "threads",
     )
-    model = (
-        build_learner("maml", settings, ENCODER, Convert(size=[SIDE, SIDE]), {}).to(device).train()
-    )
+    model = build_learner("maml", settings, ENCODER, Convert(size=[SIDE, SIDE]), {})
+    return model.to(device).train()
+
+
+def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object]:
+    """fewsite's step, its tasks in `threads`, in one `vectorised` gradient, or in a `loop`."""
+    model = model_of(way, len(batch.support), device)
     if way == "threads":
         return partial(TaskThreads(model, torch.get_num_threads()).take_gradient, batch)
     return partial(take_gradient, model, batch, nullcontext())
