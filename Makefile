@@ -12,7 +12,7 @@ repro: .venv/ready
 
 SUITE := .venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
-test: .venv/ready
+test: lint
 	$(SUITE)
 
 lint: .venv/ready
@@ -22,7 +22,7 @@ lint: .venv/ready
 
 # The same tests, with the total and the ten files that are covered least. A target of its own, since
 # it makes the suite half as long again on Python 3.11.
-coverage: .venv/ready
+coverage: lint
 	$(SUITE) --cov --cov-report=
 	.venv/bin/coverage report --sort=cover | sed -n -e 1,12p -e '$$p'
 
