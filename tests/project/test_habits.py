@@ -99,6 +99,7 @@ def test_no_statement_holds_three_comprehensions():
 
 def test_no_name_is_of_a_private_dialect():
     assert broken(PYTHON, dialect) == {}
+    assert [name for name in PYTHON if Path(name).stem in DIALECT] == []
 
 
 def test_a_folder_holds_what_can_be_seen_at_a_glance():
