@@ -3,9 +3,9 @@ with all of torch's threads on each.
 
     python benchmarks/task_threads.py [--tasks 4 16] [--repeats 5]
 
-MAML as benchmarks/maml.py has it: second order, conv4, 28 x 28, 5-way 1-shot, five inner steps. Both
-sides take turns in one process and must give the same gradient; `ratio` is that of the medians. The
-last line is one JSON object.
+MAML as benchmarks/maml.py has it: second order, conv4, 28 x 28, 5-way 1-shot, five inner steps.
+Both sides take turns in one process and must give the same gradient; `ratio` is that of the
+medians. The last line is one JSON object.
 """
 
 import argparse

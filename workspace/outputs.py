@@ -17,7 +17,7 @@ from workspace.paths import Workspace
 
 
 def private_folder(workspace: Workspace) -> Path:
-    """The folder of what never leaves the machine, made on first use and open to its owner alone."""
+    """The folder of what never leaves the machine, made on first use, open to its owner alone."""
     workspace.private.mkdir(parents=True, exist_ok=True)
     workspace.private.chmod(0o700)
     return workspace.private
@@ -91,12 +91,12 @@ def _put_back(target: Path, kept: Path) -> None:
 
 
 def to_json(value: Any) -> str:
-    """JSON with sorted keys and a final newline: the same bytes for the same value. NaN is refused."""
+    """JSON with sorted keys and a final newline: the same bytes for a value. NaN is refused."""
     return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Write a table whose bytes depend on its content alone (no index, no threads, no timestamps)."""
+    """Write a table whose bytes depend on its content alone: no index, threads or timestamps."""
     table.to_parquet(path, index=False, engine="pyarrow", compression="zstd")
 
 
