@@ -15,11 +15,9 @@ import platform
 from contextlib import nullcontext
 
 import torch
-from maml import episodes, medians, model_of
+from maml import TaskThreads, episodes, medians, model_of, take_gradient
 
 from models.device import repeatable
-from models.task_threads import TaskThreads
-from models.train import take_gradient
 
 CPU = torch.device("cpu")
 SIDES = ("threads", "loop")
