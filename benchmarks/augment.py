@@ -1,9 +1,11 @@
-"""Batched augmentation against MONAI's dictionary transforms, item by item, with the same operations at the same strengths.
+"""Batched augmentation against MONAI's dictionary transforms, item by item, with the same
+operations at the same strengths.
 
     python benchmarks/augment.py [--device cuda] [--repeats 5]
 
-64 images of 3 x 224 x 224 and 8 volumes of 96^3, already in memory. Both sides run in this process, one after the other, with all
-of torch's threads; the medians of the repeats are compared. The last line is one JSON object.
+64 images of 3 x 224 x 224 and 8 volumes of 96^3, already in memory. Both sides run in this process,
+one after the other, with all of torch's threads; the medians of the repeats are compared. The last
+line is one JSON object.
 """
 
 import argparse
@@ -98,6 +100,25 @@ def median_seconds(run: Callable[[int], object], repeats: int, device: torch.dev
     return statistics.median(times[1:])
 
 
+def machine(device: torch.device) -> str:
+    """What the numbers were measured on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
+def measure(images: torch.Tensor, ranges: dict[str, float], repeats: int) -> tuple[float, float]:
+    """Seconds of fewsite, and of MONAI item by item, for the same operations."""
+    chosen = Augment(**ranges)
+    transforms = monai_transforms(tuple(images.shape), scanner="coarse" in ranges)
+    transforms.set_random_state(0)
+    ours = median_seconds(lambda seed: augment(chosen, images, seed), repeats, images.device)
+    theirs = median_seconds(
+        lambda _: [transforms({"image": image}) for image in images], repeats, images.device
+    )
+    return ours, theirs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -110,17 +131,7 @@ def main() -> None:
     for case, shape in CASES.items():
         images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(device)
         for name, ranges in RANGES.items():
-            chosen = Augment(**ranges)
-            transforms = monai_transforms(shape, scanner="coarse" in ranges)
-            transforms.set_random_state(0)
-            ours = median_seconds(
-                lambda seed, c=chosen, i=images: augment(c, i, seed), given.repeats, device
-            )
-            theirs = median_seconds(
-                lambda _, t=transforms, i=images: [t({"image": image}) for image in i],
-                given.repeats,
-                device,
-            )
+            ours, theirs = measure(images, ranges, given.repeats)
             rows.append(
                 {
                     "case": case,
@@ -131,27 +142,19 @@ def main() -> None:
                 }
             )
             print(
-                f"{case}, {name}: {ours:.3f} s; MONAI item by item {theirs:.2f} s; {theirs / ours:.1f} times as long",
+                f"{case}, {name}: {ours:.3f} s; MONAI item by item {theirs:.2f} s; "
+                f"{theirs / ours:.1f} times as long",
                 flush=True,
             )
-    machine = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-    )
-    print(
-        json.dumps(
-            {
-                "benchmark": "augment",
-                "cases": rows,
-                "repeats": given.repeats,
-                "device": machine,
-                "torch": torch.__version__,
-                "monai": monai.__version__,
-            },
-            sort_keys=True,
-        )
-    )
+    result = {
+        "benchmark": "augment",
+        "cases": rows,
+        "repeats": given.repeats,
+        "device": machine(device),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+    }
+    print(json.dumps(result, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Bootstrap AUROCs over patients: what the report computes, against scikit-learn's AUROC of one resample after the other.
+"""Bootstrap AUROCs over patients: what the report computes, against scikit-learn's AUROC of one
+resample after the other.
 
     python benchmarks/bootstrap.py [--patients 1000] [--resamples 2000] [--repeats 3]
 
-Medians; the resampling of patients counts. scikit-learn is timed on a twentieth of the resamples, for which both must agree. The last
-line is one JSON object.
+Medians; the resampling of patients counts. scikit-learn is timed on a twentieth of the resamples,
+for which both must agree. The last line is one JSON object.
 """
 
 import argparse
@@ -37,6 +38,34 @@ def median_seconds(run: Callable[[], object], repeats: int) -> float:
     return statistics.median(times)
 
 
+def measure(images: int, draws: int, given: argparse.Namespace) -> tuple[float, float]:
+    """Seconds of fewsite and of scikit-learn for all resamples."""
+    generator = np.random.default_rng(0)
+    patients = np.repeat(np.arange(given.patients), images)
+    positive = patients % 3 == 0
+    scores = generator.normal(size=(draws, len(patients))) + positive
+
+    def made() -> Bootstrap:
+        return bootstrap(patients, positive.astype(int), given.resamples, 0.95, 0)
+
+    def ours() -> np.ndarray:
+        return weighted_auroc(scores, positive, made().weights)
+
+    weights = made().weights[: given.resamples // TIMED_SHARE]
+
+    def theirs() -> list[float]:
+        return [mean_auroc(positive, scores, row) for row in weights]
+
+    assert np.allclose(ours()[: len(weights)], theirs(), atol=1e-6)
+    loop = median_seconds(theirs, 1) * given.resamples / len(weights)
+    return median_seconds(ours, given.repeats), loop
+
+
+def mean_auroc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+    """scikit-learn's AUROC of a resample, over the draws."""
+    return float(np.mean([roc_auc_score(positive, draw, sample_weight=weights) for draw in scores]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,42 +74,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     given, rows = parser.parse_args(), []
     for case, (images, draws) in CASES.items():
-        generator = np.random.default_rng(0)
-        patients = np.repeat(np.arange(given.patients), images)
-        positive = patients % 3 == 0
-        scores = generator.normal(size=(draws, len(patients))) + positive
-
-        def made(patients: np.ndarray = patients, positive: np.ndarray = positive) -> Bootstrap:
-            return bootstrap(patients, positive.astype(int), given.resamples, 0.95, 0)
-
-        def ours(
-            scores: np.ndarray = scores,
-            positive: np.ndarray = positive,
-            made: Callable[[], Bootstrap] = made,
-        ) -> np.ndarray:
-            return weighted_auroc(scores, positive, made().weights)
-
-        weights = made().weights[: given.resamples // TIMED_SHARE]
-
-        def theirs(
-            scores: np.ndarray = scores,
-            positive: np.ndarray = positive,
-            weights: np.ndarray = weights,
-        ) -> list[float]:
-            return [
-                float(
-                    np.mean(
-                        [roc_auc_score(positive, column, sample_weight=row) for column in scores]
-                    )
-                )
-                for row in weights
-            ]
-
-        assert np.allclose(ours()[: len(weights)], theirs(), atol=1e-6)
-        seconds, loop = (
-            median_seconds(ours, given.repeats),
-            median_seconds(theirs, 1) * given.resamples / len(weights),
-        )
+        seconds, loop = measure(images, draws, given)
         rows.append(
             {
                 "case": case,
@@ -90,21 +84,18 @@ def main() -> None:
             }
         )
         print(
-            f"{case}: {seconds:.2f} s; scikit-learn in a loop {loop:.1f} s; {loop / seconds:.0f} times as long",
+            f"{case}: {seconds:.2f} s; scikit-learn in a loop {loop:.1f} s; "
+            f"{loop / seconds:.0f} times as long",
             flush=True,
         )
-    print(
-        json.dumps(
-            {
-                "benchmark": "bootstrap",
-                "cases": rows,
-                **vars(given),
-                "device": f"{platform.machine()}, {os.cpu_count()} cores",
-                "numpy": np.__version__,
-            },
-            sort_keys=True,
-        )
-    )
+    result = {
+        "benchmark": "bootstrap",
+        "cases": rows,
+        **vars(given),
+        "device": f"{platform.machine()}, {os.cpu_count()} cores",
+        "numpy": np.__version__,
+    }
+    print(json.dumps(result, sort_keys=True))
 
 
 if __name__ == "__main__":

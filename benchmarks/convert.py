@@ -1,9 +1,9 @@
-"""The whole convert stage against MONAI's LoadImage with PydicomReader and against SimpleITK, on generated CT series (uncompressed, one file
-a slice).
+"""The whole convert stage against MONAI's LoadImage with PydicomReader and against SimpleITK, on
+generated CT series (uncompressed, one file a slice).
 
-All window, resize and stack the same slices with the same functions, and must end with the same pixels. Each repetition of each
-contender is a new process, by turns, with one thread a process; the clock starts when all is imported. A rerun finds all records
-decoded. The last line is JSON.
+All window, resize and stack the same slices with the same functions, and must end with the same
+pixels. Each repetition of each contender is a new process, by turns, with one thread a process; the
+clock starts when all is imported. A rerun finds all records decoded. The last line is JSON.
 
     python benchmarks/convert.py --series 20 --slices 200
 """
@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,9 @@ PACKAGES = ("fewsite", "monai", "numpy", "pydicom", "scipy", "simpleitk", "torch
 
 
 def write_site(root: Path, series: int, slices: int, side: int, seed: int) -> None:
-    """An export of CT series by one vendor of the phantom: a body of water with noise, 12 bits stored."""
+    """An export of CT series by one vendor of the phantom: a body of water with noise, 12 bits
+    stored.
+    """
     from data_prep.phantom.cohort import Patient
     from data_prep.phantom.dicom_files import series_files
     from data_prep.phantom.vendors import VENDORS
@@ -80,11 +83,14 @@ def write_site(root: Path, series: int, slices: int, side: int, seed: int) -> No
 def write_settings(root: Path, size: list[int]) -> None:
     (root / "sites").mkdir()
     (root / "sites" / f"{SITE}.yaml").write_text(
-        "root: .\ntask: bench\nlabels: {file: labels.csv, match: SeriesInstanceUID, class: finding}\nclasses: {a: [A], b: [B]}\n"
+        "root: .\ntask: bench\n"
+        "labels: {file: labels.csv, match: SeriesInstanceUID, class: finding}\n"
+        "classes: {a: [A], b: [B]}\n"
     )
     for workers in (1, 2):
         (root / f"params_{workers}.yaml").write_text(
-            f"sites: {{{SITE}: source}}\nconvert: {{size: {size}, workers: {workers}}}\ntrain: {{learners: [prototypical]}}\n"
+            f"sites: {{{SITE}: source}}\nconvert: {{size: {size}, workers: {workers}}}\n"
+            "train: {learners: [prototypical]}\n"
             "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n"
         )
 
@@ -103,7 +109,9 @@ def run_fewsite(root: Path, workers: int, again: bool) -> float:
 
 
 def run_library(root: Path, name: str) -> float:
-    """Seconds for the same work: each series, or each slice, is loaded by a library and standardised as fewsite does."""
+    """Seconds for the same work: each series, or each slice, is loaded by a library and
+    standardised as fewsite does.
+    """
     from data_prep.readers.image_file import Pixels
     from data_prep.volumes.standardise import standardise
     from eval.settings import load_params
@@ -119,7 +127,8 @@ def run_library(root: Path, name: str) -> float:
         if len(convert.size) == 3
         else [path for folder in folders for path in sorted(folder.iterdir())]
     )
-    # Not with the libraries' own resampling: only reading differs, so that all can be asked for the same pixels.
+    # Not with the libraries' own resampling: only reading differs, so that all can be asked for the
+    # same pixels.
     arrays = [standardise(Pixels(load(source)), convert, "CT") for source in sources]
     np.save(root / f"{name}.npy", np.stack(arrays))
     return time.perf_counter() - start
@@ -154,7 +163,8 @@ LIBRARIES = {"monai": monai_reader, "simpleitk": simpleitk_reader}
 
 def run_here(contender: str, root: Path) -> None:
     """One repetition; prints its seconds and its own highest memory (MiB)."""
-    import highdicom.spatial  # noqa: F401  which only volumes need, so that fewsite would load it on the way
+    # which only volumes need, so that fewsite would load it on the way
+    import highdicom.spatial  # noqa: F401
 
     import data_prep.convert  # noqa: F401  before the clock starts
 
@@ -207,16 +217,16 @@ def main() -> None:
     )
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--run", nargs=2, help=argparse.SUPPRESS
-    )  # what a repetition's process is called with
+    # what a repetition's process is called with
+    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.run:
         run_here(asked.run[0], Path(asked.run[1]))
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        # In a process of its own: the highest memory of this one would be counted as that of all that it starts.
+        # In a process of its own: the highest memory of this one would be counted as that of all
+        # that it starts.
         writer = multiprocessing.get_context("spawn").Process(
             target=write_site, args=(root, asked.series, asked.slices, asked.side, asked.seed)
         )
@@ -228,40 +238,36 @@ def main() -> None:
             for _ in range(asked.repetitions)
         ]
         same = same_pixels(root)
-    seconds = {
-        contender: statistics.median(run[contender]["seconds"] for run in runs)
-        for contender in CONTENDERS
-    }
+    print(json.dumps(summary(asked, runs, same)))
+
+
+def summary(
+    asked: argparse.Namespace, runs: list[dict[str, dict[str, float]]], same: bool
+) -> dict[str, Any]:
+    seconds, memory = {}, {}
+    for name in CONTENDERS:
+        seconds[name] = statistics.median(run[name]["seconds"] for run in runs)
+        memory[name] = round(max(run[name]["memory"] for run in runs))
     files = asked.series * asked.slices
-    print(
-        json.dumps(
-            {
-                "benchmark": "convert",
-                "files": files,
-                "side": asked.side,
-                "size": asked.size,
-                "n": asked.repetitions,
-                "seed": asked.seed,
-                "files_per_second": {
-                    contender: round(files / seconds[contender], 1) for contender in CONTENDERS
-                },
-                **{
-                    f"one_process_to_{name}": round(seconds[name] / seconds["one_process"], 2)
-                    for name in LIBRARIES
-                },
-                "two_processes_to_one": round(seconds["one_process"] / seconds["two_processes"], 2),
-                "rerun_to_one_process": round(seconds["one_process"] / seconds["rerun"], 2),
-                "peak_mib": {
-                    contender: round(max(run[contender]["memory"] for run in runs))
-                    for contender in CONTENDERS
-                },
-                "same_pixels": same,
-                "cores": os.cpu_count(),
-                "python": platform.python_version(),
-                "versions": {name: version(name) for name in PACKAGES},
-            }
-        )
-    )
+    one = seconds["one_process"]
+    rivals = {f"one_process_to_{name}": round(seconds[name] / one, 2) for name in LIBRARIES}
+    return {
+        "benchmark": "convert",
+        "files": files,
+        "side": asked.side,
+        "size": asked.size,
+        "n": asked.repetitions,
+        "seed": asked.seed,
+        "files_per_second": {name: round(files / taken, 1) for name, taken in seconds.items()},
+        **rivals,
+        "two_processes_to_one": round(one / seconds["two_processes"], 2),
+        "rerun_to_one_process": round(one / seconds["rerun"], 2),
+        "peak_mib": memory,
+        "same_pixels": same,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
 
 
 if __name__ == "__main__":

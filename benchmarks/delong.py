@@ -67,10 +67,10 @@ def condition(
     seeds = settings.seed, patients, int(100 * prevalence), int(100 * true)
     generator = np.random.default_rng(seeds)
     positive = np.arange(patients) < round(patients * prevalence)
-    apart = norm.ppf(true) * np.sqrt(2)
+    shift = norm.ppf(true) * np.sqrt(2)
     held, width = np.zeros(len(NAMES)), np.zeros(len(NAMES))
     for _ in range(settings.repetitions):
-        scores = generator.normal(size=patients) + apart * positive
+        scores = generator.normal(size=patients) + shift * positive
         seed = int(generator.integers(2**32))
         found = intervals(scores, positive, settings.resamples, seed)
         ends = np.array([found[name] for name in NAMES])

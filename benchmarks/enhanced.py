@@ -1,8 +1,10 @@
-"""Conversion of one enhanced file of many volumes against one of fewer: what a volume costs must not grow with their number.
+"""Conversion of one enhanced file of many volumes against one of fewer: what a volume costs must
+not grow with their number.
 
-Each file is an enhanced MR of made-up volumes at the same places, told apart by their time. It is converted by the whole stage, in one
-process, with a record for each volume; each repetition is a new process, by turns, and its CPU time and highest memory are its own. `ratio`
-is that of the medians; with 40 volumes against 10, 4 is proportional. The last line is JSON.
+Each file is an enhanced MR of made-up volumes at the same places, told apart by their time. It is
+converted by the whole stage, in one process, with a record for each volume; each repetition is a
+new process, by turns, and its CPU time and highest memory are its own. `ratio` is that of the
+medians; with 40 volumes against 10, 4 is proportional. The last line is JSON.
 
     python benchmarks/enhanced.py --volumes 10 40
 """
@@ -20,25 +22,32 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:  # loaded by the process that writes, alone
+    from pydicom.dataset import Dataset
 
 SITE = "bench"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 
-def write_site(root: Path, volumes: int, slices: int, side: int, seed: int) -> None:
-    """An export of one enhanced MR file, and the settings that make a record of each of its volumes."""
-    from pydicom.dataset import Dataset, FileMetaDataset
+def item(**elements: object) -> "Dataset":
+    """A data set of these elements."""
+    from pydicom.dataset import Dataset
+
+    made = Dataset()
+    for keyword, value in elements.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def header(frames: int, side: int) -> "Dataset":
+    """What one enhanced MR file says of all its frames."""
+    from pydicom.dataset import FileMetaDataset
     from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian
 
-    def item(**elements: object) -> Dataset:
-        made = Dataset()
-        for keyword, value in elements.items():
-            setattr(made, keyword, value)
-        return made
-
-    rng = np.random.default_rng(seed)
     data = item(
         SOPClassUID=EnhancedMRImageStorage,
         SOPInstanceUID="1.2.3.4",
@@ -54,7 +63,7 @@ def write_site(root: Path, volumes: int, slices: int, side: int, seed: int) -> N
         BitsStored=12,
         HighBit=11,
         PixelRepresentation=0,
-        NumberOfFrames=volumes * slices,
+        NumberOfFrames=frames,
         ImageType=["ORIGINAL", "PRIMARY", "FMRI", "NONE"],
     )
     data.file_meta = FileMetaDataset()
@@ -65,21 +74,29 @@ def write_site(root: Path, volumes: int, slices: int, side: int, seed: int) -> N
             PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
         )
     ]
+    return data
+
+
+def frame(moment: int, at: int) -> "Dataset":
+    """What the file says of slice number `at` of the volume of a moment."""
+    place = item(StackID="1", InStackPositionNumber=at + 1, TemporalPositionIndex=moment + 1)
+    values = item(RescaleSlope=1 + moment, RescaleIntercept=0, RescaleType="US")
+    return item(
+        FrameContentSequence=[place],
+        PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 3 * at])],
+        MREchoSequence=[item(EffectiveEchoTime=30.0)],
+        MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "FMRI", "NONE"])],
+        PixelValueTransformationSequence=[values],
+    )
+
+
+def write_site(root: Path, volumes: int, slices: int, side: int, seed: int) -> None:
+    """An export of one enhanced MR file, and the settings that make a record of each volume."""
+    data = header(volumes * slices, side)
     data.PerFrameFunctionalGroupsSequence = [
-        item(
-            FrameContentSequence=[
-                item(StackID="1", InStackPositionNumber=at + 1, TemporalPositionIndex=moment + 1)
-            ],
-            PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 3 * at])],
-            MREchoSequence=[item(EffectiveEchoTime=30.0)],
-            MRImageFrameTypeSequence=[item(FrameType=["ORIGINAL", "PRIMARY", "FMRI", "NONE"])],
-            PixelValueTransformationSequence=[
-                item(RescaleSlope=1 + moment, RescaleIntercept=0, RescaleType="US")
-            ],
-        )
-        for moment in range(volumes)
-        for at in range(slices)
+        frame(moment, at) for moment in range(volumes) for at in range(slices)
     ]
+    rng = np.random.default_rng(seed)
     data.PixelData = rng.integers(0, 4096, (volumes * slices, side, side), np.uint16).tobytes()
     data["PixelData"].VR = "OW"
     export = root / "incoming" / SITE
@@ -88,10 +105,13 @@ def write_site(root: Path, volumes: int, slices: int, side: int, seed: int) -> N
     (export / "labels.csv").write_text("file,finding\nenhanced.dcm,A\n")
     (root / "sites").mkdir()
     (root / "sites" / f"{SITE}.yaml").write_text(
-        "root: .\ntask: bench\nlabels: {file: labels.csv, match: file, class: finding}\nclasses: {a: [A], b: [B]}\n"
+        "root: .\ntask: bench\nlabels: {file: labels.csv, match: file, class: finding}\n"
+        "classes: {a: [A], b: [B]}\n"
     )
     (root / "params.yaml").write_text(
-        f"sites: {{{SITE}: source}}\nconvert: {{size: [8, 32, 32], workers: 1, repeats: each}}\ntrain: {{learners: [prototypical]}}\n"
+        f"sites: {{{SITE}: source}}\n"
+        "convert: {size: [8, 32, 32], workers: 1, repeats: each}\n"
+        "train: {learners: [prototypical]}\n"
         "adapt: {methods: [prototypical]}\nreport: {method: prototypical}\n"
     )
 
@@ -121,7 +141,8 @@ def run_here(root: Path) -> None:
 def repeat(folder: Path, volumes: int, asked: argparse.Namespace) -> dict[str, float]:
     """A new workspace each time, so that nothing is decoded already."""
     with tempfile.TemporaryDirectory(dir=folder) as made:
-        # In a process of its own: the highest memory of this one would be counted as that of all that it starts.
+        # In a process of its own: the highest memory of this one would be counted as that of all
+        # that it starts.
         writer = multiprocessing.get_context("spawn").Process(
             target=write_site, args=(Path(made), volumes, asked.slices, asked.side, asked.seed)
         )
@@ -153,40 +174,37 @@ def main() -> None:
     if asked.run:
         run_here(Path(asked.run))
         return
-    few, many = asked.volumes
     with tempfile.TemporaryDirectory() as folder:
         runs = [
             {volumes: repeat(Path(folder), volumes, asked) for volumes in asked.volumes}
             for _ in range(asked.repetitions)
         ]
-    seconds = {
-        volumes: statistics.median(run[volumes]["seconds"] for run in runs)
-        for volumes in asked.volumes
-    }
+    print(json.dumps(summary(asked, runs)))
+
+
+def summary(asked: argparse.Namespace, runs: list[dict[int, dict[str, float]]]) -> dict[str, Any]:
+    seconds, memory = {}, {}
+    for volumes in asked.volumes:
+        seconds[volumes] = statistics.median(run[volumes]["seconds"] for run in runs)
+        memory[volumes] = round(max(run[volumes]["memory"] for run in runs))
+    few, many = asked.volumes
     whole = all(run[volumes]["records"] == volumes for run in runs for volumes in asked.volumes)
-    print(
-        json.dumps(
-            {
-                "benchmark": "enhanced",
-                "volumes": asked.volumes,
-                "slices": asked.slices,
-                "side": asked.side,
-                "n": asked.repetitions,
-                "seed": asked.seed,
-                "ratio": round(seconds[many] / seconds[few], 2),
-                "proportional": many / few,
-                "all_volumes_made": whole,
-                "cpu_seconds": {volumes: round(seconds[volumes], 3) for volumes in asked.volumes},
-                "peak_mib": {
-                    volumes: round(max(run[volumes]["memory"] for run in runs))
-                    for volumes in asked.volumes
-                },
-                "cores": os.cpu_count(),
-                "python": platform.python_version(),
-                "versions": {name: version(name) for name in ("fewsite", "numpy", "pydicom")},
-            }
-        )
-    )
+    return {
+        "benchmark": "enhanced",
+        "volumes": asked.volumes,
+        "slices": asked.slices,
+        "side": asked.side,
+        "n": asked.repetitions,
+        "seed": asked.seed,
+        "ratio": round(seconds[many] / seconds[few], 2),
+        "proportional": many / few,
+        "all_volumes_made": whole,
+        "cpu_seconds": {volumes: round(taken, 3) for volumes, taken in seconds.items()},
+        "peak_mib": memory,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("fewsite", "numpy", "pydicom")},
+    }
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""Episodes a second against easyfsl's sampler with a DataLoader and MONAI's CacheDataset with a DataLoader, of the same images.
+"""Episodes a second against easyfsl's sampler with a DataLoader and MONAI's CacheDataset with a
+DataLoader, of the same images.
 
     python benchmarks/episodes.py [--device cuda] [--repeats 5]
 
-5-way 5-shot with 15 queries a class at 3 x 84 x 84: 20 classes of 100 images each, in memory on every side. What comes out is the same on all sides:
-support and query in [0, 1] as float32, labels 0 to 4. easyfsl is compared where it is installed; its own EasySet reads image files, which would
-be slower. Sides take turns; medians of the repeats are compared. Then the share of a training step that waits for its
-batch: a prototypical network on conv4, drawing, gathering and augmenting counted. The last line is one JSON object.
+5-way 5-shot with 15 queries a class at 3 x 84 x 84: 20 classes of 100 images each, in memory on
+every side. What comes out is the same on all sides: support and query in [0, 1] as float32, labels
+0 to 4. easyfsl is compared where it is installed; its own EasySet reads image files, which would be
+slower. Sides take turns; medians of the repeats are compared. Then the share of a training step
+that waits for its batch: a prototypical network on conv4, drawing, gathering and augmenting
+counted. The last line is one JSON object.
 """
 
 import argparse
@@ -61,7 +64,7 @@ class Labelled(Dataset[tuple[torch.Tensor, int]]):
 
 
 class Tasks(Sampler[list[int]]):
-    """Indices of an episode at a time, for a DataLoader that has no sampler of episodes: MONAI's."""
+    """Indices of an episode at a time, for MONAI's DataLoader, which has no sampler of episodes."""
 
     def __init__(self, labels: list[int]):
         self.rows = [np.flatnonzero(np.array(labels) == label) for label in range(CLASSES)]
@@ -170,6 +173,13 @@ def finished(device: torch.device) -> float:
     return time.perf_counter()
 
 
+def machine(device: torch.device) -> str:
+    """What the numbers were measured on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -194,32 +204,22 @@ def main() -> None:
     seconds = {name: statistics.median(taken[1:]) / EPISODES for name, taken in times.items()}
     for name, median in seconds.items():
         print(
-            f"{name}: {1 / median:.0f} episodes a second, {median / seconds['fewsite']:.1f} times as long as fewsite's"
+            f"{name}: {1 / median:.0f} episodes a second, "
+            f"{median / seconds['fewsite']:.1f} times as long as fewsite's"
         )
     share = waiting(own, device, 2 * given.repeats)
     print(f"share of a training step that waits for data: {100 * share:.1f} %")
-    machine = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-    )
-    print(
-        json.dumps(
-            {
-                "benchmark": "episodes",
-                "milliseconds": {name: round(1000 * median, 3) for name, median in seconds.items()},
-                "ratios": {
-                    name: round(median / seconds["fewsite"], 1) for name, median in seconds.items()
-                },
-                "waiting": round(share, 4),
-                "repeats": given.repeats,
-                "device": machine,
-                "torch": torch.__version__,
-                "monai": monai.__version__,
-            },
-            sort_keys=True,
-        )
-    )
+    result = {
+        "benchmark": "episodes",
+        "milliseconds": {name: round(1000 * median, 3) for name, median in seconds.items()},
+        "ratios": {name: round(median / seconds["fewsite"], 1) for name, median in seconds.items()},
+        "waiting": round(share, 4),
+        "repeats": given.repeats,
+        "device": machine(device),
+        "torch": torch.__version__,
+        "monai": monai.__version__,
+    }
+    print(json.dumps(result, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""The gradient of one MAML step against a plain loop over tasks and against `higher`, with the same network, images and inner steps.
+"""The gradient of one MAML step against a plain loop over tasks and against `higher`, with the same
+network, images and inner steps.
 
     python benchmarks/maml.py [--tasks 4] [--device cuda] [--repeats 5]
 
-Second order, conv4 of 64 filters with group norm, 28 x 28, 5-way 1-shot, 15 queries a class, 5 inner steps. The plain loop is what
-learn2learn does (autograd.grad with create_graph=True, every weight at every step, one task after the other, backward once a task). `higher` is
-compared where it is installed. All sides take turns in one process with all of torch's threads; the medians of the repeats are compared.
-The last line is one JSON object.
+Second order, conv4 of 64 filters with group norm, 28 x 28, 5-way 1-shot, 15 queries a class, 5
+inner steps. The plain loop is what learn2learn does (autograd.grad with create_graph=True, every
+weight at every step, one task after the other, backward once a task). `higher` is compared where it
+is installed. All sides take turns in one process with all of torch's threads; the medians of the
+repeats are compared. The last line is one JSON object.
 """
 
 import argparse
@@ -100,9 +102,8 @@ def by_higher(network: nn.Module, batch: Episodes) -> None:
             (F.cross_entropy(inner(query), asked) / len(batch.support)).backward()
 
 
-def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object]:
-    """fewsite's step, its tasks in `threads`, in one `vectorised` gradient, or in a `loop`."""
-    tasks = len(batch.support)
+def model_of(way: str, tasks: int, device: torch.device) -> nn.Module:
+    """fewsite's MAML for a step of so many tasks, `vectorised` or not."""
     settings = MamlSettings(
         way=WAY,
         min_way=WAY,
@@ -114,12 +115,38 @@ def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object
         inner_steps=STEPS,
         together="vectorised" if way == "vectorised" else "threads",
     )
-    model = (
-        build_learner("maml", settings, ENCODER, Convert(size=[SIDE, SIDE]), {}).to(device).train()
-    )
+    model = build_learner("maml", settings, ENCODER, Convert(size=[SIDE, SIDE]), {})
+    return model.to(device).train()
+
+
+def ours(way: str, batch: Episodes, device: torch.device) -> Callable[[], object]:
+    """fewsite's step, its tasks in `threads`, in one `vectorised` gradient, or in a `loop`."""
+    model = model_of(way, len(batch.support), device)
     if way == "threads":
         return partial(TaskThreads(model, torch.get_num_threads()).take_gradient, batch)
     return partial(take_gradient, model, batch, nullcontext())
+
+
+def machine(device: torch.device) -> str:
+    """What the numbers were measured on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
+
+
+def medians(
+    sides: dict[str, Callable[[], object]], repeats: int, device: torch.device
+) -> dict[str, float]:
+    """Seconds of each side; they take turns, and the first turn is not counted."""
+    times: dict[str, list[float]] = {}
+    for _ in range(repeats + 1):
+        for name, side in sides.items():
+            start = time.perf_counter()
+            side()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times.setdefault(name, []).append(time.perf_counter() - start)
+    return {name: statistics.median(taken[1:]) for name, taken in times.items()}
 
 
 def main() -> None:
@@ -137,45 +164,26 @@ def main() -> None:
     sides: dict[str, Callable[[], object]] = {"plain loop": lambda: plain_loop(network, batch)}
     if find_spec("higher"):
         sides["higher"] = lambda: by_higher(network, batch)
-    times: dict[str, list[float]] = {}
     sides |= {f"fewsite, {way}": ours(way, batch, device) for way in ways}
-    for _ in range(given.repeats + 1):  # the first of each is not counted
-        for name, side in sides.items():
-            start = time.perf_counter()
-            side()
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            times.setdefault(name, []).append(time.perf_counter() - start)
-    seconds = {name: statistics.median(taken[1:]) for name, taken in times.items()}
+    seconds = medians(sides, given.repeats, device)
     chosen = f"fewsite, {ways[0]}"  # what `together: auto` takes on this device
+    ratios = {name: round(median / seconds[chosen], 2) for name, median in seconds.items()}
     for name, median in seconds.items():
         print(
-            f"{given.tasks} tasks, {name}: {median:.3f} s, {median / seconds[chosen]:.2f} times as long as fewsite's choice ({ways[0]})"
+            f"{given.tasks} tasks, {name}: {median:.3f} s, {ratios[name]} times as long as "
+            f"fewsite's choice ({ways[0]})"
         )
-    machine = (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores"
-    )
-    print(
-        json.dumps(
-            {
-                "benchmark": "maml",
-                "tasks": given.tasks,
-                "seconds": {name: round(median, 4) for name, median in seconds.items()},
-                "chosen": ways[0],
-                "ratios": {
-                    name: round(seconds[name] / seconds[chosen], 2)
-                    for name in ("plain loop", "higher")
-                    if name in seconds
-                },
-                "repeats": given.repeats,
-                "device": machine,
-                "torch": torch.__version__,
-            },
-            sort_keys=True,
-        )
-    )
+    result = {
+        "benchmark": "maml",
+        "tasks": given.tasks,
+        "seconds": {name: round(median, 4) for name, median in seconds.items()},
+        "chosen": ways[0],
+        "ratios": {name: ratios[name] for name in ("plain loop", "higher") if name in ratios},
+        "repeats": given.repeats,
+        "device": machine(device),
+        "torch": torch.__version__,
+    }
+    print(json.dumps(result, sort_keys=True))
 
 
 if __name__ == "__main__":

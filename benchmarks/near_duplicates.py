@@ -1,11 +1,13 @@
-"""What the perceptual hash finds: changed copies of real pictures, and pictures of different patients that only look alike.
+"""What the perceptual hash finds: changed copies of real pictures, and pictures of different
+patients that only look alike.
 
     cd WORKSPACE && python benchmarks/near_duplicates.py SITE...
 
-SITEs are converted, with their exports still there. Of 150 records a site, changed as another export would change them, it gives the
-share that is still near the original; of all pairs of different patients, within and between the sites, how many are near. Distances
-are in bits. The last line is one JSON object; the chosen radius is `NEAR` of data_prep/store/duplicates.py. `usual`: pairs that the 64 lowest
-of the bits alone would call near at pHash's usual radius of 10.
+SITEs are converted, with their exports still there. Of 150 records a site, changed as another
+export would change them, it gives the share that is still near the original; of all pairs of
+different patients, within and between the sites, how many are near. Distances are in bits. The last
+line is one JSON object; the chosen radius is `NEAR` of data_prep/store/duplicates.py. `usual`:
+pairs that the 64 lowest of the bits alone would call near at pHash's usual radius of 10.
 """
 
 import io
@@ -97,7 +99,7 @@ CHANGES = {
 
 
 def changed(pixels: Pixels, change: Callable[[Plane], Plane]) -> Pixels:
-    """The picture after an 8-bit export and `change`, each slice by itself, in its own units again."""
+    """The picture after an 8-bit export and `change`, slice by slice, in its own units again."""
     if pixels.photograph:
         return replace(pixels, values=change(pixels.values))
     low, high = float(pixels.values.min()), float(pixels.values.max())
@@ -146,13 +148,13 @@ def between(
 ) -> dict[str, object]:
     """All pairs of different patients."""
     hashes = one["perceptual_hash"], other["perceptual_hash"]
-    apart = one["patient"].to_numpy(object)[:, None] != other["patient"].to_numpy(object)[None]
-    apart = np.triu(apart, 1) if same_site else apart
-    found = distances(*hashes)[apart]
+    different = one["patient"].to_numpy(object)[:, None] != other["patient"].to_numpy(object)[None]
+    different = np.triu(different, 1) if same_site else different
+    found = distances(*hashes)[different]
     return {
         "pairs": len(found),
         "near": {str(radius): int((found <= radius).sum()) for radius in RADII},
-        "usual": int((distances(*hashes, usual_bits(axes))[apart] <= USUAL_NEAR).sum()),
+        "usual": int((distances(*hashes, usual_bits(axes))[different] <= USUAL_NEAR).sum()),
         "closest": [int(value) for value in np.sort(found)[:CLOSEST]],
     }
 

@@ -1,10 +1,13 @@
-"""Any learner on Omniglot within a budget of minutes or steps, or by its paper's training; prints one JSON object as its last line.
+"""Any learner on Omniglot within a budget of minutes or steps, or by its paper's training; prints
+one JSON object as its last line.
 
     python benchmarks/omniglot.py DATA LEARNER --way 5 --shot 1 --minutes 10
 
-DATA: a folder with omniglot28.npz (images (character, drawing, 28, 28) uint8, classes: alphabet/character) and the Vinyals split
-in train.txt, val.txt and test.txt (alphabet/character/rotNNN). Every rotation of a character is a class of its own and every
-drawing a patient of its own. Nothing is chosen on the test characters: the weights are those that validated best.
+DATA: a folder with omniglot28.npz (images (character, drawing, 28, 28) uint8, classes:
+alphabet/character) and the Vinyals split in train.txt, val.txt and test.txt
+(alphabet/character/rotNNN). Every rotation of a character is a class of its own and every drawing a
+patient of its own. Nothing is chosen on the test characters: the weights are those that validated
+best.
 """
 
 import argparse
@@ -43,7 +46,7 @@ from models.training.state import TrainingState
 SIDE, DRAWINGS = 28, 20
 CONVERT = Convert(size=[SIDE, SIDE])
 EPISODES = 600  # of the test
-TEST = 2  # a stream of episodes apart from training's and validation's
+TEST = 2  # another stream of episodes than those of training and validation
 TEST_SEED = 0  # so that every learner and every training seed is asked the same
 AS_THEY_ARE = Variation(
     Augment(rotate=0, scale=0, shift=0, brightness=0, contrast=0, gamma=0, noise=0, blur=0), {}
@@ -78,7 +81,9 @@ PUBLISHED = {
     "mann": {
         (5, 1): 82.8,
         (5, 5): 94.9,
-    },  # Santoro et al. 2016, table 1: the second and the fifth presentation; 5-shot here is an ordered support
+        # Santoro et al. 2016, table 1: the second and the fifth presentation; 5-shot here is an
+        # ordered support
+    },
     "meta_memory": {
         (5, 1): 98.95,
         (20, 1): 97.0,
@@ -111,7 +116,8 @@ PAPER_ENCODER: dict[str, dict[str, Any]] = {"maml": {"name": "conv4-strided", "n
 PAPER: dict[tuple[str, int], dict[str, Any]] = {
     ("prototypical", 5): {"way": 60, "query": 5, "steps": 20000},
     ("prototypical", 20): {"way": 60, "query": 5, "steps": 20000},
-    # one inner step of the paper moves the body too; here the first moves the head alone, so there is one more
+    # one inner step of the paper moves the body too; here the first moves the head alone, so there
+    # is one more
     ("maml", 5): {
         "way": 5,
         "query": 1,
@@ -135,7 +141,9 @@ VALIDATIONS = 4  # in a run of so many minutes
 
 
 def read_sources(folder: Path, seed: int, device: torch.device) -> list[Source]:
-    """Training, validation and test: one array (class * drawing, 1, side, side), ink bright, and a pool each of its rows."""
+    """Training, validation and test: one array (class * drawing, 1, side, side), ink bright, and a
+    pool each of its rows.
+    """
     with np.load(folder / "omniglot28.npz", allow_pickle=False) as file:
         drawn, at = (
             file["images"],
@@ -178,7 +186,9 @@ def read_sources(folder: Path, seed: int, device: torch.device) -> list[Source]:
 def steps_within(
     seconds: float, model: Any, training: Source, validation: Source, params: Params
 ) -> int:
-    """How many training steps fit, with VALIDATIONS validations beside them; all are timed first, on a copy that is then dropped."""
+    """How many training steps fit, with VALIDATIONS validations beside them; all are timed first,
+    on a copy that is then dropped.
+    """
     model = copy.deepcopy(model)
     gradient = gradient_taker(model, launch(params.train))
     optimiser, times = torch.optim.AdamW(model.parameters()), []
@@ -211,7 +221,9 @@ def fit(
     minutes: float | None,
     start: nn.Module | None = None,
 ) -> tuple[Any, TrainingState]:
-    """The model with its best validated weights, after so many minutes or `settings.steps`. `start`: an encoder, kept as it is but for --train-start."""
+    """The model with its best validated weights, after so many minutes or `settings.steps`.
+    `start`: an encoder, kept as it is but for --train-start.
+    """
     began = time.perf_counter()
     repeatable(given.seed, given.threads)
     model = build_learner(learner, settings, encoder, CONVERT, {}).to(training.images.device)
@@ -257,7 +269,9 @@ def test_accuracy(model: Any, test: Source, way: int, shot: int) -> np.ndarray:
 
 
 def by_presentation(model: Mann, test: Source, way: int, times: int = 10) -> list[float]:
-    """Accuracy at the 1st, 2nd, ... presentation of a class, in sequences of `times` images of each."""
+    """Accuracy at the 1st, 2nd, ... presentation of a class, in sequences of `times` images of
+    each.
+    """
     chosen = Episodic(way=way, min_way=way, shot=1, query=times - 1)
     right: list[list[bool]] = [[] for _ in range(times)]
     torch.manual_seed(0)
@@ -269,8 +283,8 @@ def by_presentation(model: Mann, test: Source, way: int, times: int = 10) -> lis
                 torch.cat([episodes.support_labels, episodes.query_labels], 1),
                 model.settings.way,
             )
-            said = model.sequence(inputs, labels).argmax(-1)
-        for answers, truth in zip(said.tolist(), labels.tolist(), strict=True):
+            predicted = model.sequence(inputs, labels).argmax(-1)
+        for answers, truth in zip(predicted.tolist(), labels.tolist(), strict=True):
             seen: dict[int, int] = {}
             for answer, label in zip(answers, truth, strict=True):
                 right[seen.get(label, 0)].append(answer == label)
@@ -278,7 +292,8 @@ def by_presentation(model: Mann, test: Source, way: int, times: int = 10) -> lis
     return [float(np.mean(part)) for part in right]
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """What the command line gives; leaves with a message where it cannot be."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -290,70 +305,98 @@ def main() -> None:
     budget.add_argument("--minutes", type=float, help="of training")
     budget.add_argument("--steps", type=int, help="of training")
     budget.add_argument("--paper", action="store_true", help="the paper's own training, for a GPU")
-    parser.add_argument(
-        "--start",
-        nargs=2,
-        metavar=("LEARNER", "MINUTES"),
-        help="spend so many of --minutes on this learner and keep its encoder as it is for the other",
-    )
+    start = "spend so many of --minutes on this learner and keep its encoder as it is for the other"
+    parser.add_argument("--start", nargs=2, metavar=("LEARNER", "MINUTES"), help=start)
     parser.add_argument(
         "--train-start", action="store_true", help="train that encoder on with the other"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="another setting of the learner or, as encoder.NAME, of its encoder",
-    )
+    other = "another setting of the learner or, as encoder.NAME, of its encoder"
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=other)
     given = parser.parse_args()
-
     if given.paper and (given.learner, given.way) not in PAPER:
+        known = ", ".join(f"{name} {way}" for name, way in PAPER)
         parser.error(
-            f"--paper: found {given.learner} at {given.way}-way; need one of {', '.join(f'{name} {way}' for name, way in PAPER)}; "
+            f"--paper: found {given.learner} at {given.way}-way; need one of {known}; "
             "do give --minutes or --steps"
         )
     if given.start and not given.minutes:
         parser.error(
-            "--start: found no --minutes; need the whole budget, of which the start is a part; do give --minutes"
+            "--start: found no --minutes; need the whole budget, of which the start is a part; "
+            "do give --minutes"
         )
+    return given
+
+
+def chosen(given: argparse.Namespace) -> tuple[Episodic, Encoder]:
+    """The settings of the learner and of its encoder."""
     own: dict[str, Any] = {}
     network: dict[str, Any] = {"name": "conv4", "norm": "batch", "width": 64, "standardise": False}
     network |= (PAPER_ENCODER if given.paper else SHORT_ENCODER).get(given.learner, {})
     for item in given.set:
         name, value = item.split("=", 1)
-        (network if name.startswith("encoder.") else own)[name.removeprefix("encoder.")] = (
-            json.loads(value)
-        )
-    chosen = {
-        **(PAPER[given.learner, given.way] if given.paper else TRAINED[given.learner]),
-        "shot": given.shot,
-        **own,
-    }
+        place = network if name.startswith("encoder.") else own
+        place[name.removeprefix("encoder.")] = json.loads(value)
+    usual = PAPER[given.learner, given.way] if given.paper else TRAINED[given.learner]
+    settings = {**usual, "shot": given.shot, **own}
     if given.learner == "mann":
-        chosen["way"] = given.way  # its outputs are labels
-    chosen.setdefault("min_way", chosen["way"])
+        settings["way"] = given.way  # its outputs are labels
+    settings.setdefault("min_way", settings["way"])
     if given.steps:
-        chosen["steps"] = given.steps
-    settings, encoder = settings_class(given.learner)(**chosen), Encoder(**network)
+        settings["steps"] = given.steps
+    return settings_class(given.learner)(**settings), Encoder(**network)
+
+
+def first_encoder(
+    given: argparse.Namespace, encoder: Encoder, training: Source, validation: Source
+) -> nn.Module:
+    """The encoder of --start, after its minutes."""
+    name, minutes = given.start
+    settings = settings_class(name)(
+        **{"min_way": TRAINED[name]["way"], **TRAINED[name], "shot": given.shot}
+    )
+    return fit(name, settings, encoder, training, validation, given, float(minutes))[0].encoder
+
+
+def main() -> None:
+    given = arguments()
+    settings, encoder = chosen(given)
     training, validation, test = read_sources(given.data, given.seed, choose_device(given.device))
-    began, start = time.perf_counter(), None
+    began, start, minutes = time.perf_counter(), None, given.minutes
     if given.start:
-        name, first = given.start[0], float(given.start[1])
-        own_first = settings_class(name)(
-            **{"min_way": TRAINED[name]["way"], **TRAINED[name], "shot": given.shot}
-        )
-        start = fit(name, own_first, encoder, training, validation, given, first)[0].encoder
-        given.minutes -= first
+        start = first_encoder(given, encoder, training, validation)
+        minutes -= float(given.start[1])
     model, state = fit(
-        given.learner, settings, encoder, training, validation, given, given.minutes, start
+        given.learner, settings, encoder, training, validation, given, minutes, start
     )
     seconds = time.perf_counter() - began
     accuracy = 100 * test_accuracy(model, test, given.way, given.shot)
     result = {
+        **result_of(given, accuracy),
+        "minutes": round(seconds / 60, 2),
+        "steps": state.step,
+        "validation": round(100 * state.best_validation, 2),
+        "settings": model.settings.model_dump(mode="json", exclude_defaults=True),
+        "encoder": encoder.model_dump(mode="json"),
+        "device": torch.cuda.get_device_name()
+        if training.images.device.type == "cuda"
+        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
+    }
+    if isinstance(model, Mann):
+        shares = by_presentation(model, test, given.way)
+        result["by_presentation"] = [round(share, 3) for share in shares]
+    print(
+        f"{given.learner}, {given.way}-way {given.shot}-shot: {result['accuracy']} +- "
+        f"{result['half_interval_95']} %, published {result['published'] or 'nothing'}"
+    )
+    print(json.dumps(result, sort_keys=True))
+
+
+def result_of(given: argparse.Namespace, accuracy: np.ndarray) -> dict[str, Any]:
+    """What was run, and how well it did. `accuracy`: of each test episode, in %."""
+    return {
         "benchmark": "omniglot",
         "learner": given.learner,
         "way": given.way,
@@ -362,27 +405,10 @@ def main() -> None:
         "half_interval_95": round(1.96 * float(accuracy.std(ddof=1)) / math.sqrt(EPISODES), 2),
         "episodes": EPISODES,
         "published": PUBLISHED[given.learner].get((given.way, given.shot)),
-        "minutes": round(seconds / 60, 2),
-        "steps": state.step,
-        "validation": round(100 * state.best_validation, 2),
         "start": given.start and [*given.start, "trained on" if given.train_start else "kept"],
-        "settings": model.settings.model_dump(mode="json", exclude_defaults=True),
-        "encoder": encoder.model_dump(mode="json"),
-        "device": torch.cuda.get_device_name()
-        if training.images.device.type == "cuda"
-        else f"{platform.machine()}, {torch.get_num_threads()} of {os.cpu_count()} cores",
         "torch": torch.__version__,
         "seed": given.seed,
     }
-    if isinstance(model, Mann):
-        result["by_presentation"] = [
-            round(share, 3) for share in by_presentation(model, test, given.way)
-        ]
-    print(
-        f"{given.learner}, {given.way}-way {given.shot}-shot: {result['accuracy']} +- {result['half_interval_95']} %, "
-        f"published {result['published'] or 'nothing'}"
-    )
-    print(json.dumps(result, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Time and memory of one hospital's page, and of its performance table, at the size of a large study. The last line is JSON.
+"""Time and memory of one hospital's page, and of its performance table, at the size of a large
+study. The last line is JSON.
 
-1,000 query patients with one to three images each, 10 methods, 6 values of k, 20 support draws, two source hospitals beside it; all in a process
-of its own, imports included.
+1,000 query patients with one to three images each, 10 methods, 6 values of k, 20 support draws, two
+source hospitals beside it; all in a process of its own, imports included.
 
     python benchmarks/report.py
 """
@@ -81,14 +82,16 @@ def build_study(root: Path, given: argparse.Namespace) -> None:
 
 
 def summary(given: argparse.Namespace, runs: list[dict[str, float]], size: int) -> dict[str, Any]:
+    seconds = statistics.median(run["seconds"] for run in runs)
+    peak = max(run["peak_mib"] for run in runs)
     return {
         "patients": given.patients,
         "methods": len(METHODS),
         "shots": len(SHOTS) + 1,
         "draws": given.draws,
         "bootstrap": given.bootstrap,
-        "seconds": round(statistics.median(run["seconds"] for run in runs), 1),
-        "peak_mib": round(max(run["peak_mib"] for run in runs)),
+        "seconds": round(seconds, 1),
+        "peak_mib": round(peak),
         "page_mib": round(size / 2**20, 2),
         "machine": platform.machine(),
         "versions": {name: version(name) for name in PACKAGES},

@@ -1,7 +1,9 @@
-"""Training that is killed at random steps and run again, against training that is not: the weights' bytes must be the same.
+"""Training that is killed at random steps and run again, against training that is not: the weights'
+bytes must be the same.
 
-Kills `python -m models.train` with SIGKILL, so that it can mend nothing, as soon as its state has reached a step drawn at random, and a
-moment later. The images are made up, in a temporary workspace. The last line is JSON.
+Kills `python -m models.train` with SIGKILL, so that it can mend nothing, as soon as its state has
+reached a step drawn at random, and a moment later. The images are made up, in a temporary
+workspace. The last line is JSON.
 
     python benchmarks/resume.py --learners prototypical maml --kills 3
 """
@@ -112,7 +114,9 @@ def state_step(file: Path) -> int:
 
 
 def killed_at(root: Path, learner: str, step: int, moment: float) -> int:
-    """Start or resume a training and kill it soon after its state has reached `step`; returns the state's step then."""
+    """Start or resume a training and kill it soon after its state has reached `step`; returns the
+    state's step then.
+    """
     file = resume_file(Workspace(root), learner, 0)
     process = start(root, learner)
     while state_step(file) < step and process.poll() is None:
@@ -121,7 +125,8 @@ def killed_at(root: Path, learner: str, step: int, moment: float) -> int:
     os.killpg(process.pid, signal.SIGKILL)
     if process.wait() != -signal.SIGKILL:
         sys.exit(
-            f"resume: found {learner} at its end before step {step}; need a training to kill; do raise --steps"
+            f"resume: found {learner} at its end before step {step}; need a training to kill; "
+            "do raise --steps"
         )
     return state_step(file)
 
@@ -131,7 +136,8 @@ def compare(
 ) -> dict[str, object]:
     if start(root, learner).wait() != 0:
         sys.exit(
-            f"resume: found a training of {learner} that ends in an error; need one that runs; do run python -m models.train by hand"
+            f"resume: found a training of {learner} that ends in an error; need one that runs; "
+            "do run python -m models.train by hand"
         )
     whole = outputs(root, learner)
     due = sorted(draws.sample(range(1, steps - 2 * CHECKPOINT_EVERY), kills))

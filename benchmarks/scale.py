@@ -1,11 +1,14 @@
-"""What grows with the size of a site: each part is run at one size and at ten times it. The last line is JSON.
+"""What grows with the size of a site: each part is run at one size and at ten times it. The last
+line is JSON.
 
-convert: the highest memory of the whole stage, all of its processes together, for N and 10 N studies of one image, or of `--slices`.
+convert: the highest memory of the whole stage, all of its processes together, for N and 10 N
+studies of one image, or of `--slices`.
 
     python benchmarks/scale.py convert --studies 500
 
-episodes: startup (index, images and pools, up to the first episode), episodes a second and memory of a source site of N and 100 N
-records of 28 x 28 in one file; each in a process of its own, the clock starts when all is imported.
+episodes: startup (index, images and pools, up to the first episode), episodes a second and memory
+of a source site of N and 100 N records of 28 x 28 in one file; each in a process of its own, the
+clock starts when all is imported.
 
     python benchmarks/scale.py episodes --records 10000
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from eval.settings import Params, load_params
 from workspace.errors import Problem, Refusal, refuse_if
+from workspace.outputs import replace_whole
 from workspace.paths import Workspace
 from workspace.progress import say, track
 
@@ -156,7 +157,7 @@ def _print(browser: str, page: Path, pdf: Path) -> None:
         content = aside.read_bytes()
         if not (content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF")):
             raise EOFError
-        os.replace(aside, pdf)
+        replace_whole(aside, pdf)
     except (subprocess.SubprocessError, FileNotFoundError, EOFError) as error:
         raise Refusal(
             Problem(

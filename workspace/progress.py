@@ -38,11 +38,11 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
             items, description=what, total=total, console=Console(stderr=True), transient=True
         )
         return
-    said = time.monotonic()
+    last = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item
-        if time.monotonic() - said >= PLAIN_LINE_EVERY:
-            said = time.monotonic()
+        if time.monotonic() - last >= PLAIN_LINE_EVERY:
+            last = time.monotonic()
             print(
                 f"{what}: {done} of {total}" if total else f"{what}: {done}",
                 file=sys.stderr,

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(
 class Seen:
     """What a page did besides being shown."""
 
-    said: list[str] = field(default_factory=list)  # on the console, as an error, or in a dialog
+    printed: list[str] = field(default_factory=list)  # on the console, as an error, or in a dialog
     asked: list[str] = field(default_factory=list)  # addresses
 
 
@@ -68,9 +68,9 @@ def opened(browser: Browser, path: Path, script: bool = True) -> Iterator[tuple[
     context = browser.new_context(viewport=DESK, java_script_enabled=script)
     context.route("**/*", answer)
     page = context.new_page()
-    page.on("console", lambda message: seen.said.append(message.text))
-    page.on("pageerror", lambda error: seen.said.append(str(error)))
-    page.on("dialog", lambda dialog: (seen.said.append(dialog.message), dialog.dismiss()))
+    page.on("console", lambda message: seen.printed.append(message.text))
+    page.on("pageerror", lambda error: seen.printed.append(str(error)))
+    page.on("dialog", lambda dialog: (seen.printed.append(dialog.message), dialog.dismiss()))
     page.goto(path.as_uri())
     yield page, seen
     context.close()
@@ -145,7 +145,7 @@ def assert_whole(page: Page, seen: Seen, path: Path) -> None:
     assert len(headings) >= 3 and all(
         heading.is_visible() and heading.inner_text().strip() for heading in headings
     )
-    assert seen == Seen(said=[], asked=[path.as_uri()])
+    assert seen == Seen(printed=[], asked=[path.as_uri()])
 
 
 def test_a_page_shows_every_section_says_nothing_and_asks_for_nothing(shown):
@@ -298,7 +298,7 @@ def test_hostile_words_stay_words(browser, reports, script):
         assert all(word in text for word in HOSTILE)
         for heading in page.locator("th button").all():
             heading.click()
-        assert page.evaluate("window.hit") is None and not seen.said and len(seen.asked) == 1
+        assert page.evaluate("window.hit") is None and not seen.printed and len(seen.asked) == 1
         assert page.locator("script").count() == 1
         assert (
             page.locator(
@@ -320,18 +320,20 @@ def test_the_policy_stops_a_script_and_a_picture_that_got_in(browser, reports, t
     )
     with opened(browser, planted) as (page, seen):
         assert page.evaluate("window.hit") is None and seen.asked == [planted.as_uri()]
-        assert len(seen.said) >= 2 and all("Content Security Policy" in line for line in seen.said)
+        assert len(seen.printed) >= 2 and all(
+            "Content Security Policy" in line for line in seen.printed
+        )
 
 
 def test_a_mark_says_its_value_where_the_pointer_rests(browser, reports):
     with opened(browser, reports / "westside/index.html", script=False) as (page, _):
         mark = page.locator("svg g:has(> title)", has_text="prototypical, k = 5").first
         mark.scroll_into_view_if_needed()
-        said = mark.evaluate("""mark => { const box = mark.getBoundingClientRect();
+        printed = mark.evaluate("""mark => { const box = mark.getBoundingClientRect();
             return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2).closest("g:has(> title)").firstChild.textContent; }""")
         assert re.fullmatch(
             r"prototypical, k = 5: 0\.\d{3}; over patients 0\.\d{3} to 0\.\d{3}; over draws 0\.\d{3} to 0\.\d{3}",
-            said,
+            printed,
         )
 
 

@@ -104,10 +104,12 @@ def test_a_folder_with_anything_in_it_is_no_new_workspace(workspace):
 def test_a_check_prints_counts_and_the_largest_k_and_writes_nothing(workspace, capsys):
     before = files_of(workspace)
     add(workspace, check=True)
-    said = capsys.readouterr().out
-    assert "80 records of 80 patients" in said and "40 records,    40 patients: round" in said
+    printed = capsys.readouterr().out
+    assert "80 records of 80 patients" in printed and "40 records,    40 patients: round" in printed
     assert (
-        "k can be up to" in said and "fewsite add sites/west.yaml" in said and "ZZPHI" not in said
+        "k can be up to" in printed
+        and "fewsite add sites/west.yaml" in printed
+        and "ZZPHI" not in printed
     )
     assert files_of(workspace) == before
 
@@ -137,7 +139,7 @@ def test_another_role_is_refused_until_the_site_was_removed(workspace):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             ("root: /", "root: /nowhere/"),
@@ -159,12 +161,12 @@ def test_another_role_is_refused_until_the_site_was_removed(workspace):
     ],
 )
 def test_what_is_wrong_is_refused_in_one_line_and_nothing_is_written(
-    workspace, export, change, said
+    workspace, export, change, message
 ):
     file = workspace.site_file("west")
     file.write_text(file.read_text().replace(*change))
     before = files_of(workspace)
-    with pytest.raises(Refusal, match=said) as refused:
+    with pytest.raises(Refusal, match=message) as refused:
         add(workspace, check=True)
     assert "ZZPHI" not in str(refused.value).replace(export.name, "")
     assert files_of(workspace) == before
@@ -181,24 +183,26 @@ def test_a_check_accounts_for_every_file_and_shows_hashes_that_locate_resolves(
         (export / "labels.csv").read_text() + "\nZZPHI_99.png,r,ZZPHI99"
     )
     check_site(workspace, "west")
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
-        "west: 81 files = 78 used + 2 rejected + 1 no images" in said
-        and "78 were decoded" in said
-        and "ZZPHI" not in said
+        "west: 81 files = 78 used + 2 rejected + 1 no images" in printed
+        and "78 were decoded" in printed
+        and "ZZPHI" not in printed
     )
-    assert "labels: 81 rows, 79 matched an image and 2 none; 0 images have no row" in said
-    assert "     1 no_image (line 82): no image that could be used; do send the image" in said
+    assert "labels: 81 rows, 79 matched an image and 2 none; 0 images have no row" in printed
+    assert "     1 no_image (line 82): no image that could be used; do send the image" in printed
     assert (
         "     1 file_rejected (line 2): no image but a file that is not used; do look for its reason in rejects.csv"
-        in said
+        in printed
     )
-    assert "39 records,    39 patients: long" in said and "as a target, k can be up to" in said
+    assert (
+        "39 records,    39 patients: long" in printed and "as a target, k can be up to" in printed
+    )
     assert re.search(
         r" 1 empty_file: an empty file or archive; do send the file again\n +such as [0-9a-f]{20}\n",
-        said,
+        printed,
     )
-    file_hash = re.search(r"truncated: .*\n +such as ([0-9a-f]{20})", said)[1]
+    file_hash = re.search(r"truncated: .*\n +such as ([0-9a-f]{20})", printed)[1]
     show_file(workspace, "west", file_hash)  # though the site was not added
     assert capsys.readouterr().out.strip() == "ZZPHI_1.png"
 
@@ -278,15 +282,15 @@ def test_what_dvc_cannot_hash_is_refused_before_it_is_added_with_hashes_that_loc
     (export / ".dvcignore").touch()
     with pytest.raises(Refusal) as refused:
         look(workspace)
-    said = str(refused.value)
+    printed = str(refused.value)
     assert (
-        "incoming/west: found 1 links that lead nowhere" in said
-        and "found 1 files .dvcignore" in said
-        and "ZZPHI" not in said
+        "incoming/west: found 1 links that lead nowhere" in printed
+        and "found 1 files .dvcignore" in printed
+        and "ZZPHI" not in printed
     )
     assert load_params(workspace).sites == {}
     capsys.readouterr()
-    for file_hash in re.findall(r"such as ([0-9a-f]{20})", said):
+    for file_hash in re.findall(r"such as ([0-9a-f]{20})", printed):
         show_file(workspace, "west", file_hash)
     assert sorted(capsys.readouterr().out.split()) == [".dvcignore", "ZZPHI_gone.png"]
 

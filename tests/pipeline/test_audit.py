@@ -181,20 +181,20 @@ def findings(workspace: Workspace, capsys) -> str:
         Refusal, match=r"fewsite audit: found \d+ identifiers in \d+ outputs; need none"
     ) as refused:
         audit_workspace(workspace)
-    said = capsys.readouterr()
-    return said.out + said.err + str(refused.value)
+    printed = capsys.readouterr()
+    return printed.out + printed.err + str(refused.value)
 
 
 def test_a_clean_workspace_is_clean_and_the_audit_says_what_it_searched(workspace, capsys):
     capsys.readouterr()
     audit_workspace(workspace)
-    said = capsys.readouterr().out
-    assert said.endswith("nothing found\n")
-    assert "the identifiers of 1 sites, in 28 files" in said and re.search(r"\d+ UIDs", said)
-    assert re.search(r"searched in (8|9|10) files", said) and re.search(
-        r"files, +0.0 MB: data", said
+    printed = capsys.readouterr().out
+    assert printed.endswith("nothing found\n")
+    assert "the identifiers of 1 sites, in 28 files" in printed and re.search(r"\d+ UIDs", printed)
+    assert re.search(r"searched in (8|9|10) files", printed) and re.search(
+        r"files, +0.0 MB: data", printed
     )
-    assert not any(value in said for value in PLANTED.values())
+    assert not any(value in printed for value in PLANTED.values())
 
 
 def test_each_of_48_planted_identifiers_is_found_and_none_is_printed(workspace, capsys):
@@ -203,13 +203,13 @@ def test_each_of_48_planted_identifiers_is_found_and_none_is_printed(workspace, 
         path = workspace.report("west") / f"page_{at}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"name,count\nfound {value} here,3\n")
-    said = findings(workspace, capsys)
+    printed = findings(workspace, capsys)
     missed = [
-        place for at, place in enumerate(PLANTED) if f"reports/west/page_{at}.csv: " not in said
+        place for at, place in enumerate(PLANTED) if f"reports/west/page_{at}.csv: " not in printed
     ]
     assert not missed
-    assert ": looks like" not in said, "what is known is not reported twice"
-    assert not [value for value in PLANTED.values() if value.casefold() in said.casefold()]
+    assert ": looks like" not in printed, "what is known is not reported twice"
+    assert not [value for value in PLANTED.values() if value.casefold() in printed.casefold()]
 
 
 @pytest.mark.parametrize(
@@ -292,10 +292,10 @@ def test_an_identifier_in_the_name_of_an_output_is_found_and_not_printed(workspa
     path = workspace.report("west") / f"{PLANTED['file name']}.svg"
     path.parent.mkdir(parents=True)
     path.write_text("<svg/>")
-    said = findings(workspace, capsys)
+    printed = findings(workspace, capsys)
     assert (
-        "reports/... (in a file's or folder's name): file or folder name, 1" in said
-        and PLANTED["file name"] not in said
+        "reports/... (in a file's or folder's name): file or folder name, 1" in printed
+        and PLANTED["file name"] not in printed
     )
 
 
@@ -314,10 +314,10 @@ def test_what_looks_like_an_identifier_is_found_though_no_export_holds_it(
 ):
     workspace.results("target", "west").mkdir(parents=True)
     (workspace.results("target", "west") / "notes.txt").write_text(f"{text}\n")
-    said = findings(workspace, capsys)
+    printed = findings(workspace, capsys)
     assert (
-        f"results/target/west/notes.txt: looks like {kind}, 1" in said
-        and text.split()[-1] not in said
+        f"results/target/west/notes.txt: looks like {kind}, 1" in printed
+        and text.split()[-1] not in printed
     )
 
 

@@ -41,8 +41,8 @@ def run(folder: Path, *command: str, expect: int = 0) -> str:
 
 def repro(folder: Path) -> tuple[set[str], str]:
     """The stages that ran, and what was printed."""
-    said = run(folder, "dvc", "repro")
-    return set(re.findall(r"Running stage '([^']+)'", said)), said
+    console = run(folder, "dvc", "repro")
+    return set(re.findall(r"Running stage '([^']+)'", console)), console
 
 
 def edit_params(folder: Path, change) -> None:
@@ -94,7 +94,7 @@ def workspace(tmp_path_factory) -> Path:
     edit_params(folder, shrink)
     for name in HOSPITALS:
         shutil.copy(ROOT / "sites" / f"{name}.yaml", folder / "sites")
-    ran, said = repro(folder)
+    ran, console = repro(folder)
     assert {
         "split",
         "overview",
@@ -105,7 +105,7 @@ def workspace(tmp_path_factory) -> Path:
             for stage in ("phantom", "convert", "tasks", "adapt", "report")
         ),
     } <= ran
-    assert "Traceback" not in said and "ZZPHI" not in said
+    assert "Traceback" not in console and "ZZPHI" not in console
     return folder
 
 
@@ -117,8 +117,12 @@ def test_every_site_has_a_page_and_the_overview_links_it(workspace):
 
 
 def test_an_audit_of_all_outputs_finds_no_identifier_of_any_hospital(workspace):
-    said = run(workspace, "fewsite", "audit")
-    assert "identifiers of 3 sites" in said and "nothing found" in said and "ZZPHI" not in said
+    console = run(workspace, "fewsite", "audit")
+    assert (
+        "identifiers of 3 sites" in console
+        and "nothing found" in console
+        and "ZZPHI" not in console
+    )
 
 
 def test_files_are_used_rejected_or_no_images_and_never_lost(workspace):
@@ -205,8 +209,8 @@ def test_adding_a_target_trains_nothing_and_removing_it_leaves_no_trace_in_the_o
 
     run(workspace, "fewsite", "add", str(new), "--check")
     assert "westside" not in (workspace / "params.yaml").read_text()
-    said = run(workspace, "fewsite", "add", "sites/westside.yaml")
-    assert "dvc repro" in said and "ZZPHI" not in said
+    console = run(workspace, "fewsite", "add", "sites/westside.yaml")
+    assert "dvc repro" in console and "ZZPHI" not in console
     registered = (workspace / "params.yaml").read_text()
     assert "westside: target" in registered and "# k, labelled patients a class" in registered
     run(workspace, "fewsite", "add", "sites/westside.yaml")
@@ -247,7 +251,7 @@ def test_predictions_hold_every_method(workspace):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "console"),
     [
         (
             lambda c: c["tasks"].update({"drawz": 1}),
@@ -259,7 +263,7 @@ def test_predictions_hold_every_method(workspace):
         ),
     ],
 )
-def test_bad_settings_end_in_one_line_and_change_nothing(workspace, change, said):
+def test_bad_settings_end_in_one_line_and_change_nothing(workspace, change, console):
     kept = (workspace / "params.yaml").read_text()
     before = sorted((path, path.stat().st_mtime_ns) for path in (workspace / "results").rglob("*"))
     try:
@@ -267,7 +271,7 @@ def test_bad_settings_end_in_one_line_and_change_nothing(workspace, change, said
         printed = run(workspace, "python", "-m", "data_prep.convert", "nowhere", expect=2)
     finally:
         (workspace / "params.yaml").write_text(kept)
-    assert said in printed and "Traceback" not in printed
+    assert console in printed and "Traceback" not in printed
     assert (
         sorted((path, path.stat().st_mtime_ns) for path in (workspace / "results").rglob("*"))
         == before

@@ -86,15 +86,15 @@ def test_the_suggestion_is_the_medians_of_the_sources_and_can_be_pasted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(study(tmp_path))
-    said = capsys.readouterr().out
-    convert = Convert(**YAML(typ="safe").load(said)["convert"])
+    printed = capsys.readouterr().out
+    convert = Convert(**YAML(typ="safe").load(printed)["convert"])
     assert convert.spacing == [4.0, 1.6, 1.2]  # slices, rows, columns
     assert convert.size == [12, 32, 40]  # medians of 48 x 51.2 x 48 mm
     low, high = convert.intensity_of("CT").window
     assert (low, high) == pytest.approx((-850, 99.5), abs=1)
     assert (
-        "5 volumes of the source sites east (3), north (2); no target was opened" in said
-        and "body voxels of 5 volumes" in said
+        "5 volumes of the source sites east (3), north (2); no target was opened" in printed
+        and "body voxels of 5 volumes" in printed
     )
 
 
@@ -144,10 +144,10 @@ def test_other_modalities_have_nothing_to_fit(
             made.site_file(name).read_text().replace("modality: CT", "modality: MR")
         )
     fit(made)
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
-        "intensity" not in YAML(typ="safe").load(said)["convert"]
-        and "# MR: 5 volumes; percentiles and zscore are each volume's own" in said
+        "intensity" not in YAML(typ="safe").load(printed)["convert"]
+        and "# MR: 5 volumes; percentiles and zscore are each volume's own" in printed
     )
 
 

@@ -383,11 +383,11 @@ def test_the_account_holds_and_rejects_say_why(
     lay(tmp_path / "in" / "a", gap[:4] + gap[5:])
     lay(tmp_path / "in" / "b", [*volume(9, "1.2.13"), b""])
     inspected(tmp_path / "in", tmp_path / "out")
-    said = capfd.readouterr().out
-    assert said.startswith("PATH: 18 files = 0 used + 18 rejected + 0 no images\n")
+    shown = capfd.readouterr().out
+    assert shown.startswith("PATH: 18 files = 0 used + 18 rejected + 0 no images\n")
     assert (
-        "  0 volumes and 0 images written to DIR" in said
-        and "missing_slice: a volume with a gap" in said
+        "  0 volumes and 0 images written to DIR" in shown
+        and "missing_slice: a volume with a gap" in shown
     )
     rejects = pd.read_csv(tmp_path / "out" / "rejects.csv")
     assert len(rejects) == 18 and rejects["reason"].value_counts().to_dict() == {

@@ -148,13 +148,13 @@ def test_a_second_task_without_the_namespace_is_refused_before_it_is_read(west: 
     west.params_file.write_text(PARAMS.format(role="source"))
     file = west.site_file("west_finding")
     file.write_text(file.read_text().replace("patient_namespace: west\n", ""))
-    said = (
+    message = (
         r"sites/west_finding.yaml patient_namespace: found 'west_finding', where sites/west_view.yaml reads the same export with 'west'; "
         "need one name in both: with two keys"
     )
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(Refusal, match=message):
         convert(west, "west_finding")
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(Refusal, match=message):
         add_site(west, file, "source", check=True)
     file.write_text(
         file.read_text().replace(
@@ -175,11 +175,11 @@ def test_a_second_task_that_names_the_patient_by_another_column_is_refused_befor
     file.write_text(
         file.read_text().replace("class: finding}", "class: finding, patient: subject}")
     )
-    said = (
+    message = (
         r"sites/west_finding.yaml labels.patient: found 'subject', where sites/west_view.yaml tells the same export's patients by 'PatientID'; "
         "need one name in both: with two keys"
     )
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(Refusal, match=message):
         convert(west, "west_finding")
     file.write_text(
         file.read_text().replace("patient: subject", "patient: PatientID")

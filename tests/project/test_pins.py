@@ -10,10 +10,15 @@ from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
 ASKED = [
     Requirement(line)
-    for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
+    for line in [
+        *PYPROJECT["build-system"]["requires"],
+        *PROJECT["dependencies"],
+        *PROJECT["optional-dependencies"]["test"],
+    ]
 ]
 LOCK = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().splitlines())
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,11 @@ def test_a_stage_looks_at_its_inputs_again_before_its_outputs_appear(stage):
 def test_every_workspace_uses_the_one_dvc_yaml():
     for folder in (ROOT / "examples").iterdir():
         assert (folder / "dvc.yaml").resolve() == ROOT / "dvc.yaml", folder
+
+
+def test_the_makefile_holds_nothing_that_make_3_81_does_not_know():
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    newer = re.compile(r"\.RECIPEPREFIX|\.ONESHELL|\$\(file|^[^\t#]*!=|::=")
+    assert [line for line in lines if newer.search(line)] == []
+    recipes = [after for before, after in pairwise(lines) if re.match(r"[^\t#=]+:([^=]|$)", before)]
+    assert sum(line.startswith("\t") for line in recipes) >= 5

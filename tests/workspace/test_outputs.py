@@ -71,10 +71,12 @@ def test_an_unexpected_error_shows_its_place_and_never_its_words(capsys, monkeyp
 
     with pytest.raises(SystemExit) as left:
         run_stage("convert", fail)
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert left.value.code == 1
     assert (
-        "ValueError in test_outputs.py" in said and "ZZPHI" not in said and "Traceback" not in said
+        "ValueError in test_outputs.py" in printed
+        and "ZZPHI" not in printed
+        and "Traceback" not in printed
     )
 
 
@@ -86,11 +88,11 @@ def test_a_full_disk_is_one_clear_line_without_the_file_name(capsys, monkeypatch
 
     with pytest.raises(SystemExit) as left:
         run_stage("convert", fail)
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert left.value.code == 2
     assert (
-        said.startswith("convert: found the system's answer 'No space left on device'; need")
-        and "ZZPHI" not in said
+        printed.startswith("convert: found the system's answer 'No space left on device'; need")
+        and "ZZPHI" not in printed
     )
 
 

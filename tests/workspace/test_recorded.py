@@ -78,7 +78,7 @@ FILES, VALUE = (
 
 
 @pytest.mark.parametrize(
-    ("stage", "change", "said"),
+    ("stage", "change", "message"),
     [
         (CONVERT, late("export/a/4"), f"incoming/west: found {FILES}"),
         (CONVERT, late("export/new"), f"incoming/west: found {FILES}"),
@@ -108,12 +108,12 @@ FILES, VALUE = (
     ],
 )
 def test_what_moves_while_a_stage_runs_is_refused_and_the_earlier_outputs_stay(
-    here: Path, stage, change, said
+    here: Path, stage, change, message
 ):
     Path("out").mkdir()
     Path("out/earlier").touch()
     begin(*stage)
-    with pytest.raises(Refusal, match=said), whole_folder(Path("out")):
+    with pytest.raises(Refusal, match=message), whole_folder(Path("out")):
         change()
     assert [path.name for path in here.glob("out*/*")] == ["earlier"] and not Path(
         ".out.partial"
