@@ -13,7 +13,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-WRITTEN_BY_STAGES = ("data", "incoming", "marks", "reports", "results", "runs")
+WRITTEN_BY_STAGES = (".dvc", "data", "incoming", "marks", "reports", "results", "runs")
 # Files and folders that a page tells its reader to write, or an example that shows one.
 TO_BE_WRITTEN = (
     "sites/westside",
@@ -104,7 +104,9 @@ def test_commands_and_options_that_are_named_exist(document):
 
     commands = get_command(app).commands
     text = document.read_text()
-    quoted = re.findall(r"(?:`|^|&& )fewsite ([a-z]+)([^`\n#]*)", text, re.MULTILINE)
+    blocks = "\n".join(re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL))
+    quoted = re.findall(r"`fewsite ([a-z]+)([^`]*)`", prose(text))
+    quoted += re.findall(r"^fewsite ([a-z]+)([^\n#]*)", blocks, re.MULTILINE)
     for name, rest in quoted:
         assert name in commands, f"fewsite {name}"
         known = {option for param in commands[name].params for option in param.opts}
