@@ -14,6 +14,8 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 WRITTEN_BY_STAGES = (".dvc", "data", "incoming", "marks", "reports", "results", "runs")
+# Sections that have all that a learner has.
+LEARNING = ("learners.NAME", "pretrain", "learners.maml")
 # Files and folders that a page tells its reader to write, or an example that shows one.
 TO_BE_WRITTEN = (
     "sites/westside",
@@ -122,6 +124,28 @@ def test_modules_and_targets_of_make_that_are_named_exist(document):
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"(?:`|^|data )make ([a-z0-9]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def settings(text: str) -> list[str]:
+    """What stands in backticks and looks like a setting, such as `convert.size: [64, 64]`."""
+    sections = "adapt|augment|convert|encoder|labels|learners|phantom|pretrain|report|tasks|train"
+    words = re.findall(rf"`((?:{sections})(?:\.\w+)+)(?::[^`]*)?`", prose(text))
+    return [word for word in words if not word.endswith((".csv", ".json", ".py", ".txt"))]
+
+
+@pytest.mark.parametrize(
+    "document", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named
+)
+def test_settings_that_are_named_exist(document):
+    known = re.findall(r"^\| `([\w.]+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
+    every = {name.replace("learners.NAME", start) for name in known for start in LEARNING}
+    for word in settings(document.read_text()):
+        pattern = re.escape(word).replace("NAME", r"\w+").replace("MODALITY", r"\w+")
+        assert any(re.fullmatch(rf"{pattern}(\..+)?", name) for name in every), word
+
+
+def test_a_setting_that_is_gone_would_be_found():
+    assert settings("`tasks.pool`, `tasks.gone: 3`, `tasks.py`") == ["tasks.pool", "tasks.gone"]
 
 
 def test_the_folder_of_documents_stays_small():
