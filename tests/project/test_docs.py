@@ -100,11 +100,11 @@ def test_what_looks_like_a_path_is_found_and_a_missing_one_would_be():
 
 @pytest.mark.parametrize("document", PAGES, ids=named)
 def test_commands_and_options_that_are_named_exist(document):
-    from typer.main import get_command
+    from typer.main import get_group
 
     from pipeline.cli import app
 
-    commands = get_command(app).commands
+    commands = get_group(app).commands
     text = document.read_text()
     blocks = "\n".join(re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL))
     quoted = re.findall(r"`fewsite ([a-z]+)([^`]*)`", prose(text))
