@@ -1,6 +1,6 @@
 """What changed between two results of one site: the score, on what both were measured on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,10 +22,10 @@ class Change:
     after: str
     shared_patients: int
     shared_records: int
-    value_before: float | None
-    value_after: float | None
-    low: float | None  # of the difference, over patients
-    high: float | None
+    value_before: float | None = None
+    value_after: float | None = None
+    low: float | None = None  # of the difference, over patients
+    high: float | None = None
 
 
 def change(before: Results, after: Results) -> Change:
@@ -34,14 +34,14 @@ def change(before: Results, after: Results) -> Change:
     Patients are redrawn together for both, so what they share cancels out.
     """
     both, score = (before, after), after.score
-    words = [f"{judge(run).word}, {run.method} at k = {run.shots}" for run in both]
+    word, word_now = (f"{judge(run).word}, {run.method} at k = {run.shots}" for run in both)
     first, second = (_answered(results) for results in both)
     shared = [record for record, label in first.items() if second.get(record) == label]
     query, old, new = *_restricted(before, shared), _restricted(after, shared)[1]
-    found = score.title, *words, len(set(query.patients)), len(shared)
+    found = Change(score.title, word, word_now, len(set(query.patients)), len(shared))
     empty = any(query.patients_of(label) == 0 for label in range(len(after.classes)))
     if before.classes != after.classes or empty:
-        return Change(*found, None, None, None, None)
+        return found
     settings, seed = after.params.adapt, after.params.seed
     resamples = bootstrap(
         query.patients, query.labels, settings.bootstrap, settings.confidence, seed
@@ -49,11 +49,14 @@ def change(before: Results, after: Results) -> Change:
     (old_draws, old_resampled), (new_draws, new_resampled) = (
         score.measure(answers, query, resamples.weights) for answers in (old, new)
     )
-    values = float(old_draws.mean()), float(new_draws.mean())
+    measured = replace(
+        found, value_before=float(old_draws.mean()), value_after=float(new_draws.mean())
+    )
     if np.array_equal(old.probabilities, new.probabilities):
-        return Change(*found, *values, 0.0, 0.0)
+        return replace(measured, low=0.0, high=0.0)
     apart, resampled = float(new_draws.mean() - old_draws.mean()), new_resampled - old_resampled
-    return Change(*found, *values, *resamples.interval(apart, resampled, *score.differences))
+    low, high = resamples.interval(apart, resampled, *score.differences)
+    return replace(measured, low=low, high=high)
 
 
 def _answered(results: Results) -> dict[str, str]:

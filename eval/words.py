@@ -7,7 +7,7 @@ import pandas as pd
 MINUS = "\N{MINUS SIGN}"
 
 
-def decimals(value: float) -> str:
+def decimals(value: float | None) -> str:
     return f"{value:.3f}".replace("-", MINUS) if pd.notna(value) else "not measured"
 
 
@@ -19,7 +19,7 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: float | None, high: float | None) -> str:
     return (
         f"{decimals(low)} to {decimals(high)}"
         if pd.notna(low) and pd.notna(high)

@@ -92,11 +92,12 @@ def bring(workspace: Workspace, revision: str, earlier: Workspace) -> Params:
 def said(found: Change) -> str:
     """A change in one line."""
     words = f"{found.before} -> {found.after}"
-    if found.low is None or found.high is None:
+    before, after = found.value_before, found.value_after
+    if before is None or after is None or found.low is None or found.high is None:
         return f"{words}; {found.shared_patients:,} patients in both, too few to compare"
     return (
-        f"{words}; {found.score} {found.value_before:.3f} -> {found.value_after:.3f}, "
-        f"difference {found.value_after - found.value_before:+.3f} "
+        f"{words}; {found.score} {before:.3f} -> {after:.3f}, "
+        f"difference {after - before:+.3f} "
         f"({found.low:+.3f} to {found.high:+.3f}) on the {found.shared_patients:,} patients "
         f"({found.shared_records:,} images) of both"
     )

@@ -7,7 +7,7 @@ from eval.results import read_results
 from eval.settings import load_params
 from eval.verdict.criteria import in_words
 from eval.verdict.judge import judge
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal
 from workspace.paths import Workspace
 
 EXIT = {"met": 0, "not met": 1, "cannot tell": 2}
@@ -22,29 +22,32 @@ def gate_site(workspace: Workspace, site: str) -> None:
     role = params.sites.get(site)
     if role is None:
         targets = [name for name, kind in params.sites.items() if kind == "target"]
-        problem = Problem(
-            "params.yaml sites",
-            f"no site '{site}'",
-            f"one of {', '.join(targets) or '(there is no target)'}",
-            "correct the name",
+        raise Refusal(
+            Problem(
+                "params.yaml sites",
+                f"no site '{site}'",
+                f"one of {', '.join(targets) or '(there is no target)'}",
+                "correct the name",
+            )
         )
-    elif role == "source":
-        problem = Problem(
-            f"params.yaml sites.{site}",
-            "a source",
-            "a target: a source's patients trained the model",
-            "name a target",
+    if role == "source":
+        raise Refusal(
+            Problem(
+                f"params.yaml sites.{site}",
+                "a source",
+                "a target: a source's patients trained the model",
+                "name a target",
+            )
         )
-    elif not is_current(workspace, site, role):
-        problem = Problem(
-            str(workspace.results(role, site)),
-            "no result of today's split",
-            "one",
-            f"dvc repro adapt@{site}",
+    if not is_current(workspace, site, role):
+        raise Refusal(
+            Problem(
+                str(workspace.results(role, site)),
+                "no result of today's split",
+                "one",
+                f"dvc repro adapt@{site}",
+            )
         )
-    else:
-        problem = None
-    refuse_if([problem] if problem else [])
     verdict = judge(read_results(workspace, params, site, role))
     print(f"{site}: {verdict.word} ({verdict.method} with {verdict.k} labelled patients a class)")
     for criterion in verdict.criteria:

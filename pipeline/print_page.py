@@ -62,13 +62,10 @@ def print_pages(workspace: Workspace, site: str | None) -> None:
     missing = {name: page for name, page in pages.items() if not page.is_file()}
     browser = find_browser()
     wanting = missing if site or len(missing) == len(pages) else {}
-    refuse_if(
-        [
-            *_names(params, site),
-            *(_no_page(name, page) for name, page in wanting.items()),
-            *([] if browser else [_no_browser()]),
-        ]
-    )
+    problems = [*_names(params, site), *(_no_page(name, page) for name, page in wanting.items())]
+    if browser is None:
+        raise Refusal(*problems, _no_browser())
+    refuse_if(problems)
     for name, page in track(
         {name: page for name, page in pages.items() if name not in missing}.items(),
         "printing pages",

@@ -148,14 +148,19 @@ def _legend(
         Patch(color=INK, alpha=0.18, linewidth=0, label="spread over draws of labelled cases"),
     ]
     if source_only:
-        as_it_stands = {
-            "marker": "D",
-            "markerfacecolor": "white",
-            "markersize": 3.6,
-            "linestyle": ":",
-        }
-        label = "source model as it stands (k = 0)"
-        handles.append(Line2D([], [], color=QUIET, linewidth=0.8, label=label, **as_it_stands))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=QUIET,
+                linewidth=0.8,
+                linestyle=":",
+                marker="D",
+                markerfacecolor="white",
+                markersize=3.6,
+                label="source model as it stands (k = 0)",
+            )
+        )
     handles.append(Line2D([], [], color=FAINT, linewidth=0.9, label="the other methods"))
     if chance is not None:
         handles.append(Line2D([], [], color=QUIET, linewidth=0.6, linestyle=DOTTED, label="chance"))

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 from eval.words import interval
 
@@ -20,7 +21,7 @@ INK, QUIET, FAINT = "#222222", "#767676", "#c9c9c9"
 WIDTH = 7.1  # inches: an A4 page between its margins
 REACH = 11  # points: the size of the unseen disc around a mark that a pointer has to hit
 MARK = "mark:"  # what begins the id of a group that has a title of its own
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "fewsite",
     "svg.fonttype": "none",
     "text.parse_math": False,

@@ -39,14 +39,24 @@ def estimate(
     NaN where it is not defined; None where it is so in every draw.
     """
     by_draw = mean(values, (0,))
-    known = by_draw[np.isfinite(by_draw)]
-    if not len(known):
+    finite = by_draw[np.isfinite(by_draw)]
+    if not len(finite):
         return None
-    value = float(known.mean())
+    value = float(finite.mean())
     over_patients = interval(value, mean(resampled, tuple(range(resampled.ndim - 1))))
     return Estimate(
-        value, *over_patients, *percentile_interval(known, confidence), len(known), len(by_draw)
+        value, *over_patients, *percentile_interval(finite, confidence), len(finite), len(by_draw)
     )
+
+
+def known(found: Estimate | None) -> Estimate:
+    """The estimate of a statistic that some draw has.
+
+    Raises ValueError where none has.
+    """
+    if found is None:
+        raise ValueError("a statistic that no draw has a value of")
+    return found
 
 
 def share(
@@ -62,7 +72,7 @@ def share(
             part.sum(axis=-1) / whole.sum(axis=-1),
             (part @ drawn) / (whole @ drawn),
             bootstrap.confidence,
-            partial(bootstrap.interval, high=high, of=whole.any(axis=(0, 1))),
+            partial(bootstrap.interval, high=high, of=np.asarray(whole.any(axis=(0, 1)))),
         )
 
 

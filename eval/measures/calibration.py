@@ -14,7 +14,7 @@ from scipy.special import log_softmax, softmax
 from data_prep.tasks import SUPPORT_SPLIT
 from eval.answers import HeldOut
 from eval.intervals.draws import percentile_interval
-from eval.intervals.estimate import Estimate, estimate, mean
+from eval.intervals.estimate import Estimate, estimate, known, mean
 from eval.results import Results
 from eval.scores.label import scored_classes
 from eval.scores.probabilities import (
@@ -140,7 +140,7 @@ def calibration_of(results: Results, state: str, probabilities: np.ndarray) -> C
     interval = partial(bootstrap.loss_interval, high=1 if len(results.classes) == 2 else 2)
     return Calibration(
         state,
-        estimate(next(losses)[..., 0], next(losses), bootstrap.confidence, interval),
+        known(estimate(next(losses)[..., 0], next(losses), bootstrap.confidence, interval)),
         expected_error(results, probabilities),
         tuple(
             _line(results, probabilities, label, once)
@@ -175,7 +175,8 @@ def _bins(results: Results, probabilities: np.ndarray, once: np.ndarray) -> pd.D
     )
     bootstrap, rows = results.bootstrap, []
     for at in range(here.records.shape[-2]):
-        interval = partial(bootstrap.interval, of=here.members[..., at, :].any(axis=(0, 1)))
+        held = np.asarray(here.members[..., at, :].any(axis=(0, 1)))
+        interval = partial(bootstrap.interval, of=held)
         observed = estimate(
             here.share[..., at, 0], resampled.share[..., at, :], bootstrap.confidence, interval
         )

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from eval.answers import HeldOut
-from eval.intervals.estimate import Estimate, estimate, share
+from eval.intervals.estimate import Estimate, estimate, known, share
 from eval.results import Results
 
 LEVELS = (0.8, 0.9, 0.95)  # the share of images whose set is to hold the true class
@@ -81,13 +81,13 @@ def prediction_sets(results: Results, held_out: HeldOut, level: float) -> Sets:
     size, every = members.sum(axis=-1), np.ones((1, 1, len(query.labels)), bool)
     return Sets(
         level,
-        share(holds, every, bootstrap),
-        share(size, every, bootstrap, high=len(results.classes)),
-        share(size == 1, every, bootstrap),
+        known(share(holds, every, bootstrap)),
+        known(share(size, every, bootstrap, high=len(results.classes))),
+        known(share(size == 1, every, bootstrap)),
         share((size == 1) & ~holds, size == 1, bootstrap),
-        share(size == 0, every, bootstrap),
+        known(share(size == 0, every, bootstrap)),
         tuple(
-            share(holds & own, own[None, None], bootstrap)
+            known(share(holds & own, own[None, None], bootstrap))
             for own in (query.labels == label for label in range(len(results.classes)))
         ),
     )
@@ -163,11 +163,13 @@ def abstaining(results: Results) -> list[Estimate]:
         (place < np.ceil(part * records - ROUNDING)).any(axis=(0, 1)) for part in (*ANSWERED, 1.0)
     ]
     return [
-        estimate(
-            values[..., at],
-            resampled[at],
-            results.bootstrap.confidence,
-            partial(results.bootstrap.interval, of=of),
+        known(
+            estimate(
+                values[..., at],
+                resampled[at],
+                results.bootstrap.confidence,
+                partial(results.bootstrap.interval, of=of),
+            )
         )
         for at, of in enumerate(among)
     ]

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypedDict
 
 import numpy as np
 
 from eval.answers import Answers, Query, read_answers
-from eval.intervals.estimate import Estimate, estimate
+from eval.intervals.estimate import Estimate, estimate, known
 from eval.results import Results
 from eval.scores.decisions import rates
 from eval.scores.label import class_scores, scored_classes
@@ -15,6 +16,24 @@ from eval.scores.label import class_scores, scored_classes
 ROUNDING = 1e-9  # a share of exactly the sensitivity asked for counts as reaching it
 DIGITS = 9  # of a Youden index: sums in another order make no other choice
 MEASURES = ("sensitivity", "specificity", "ppv", "npv")
+
+
+class Counts(TypedDict):
+    """Patients and images with a class, and without it."""
+
+    positive_patients: int
+    positives: int
+    negative_patients: int
+    negatives: int
+
+
+class Shares(TypedDict):
+    """What each of MEASURES comes to."""
+
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate | None
+    npv: Estimate | None
 
 
 @dataclass(frozen=True)
@@ -142,19 +161,22 @@ def _point(
     )
 
 
-def _measured(
-    results: Results, called: np.ndarray, positive: np.ndarray
-) -> dict[str, Estimate | None]:
+def _measured(results: Results, called: np.ndarray, positive: np.ndarray) -> Shares:
     """Each of MEASURES with its interval, of the images that it is a share of."""
     bootstrap, once = results.bootstrap, np.ones((1, len(positive)))
     here, resampled = (rates(called, positive, weights) for weights in (once, bootstrap.weights))
-    among = (positive, ~positive, called.any(axis=(0, 1)), (~called).any(axis=(0, 1)))
-    found = {}
-    for name, of in zip(MEASURES, among, strict=True):
+
+    def of_images(name: str, among: np.ndarray) -> Estimate | None:
         values, in_resamples = getattr(here, name)[..., 0], getattr(resampled, name)
-        interval = partial(bootstrap.interval, of=of)
-        found[name] = estimate(values, in_resamples, bootstrap.confidence, interval)
-    return found
+        interval = partial(bootstrap.interval, of=among)
+        return estimate(values, in_resamples, bootstrap.confidence, interval)
+
+    return {
+        "sensitivity": known(of_images("sensitivity", positive)),
+        "specificity": known(of_images("specificity", ~positive)),
+        "ppv": of_images("ppv", np.asarray(called.any(axis=(0, 1)))),
+        "npv": of_images("npv", np.asarray((~called).any(axis=(0, 1)))),
+    }
 
 
 def _at_source(
@@ -168,7 +190,7 @@ def _at_source(
     )
 
 
-def _counts(positive: np.ndarray, patients: np.ndarray) -> dict[str, int]:
+def _counts(positive: np.ndarray, patients: np.ndarray) -> Counts:
     return {
         "positive_patients": len(set(patients[positive])),
         "positives": int(positive.sum()),

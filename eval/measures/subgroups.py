@@ -121,7 +121,8 @@ def rests_on(group: Group, measured: np.ndarray) -> np.ndarray:
 
 def measure(results: Results) -> list[Group]:
     """Every kind that tells groups apart, and every group of it."""
-    described, groups = described_of(results), []
+    described = described_of(results)
+    groups: list[Group] = []
     for kind in KINDS:
         values, names = values_of(described, kind)
         for name in names if len(names) > 1 else []:

@@ -112,9 +112,10 @@ def _groups(everybody: pd.DataFrame, evidence: Evidence) -> dict[str, pd.DataFra
             if (here["split"] == side).any()
         },
     }
+    pooled = _pooled(evidence)
     return {
         **groups,
-        **({_pooled(evidence): elsewhere} if evidence.sources else {}),
+        **({pooled: elsewhere} if pooled else {}),
         **{site: elsewhere[elsewhere["site"] == site] for site in evidence.sources},
     }
 

@@ -23,7 +23,7 @@ def section(evidence: Evidence) -> Section:
     distances = None if missing else _distances(evidence)
     fields = _fields(evidence)
     tables = {} if fields is None else {"shift_fields.csv": fields}
-    shown = {
+    shown: dict[str, Any] = {
         "other_classes": evidence.other_classes,
         "site": evidence.site,
         "missing": missing,

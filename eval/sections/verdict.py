@@ -81,7 +81,7 @@ def _beside(
     paired: dict[str, dict[str, float]],
 ) -> dict[str, str]:
     """What is said beside the best of the others, and beside the source model."""
-    said = {}
+    said: dict[str, str] = {}
     if best:
         said["best"] = say.beside_best(verdict, best)
         said["difference"] = say.difference(verdict, best["method"], paired[best["method"]])

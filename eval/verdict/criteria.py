@@ -141,8 +141,12 @@ def scored(results: Results) -> Measured:
     """The score of the verdict's method at the verdict's k."""
     table = results.scored
     row = table[(table["method"] == results.method) & (table["k"] == results.shots)].iloc[0]
-    ends = (float(row[name]) for name in ("value", "patient_low", "patient_high"))
-    return Measured(*ends, int(row["patients"]))
+    return Measured(
+        float(row["value"]),
+        float(row["patient_low"]),
+        float(row["patient_high"]),
+        int(row["patients"]),
+    )
 
 
 def _score(results: Results, found: Measured) -> Criterion:
@@ -156,7 +160,9 @@ def shots(results: Results, most: int) -> Criterion:
     row = needed_of(results).set_index("method").loc[results.method]
     patients, words = int(row["patients"]), asks("shots", most, score)
 
-    def criterion(word: Word, reason: str, k: int | None = None, further: int | None = None):
+    def criterion(
+        word: Word, reason: str, k: int | None = None, further: int | None = None
+    ) -> Criterion:
         return Criterion("shots", words, most, k, None, None, patients, word, reason, further)
 
     tried = results.scored[results.scored["method"] == results.method]

@@ -44,9 +44,9 @@ def judge(results: Results) -> Verdict:
     """Hold the site's results against every criterion."""
     found = criteria(results)
     row = results.scored.set_index(["method", "k"]).loc[(results.method, results.shots)]
-    spread = [
+    draws_low, draws_high = (
         float(row[end]) if pd.notna(row[end]) else None for end in ("draws_low", "draws_high")
-    ]
+    )
     return Verdict(
         overall(found),
         found,
@@ -56,7 +56,8 @@ def judge(results: Results) -> Verdict:
         float(row["value"]),
         float(row["patient_low"]),
         float(row["patient_high"]),
-        *spread,
+        draws_low,
+        draws_high,
         int(row["draws"]),
         int(row["patients"]),
         int(row["records"]),
