@@ -1,4 +1,6 @@
-"""One record as NIfTI on the grid of its files: nothing resampled, nothing windowed, and a flag for whatever a header does not say."""
+"""One record as NIfTI on the grid of its files: nothing resampled, nothing windowed, and a flag for
+whatever a header does not say.
+"""
 
 from pathlib import Path
 
@@ -25,6 +27,8 @@ UNKNOWN_PIXEL = (1.0, 1.0)  # mm
 SCANNER, ALIGNED = 1, 2  # NIfTI's form codes: the scanner's coordinates, or any others
 
 # What of a header gets into the JSON beside an image. Identifiers are keyed hashes.
+# Of the record in its series, from 1: stacks, and in each its echoes, image types and time points
+# in their order.
 TOLD = (
     "record",
     "patient",
@@ -42,7 +46,7 @@ TOLD = (
     "slices",
     "tilt",  # as in records.parquet
     "number",
-)  # of the record in its series, from 1: stacks, and in each its echoes, image types and time points in their order
+)
 FLAGS = {
     "inverted": "the lowest value is white (MONOCHROME1); values are as they are in the file",
     "padding": "voxels that the file calls padding; their values are as they are in the file, padding_voxels counts them",
@@ -62,7 +66,9 @@ FLAGS = {
 
 
 def name_of(plan: Planned, keys: Keys) -> str:
-    """The keyed hash of the record's first file, with the first frame's number where a file may make several records."""
+    """The keyed hash of the record's first file, with the first frame's number where a file may
+    make several records.
+    """
     first = plan.files[0]
     frames = [
         image.header.frame
@@ -73,7 +79,9 @@ def name_of(plan: Planned, keys: Keys) -> str:
 
 
 def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | list[Reject]:
-    """Write NAME.nii.gz and NAME.json, and give what the JSON holds; or the rejects of all of the record's files."""
+    """Write NAME.nii.gz and NAME.json, and give what the JSON holds; or the rejects of all of the
+    record's files.
+    """
     pixels = read(plan, windowed=False)
     if not isinstance(pixels, Pixels):
         return pixels
@@ -102,7 +110,9 @@ def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | l
 
 
 def _grid(plan: Planned) -> tuple[np.ndarray, bool]:
-    """(column, row, slice) -> mm, RAS, and whether the files say it: what they do not say is made up as FLAGS tells."""
+    """(column, row, slice) -> mm, RAS, and whether the files say it: what they do not say is made
+    up as FLAGS tells.
+    """
     first = plan.files[0]
     pixel = first.header.facts.spacing or UNKNOWN_PIXEL
     for affine in (plan.affine, first.header.affine, slice_affine(first, pixel)):
@@ -112,7 +122,10 @@ def _grid(plan: Planned) -> tuple[np.ndarray, bool]:
 
 
 def _voxels(pixels: Pixels, affine: np.ndarray, turned: bool) -> np.ndarray:
-    """(columns, rows, slices) in the order of the files. `turned`: a single plane was turned upright by its own affine."""
+    """(columns, rows, slices) in the order of the files.
+
+    `turned`: a single plane was turned upright by its own affine.
+    """
     if pixels.values.ndim == 3 and not pixels.photograph:
         return from_common(pixels.values, affine)
     plane = np.ascontiguousarray(

@@ -1,4 +1,7 @@
-"""Planned records -> standardised arrays. Runs in worker processes, so all it takes and gives can be pickled."""
+"""Planned records -> standardised arrays.
+
+Runs in worker processes, so all it takes and gives can be pickled.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -157,7 +160,9 @@ def _check_content(pixels: Pixels) -> None:
 
 
 def _into(room: np.ndarray | None, pixels: Pixels) -> Pixels:
-    """A slice with its values in their place in the volume: to stack all at the end would take as much memory again."""
+    """A slice with its values in their place in the volume: to stack all at the end would take as
+    much memory again.
+    """
     if room is None or pixels.photograph:
         return pixels
     room[...] = pixels.values

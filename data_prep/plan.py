@@ -89,7 +89,10 @@ def plan_volumes(
 
 @dataclass(frozen=True)
 class _Losses:
-    """What an export lost. `series`: of each, the SOP classes of what it lost; `folders`: of others."""
+    """What an export lost.
+
+    `series`: of each, the SOP classes of what it lost; `folders`: of others.
+    """
 
     series: dict[str, set[str]]
     folders: set[str]

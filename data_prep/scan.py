@@ -1,4 +1,6 @@
-"""What an export holds, by headers and labels alone: the records it would make, and the files that it would not use."""
+"""What an export holds, by headers and labels alone: the records it would make, and the files that
+it would not use.
+"""
 
 import os
 from collections import Counter, defaultdict
@@ -39,7 +41,10 @@ from workspace.progress import track
 
 @dataclass(frozen=True)
 class ScanResult:
-    """An export after its headers were read. `plans` are sorted by record key. Nothing of it is written as it stands."""
+    """An export after its headers were read.
+
+    `plans` are sorted by record key. Nothing of it is written as it stands.
+    """
 
     name: str
     site: Site
@@ -67,8 +72,9 @@ def scan(
 ) -> ScanResult:
     """Read every header and match labels. Raises Refusal.
 
-    `root`: where the export is; by default the workspace's incoming folder. `secret`: by default the workspace's, made on
-    first use; with one of your own (deidentify.new_secret()) nothing is written.
+    `root`: where the export is; by default the workspace's incoming folder. `secret`: by default
+    the workspace's, made on first use; with one of your own (deidentify.new_secret()) nothing is
+    written.
     """
     role = params.sites.get(name)  # none yet of a site that is only looked at
     refuse_if(
@@ -121,7 +127,10 @@ def scan(
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:
-    """The paths that a hash in rejects.csv stands for. They may hold patients' ids: only for the terminal of who may see them."""
+    """The paths that a hash in rejects.csv stands for.
+
+    They may hold patients' ids: only for the terminal of who may see them.
+    """
     keys = Keys(read_secret(workspace), name, site.patient_namespace or name)
     root = export_root(workspace, name, site)
     if site.labels.match != BY_ARRAY and (
@@ -133,7 +142,10 @@ def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[
 
 
 def incoming_root(workspace: Workspace, name: str, site: Site) -> Path:
-    """Where a site's export lies. Raises Refusal, also where the link leads elsewhere than the site's root does today."""
+    """Where a site's export lies.
+
+    Raises Refusal, also where the link leads elsewhere than the site's root does today.
+    """
     root = incoming_link(workspace, name)
     if root.is_symlink() and root.resolve() != resolve_root(f"sites/{name}.yaml", site):
         raise Refusal(

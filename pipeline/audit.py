@@ -44,12 +44,13 @@ SECRET = "workspace's secret"
 OWN, MAKER = "fewsite's own text", "maker"  # why a value is not searched for
 OWN_TEXT = ("workspace/*.py", "data_prep/**/*.py", "models/**/*.py", "eval/**/*", "pipeline/*.py")
 ANYBODYS = b"README LICENSE CHANGELOG"  # files that any folder may hold, a repository too
+# Where an equal maker's name is that maker, and no person.
 FREE_TEXT = (
     TEXT,
     NESTED,
     PRIVATE,
     PICTURE,
-)  # where an equal maker's name is that maker, and no person
+)
 
 
 @dataclass
@@ -170,9 +171,8 @@ def _own_text(workspace: Workspace, params: Params) -> bytes:
         for path in sorted(CODE.glob(pattern))
         if path.is_file() and path.suffix != ".pyc"
     ]
-    files = [
-        path for path in found if "phantom" not in path.parts
-    ]  # not the phantoms' made-up names
+    # Not the phantoms' made-up names.
+    files = [path for path in found if "phantom" not in path.parts]
     settings = [workspace.params_file, *map(workspace.site_file, params.sites)]
     return b"\n".join([ANYBODYS, *(path.read_bytes() for path in [*files, *settings])])
 

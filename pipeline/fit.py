@@ -21,9 +21,9 @@ from workspace.paths import Workspace
 from workspace.progress import track
 
 CT = "CT"
-ORDER = (
-    "00" * SECRET_BYTES
-)  # a secret for an order that is as good as random and always the same; nothing that it makes is shown
+# A secret for an order that is as good as random and always the same; nothing that it makes is
+# shown.
+ORDER = "00" * SECRET_BYTES
 SAMPLE = 20  # CT volumes a site whose pixels are read
 THINNED = 128  # voxels: a longer side is thinned to at most this before the body is looked for
 AIR = -500.0  # HU, between air's -1000 and fat's -100
@@ -67,9 +67,8 @@ def fit(workspace: Workspace) -> None:
             )
         )
     refuse_if(problems)
-    params = params.model_copy(
-        update={"sites": dict.fromkeys(sources, "source")}
-    )  # what scan does not know of, it cannot open
+    # What scan does not know of, it cannot open.
+    params = params.model_copy(update={"sites": dict.fromkeys(sources, "source")})
     plans = dict(
         zip(
             sources,

@@ -1,4 +1,5 @@
-"""Files that share a SOP Instance UID: copies of one image where they agree in pixels, place, units and patient, else a UID that says nothing.
+"""Files that share a SOP Instance UID: copies of one image where they agree in pixels, place, units
+and patient, else a UID that says nothing.
 
 PS3.3 C.12.1.
 """
@@ -25,10 +26,11 @@ def drop_copies(
     workers: int = 0,
     scheduler: str = LOCAL,
 ) -> tuple[list[ImageFile], list[Reject]]:
-    """One file for each SOP Instance UID, and rejects for the others; none of images that differ and have one UID.
+    """One file for each SOP Instance UID, and rejects for the others; none of images that differ
+    and have one UID.
 
-    Of copies one with a label goes before others (`labelled`: names), then the largest that is whole, then the first by name. Only
-    files that share a UID are decoded.
+    Of copies one with a label goes before others (`labelled`: names), then the largest that is
+    whole, then the first by name. Only files that share a UID are decoded.
     """
     groups: dict[str, list[ImageFile]] = defaultdict(list)
     for image in images:
@@ -62,7 +64,9 @@ def _choose_all(groups: list[list[ImageFile]]) -> list[int | None]:
 
 
 def _choose(group: list[ImageFile]) -> int | None:
-    """Which of files with one UID is used: the first that decodes, if all that decode show the same; else None."""
+    """Which of files with one UID is used: the first that decodes, if all that decode show the
+    same; else None.
+    """
     others = [at for at in range(1, len(group)) if not _same_bytes(group[0], group[at])]
     if (
         len({patient for image in group if (patient := image.identity.elements.get("PatientID"))})
@@ -110,7 +114,9 @@ def _same_bytes(one: ImageFile, other: ImageFile) -> bool:
 
 
 def _same_meaning(one: ImageFile, other: ImageFile) -> bool:
-    """Whether what both say of where they lie, how large their pixels are and what their values are in agrees."""
+    """Whether what both say of where they lie, how large their pixels are and what their values are
+    in agrees.
+    """
     for first, second in zip(one.slices, other.slices, strict=False):
         if first.header.facts.units != second.header.facts.units:
             return False

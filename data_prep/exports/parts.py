@@ -1,4 +1,6 @@
-"""Headers whose voxels lie in files of their own: which files these are, and that they share their header's fate."""
+"""Headers whose voxels lie in files of their own: which files these are, and that they share their
+header's fate.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,7 +23,9 @@ def without_packing(name: str) -> str:
 
 
 class Beside:
-    """The files of an export by name: as written, or packed, unpacked or in other case where that leaves one file."""
+    """The files of an export by name: as written, or packed, unpacked or in other case where that
+    leaves one file.
+    """
 
     def __init__(self, files: Iterable[Found]):
         self._files: dict[str, Found] = {}
@@ -42,7 +46,8 @@ def _plain(name: str) -> str:
 def join_parts(files: list[Found], examined: list[ImageFile | Reject]) -> list[ImageFile | Reject]:
     """Give each header its data files, which share its fate and are no files of their own.
 
-    A header is rejected, and its other data files with it, where one of them is missing, is another header's or is itself an image.
+    A header is rejected, and its other data files with it, where one of them is missing, is another
+    header's or is itself an image.
     """
     if not any(item.parts for item in examined):
         return examined

@@ -17,11 +17,13 @@ from data_prep.exports.sources import Found, opened, read_all
 from data_prep.rejects import Rejected
 from workspace.errors import Problem, Refusal, refuse_if
 
+# A version control's own, of which DVC sees nothing; in a DataLad data set links lead from outside
+# to its pictures.
 VERSIONS = (
     ".git",
     ".hg",
     ".dvc",
-)  # a version control's own, of which DVC sees nothing; in a DataLad data set links lead from outside to its pictures
+)
 Place = tuple[Path, str]  # where a file or folder is, and its name under the root
 
 
@@ -50,10 +52,11 @@ def beyond(root: Path) -> list[Path]:
     those, and what a list names. Raises Refusal.
     """
     if root.is_dir():
+        # Not resolved: DVC follows a link on the way, so that it sees when that is changed.
         listed, above = (
             [],
             root,
-        )  # not resolved: DVC follows a link on the way, so that it sees when that is changed
+        )
     else:
         listed, above = listed_places(root), root.resolve().parent
     entered: list[str] = []

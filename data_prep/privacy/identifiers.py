@@ -42,7 +42,9 @@ def _of_files(files: list[Found], asked: tuple[str, ...]) -> list[IdentifyingVal
 
 
 def _of_file(found: Found, asked: tuple[str, ...]) -> IdentifyingValues:
-    """`asked`: keywords of elements that the labels are matched by, identifying whatever their kind."""
+    """`asked`: keywords of elements that the labels are matched by, identifying whatever their
+    kind.
+    """
     values = IdentifyingValues(files=1)
     try:
         with quiet(), opened(found) as stream:

@@ -1,4 +1,7 @@
-"""Identifying values, for a search through the outputs. They are held in memory, never written or shown."""
+"""Identifying values, for a search through the outputs.
+
+They are held in memory, never written or shown.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -28,7 +31,10 @@ BETWEEN = re.compile(r"[;\"<>\0]")  # several values
 
 @dataclass
 class IdentifyingValues:
-    """Value -> its kind. `makers`: makers' and models' names. `unread`: files known by name alone."""
+    """Value -> its kind.
+
+    `makers`: makers' and models' names. `unread`: files known by name alone.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     makers: set[str] = field(default_factory=set)

@@ -1,4 +1,6 @@
-"""What every reader of a file format does: tell it, read its header, its identifiers and its pixels."""
+"""What every reader of a file format does: tell it, read its header, its identifiers and its
+pixels.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -88,7 +88,11 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
 
 
 def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
-    """Values of an image (rows, columns) as stored, or of a volume (slices, rows, columns) in the common order. Raises Rejected."""
+    """Values of an image (rows, columns) as stored, or of a volume (slices, rows, columns) in the
+    common order.
+
+    Raises Rejected.
+    """
     fields, rest, _ = read_fields(stream)
     header = header_of(fields)
     if header.bytes > MAX_FILE_BYTES:
@@ -115,7 +119,9 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
 
 
 def _upright(plane: np.ndarray, header: ItkHeader) -> np.ndarray:
-    """(columns, rows[, samples]) -> (rows, columns[, samples]), as stored where the header does not say how it lies."""
+    """(columns, rows[, samples]) -> (rows, columns[, samples]), as stored where the header does not
+    say how it lies.
+    """
     affine = plane_affine(header)
     return np.ascontiguousarray(upright(plane, LPS_TO_RAS if affine is None else affine))
 

@@ -78,7 +78,9 @@ def read_header(stream: BinaryIO, found: Found) -> ImageFile:
 
 
 def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
-    """Values of a plane (rows, columns) or a volume (slices, rows, columns in the common order). `volume`: which of several.
+    """Values of a plane (rows, columns) or a volume (slices, rows, columns in the common order).
+
+    `volume`: which of several.
 
     Raises Rejected.
     """
@@ -104,7 +106,9 @@ def read_pixels(stream: BinaryIO, volume: int | None = None) -> Pixels:
 
 
 def _header(stream: BinaryIO) -> MGHHeader:
-    """Raises Rejected, also where it does not say how the voxels lie: nibabel would then make that up."""
+    """Raises Rejected, also where it does not say how the voxels lie: nibabel would then make that
+    up.
+    """
     start = stream.read(HEADER)
     if len(start) < HEADER:
         raise Rejected("truncated", "a file shorter than its header")

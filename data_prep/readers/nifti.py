@@ -2,7 +2,8 @@
 
 It is checked against its own promises before anything is allocated.
 
-The header's fourth dimension is time (nifti1.h): such a file holds a volume a time point, and each is read for itself.
+The header's fourth dimension is time (nifti1.h): such a file holds a volume a time point, and each
+is read for itself.
 """
 
 import math
@@ -143,7 +144,8 @@ def read_pixels(
 ) -> Pixels:
     """Values of an image (rows, columns) or a volume (slices, rows, columns in the common order).
 
-    `volume`: which of several; `data`: the file of the voxels, where it is not the header's. Raises Rejected.
+    `volume`: which of several; `data`: the file of the voxels, where it is not the header's. Raises
+    Rejected.
     """
     with quiet():
         header = _header(stream.read(HEAD))
@@ -208,9 +210,8 @@ def _header(start: bytes) -> AnalyzeHeader:
     ):
         raise Rejected("unsupported_pixels", "complex values or colours with transparency")
     if "qform_code" in header:
-        header["pixdim"][0] = (
-            -1.0 if header["pixdim"][0] < 0 else 1.0
-        )  # nifti1.h, method 2: 0 stands for 1; nibabel refuses it
+        # Nifti1.h, method 2: 0 stands for 1; nibabel refuses it.
+        header["pixdim"][0] = -1.0 if header["pixdim"][0] < 0 else 1.0
     return header
 
 
@@ -220,7 +221,10 @@ def _is_whole(header: AnalyzeHeader) -> bool:
 
 
 def _offset(header: AnyHeader) -> int:
-    """Where the voxels begin. Raises Rejected, also where that is inside the header, which nibabel would read as voxels."""
+    """Where the voxels begin.
+
+    Raises Rejected, also where that is inside the header, which nibabel would read as voxels.
+    """
     offset = float(header["vox_offset"])
     if (
         not math.isfinite(offset)
@@ -232,7 +236,10 @@ def _offset(header: AnyHeader) -> int:
 
 
 def _check_scaling(header: AnalyzeHeader) -> None:
-    """Raise Rejected where a scaling is meant and cannot be applied. A slope of 0 or NaN says that there is none."""
+    """Raise Rejected where a scaling is meant and cannot be applied.
+
+    A slope of 0 or NaN says that there is none.
+    """
     slope, intercept = (
         float(header["scl_slope"]),
         float(header["scl_inter"]) if "scl_inter" in header else 0.0,
@@ -269,7 +276,9 @@ def _shape(header: AnalyzeHeader) -> tuple[int, ...]:
 
 
 def _is_colour_by_planes(header: AnalyzeHeader) -> bool:
-    """Whether it is a picture of which red, green and blue lie one behind the other, as ITK writes colours: vectors along the fifth axis."""
+    """Whether it is a picture of which red, green and blue lie one behind the other, as ITK writes
+    colours: vectors along the fifth axis.
+    """
     sizes = _dimensions(header)
     unscaled = float(header["scl_slope"]) in (0, 1) or math.isnan(header["scl_slope"])
     return (
@@ -285,7 +294,10 @@ def _volumes(header: AnalyzeHeader) -> int:
 
 
 def _affine(header: AnalyzeHeader) -> np.ndarray:
-    """Voxel (column, row, slice) -> mm, RAS. Raises Rejected where it says nothing or nothing usable."""
+    """Voxel (column, row, slice) -> mm, RAS.
+
+    Raises Rejected where it says nothing or nothing usable.
+    """
     affine = _stated_affine(header)
     check_affine(affine)
     return affine
@@ -306,9 +318,11 @@ def _stated_affine(header: AnalyzeHeader) -> np.ndarray:
 
 
 def _plane_affine(header: AnalyzeHeader) -> np.ndarray | None:
-    """How a single plane lies; None where its header does not say, or says nothing but how large pixels are.
+    """How a single plane lies; None where its header does not say, or says nothing but how large
+    pixels are.
 
-    Who writes a picture as NIfTI has to name some affine, and takes numpy.eye(4) or the voxel sizes; no scanner has its first voxel at 0, 0, 0.
+    Who writes a picture as NIfTI has to name some affine, and takes numpy.eye(4) or the voxel
+    sizes; no scanner has its first voxel at 0, 0, 0.
     """
     try:
         affine = usable(_stated_affine(header))
@@ -330,7 +344,9 @@ def _plane_spacing(header: AnalyzeHeader) -> tuple[float, float] | None:
 
 
 def _doubts(header: AnyHeader) -> tuple[str, ...]:
-    """Where a header says how it lies, or how large its voxels are, in two ways that do not agree (nifti1.h, methods 2 and 3)."""
+    """Where a header says how it lies, or how large its voxels are, in two ways that do not agree
+    (nifti1.h, methods 2 and 3).
+    """
     if "sform_code" not in header or int(header["sform_code"]) <= 0:
         return ()
     sform = np.array(header.get_sform(), np.float64)

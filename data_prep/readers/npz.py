@@ -1,7 +1,8 @@
 """Images in the arrays of a MedMNIST-style .npz (Yang et al. 2023). Nothing is ever unpickled.
 
 Each image counts as a file of its own: `Found.member` names its array, `Found.item` its place
-there. Such a file is no export's by chance: a site says `match: array` (data_prep/targets/arrays.py).
+there. Such a file is no export's by chance: a site says `match: array`
+(data_prep/targets/arrays.py).
 """
 
 import math

@@ -1,4 +1,6 @@
-"""A single plane in a file that says how it lies, turned as DICOM shows such planes: the patient's left, or back, to the right."""
+"""A single plane in a file that says how it lies, turned as DICOM shows such planes: the patient's
+left, or back, to the right.
+"""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -10,18 +12,20 @@ from data_prep.rejects import Rejected
 from data_prep.volumes.orientation import check_affine
 
 T = TypeVar("T")
+# Where columns and rows run, by the axis of RAS across: sagittal, coronal, axial.
 SHOWN = (
     ("P", "I", "L"),
     ("L", "I", "P"),
     ("L", "P", "S"),
-)  # where columns and rows run, by the axis of RAS across: sagittal, coronal, axial
-BOTTOM_UP = np.diag(
-    [-1.0, 1.0, 1.0, 1.0]
-)  # of a NIfTI that does not say how it lies: its second axis is taken to point up
+)
+# Of a NIfTI that does not say how it lies: its second axis is taken to point up.
+BOTTOM_UP = np.diag([-1.0, 1.0, 1.0, 1.0])
 
 
 def usable(affine: np.ndarray) -> np.ndarray | None:
-    """(column, row, slice) -> mm, RAS, of a plane, 1 mm thick where it does not say; None where nothing can be told from it."""
+    """(column, row, slice) -> mm, RAS, of a plane, 1 mm thick where it does not say; None where
+    nothing can be told from it.
+    """
     whole = affine.copy()
     if not affine[:3, 2].any():
         across = np.cross(affine[:3, 0], affine[:3, 1])

@@ -12,7 +12,9 @@ TALKATIVE = ("pydicom", "PIL", "nibabel", "nibabel.global", "highdicom", "pylibj
 
 @contextmanager
 def quiet() -> Iterator[list[warnings.WarningMessage]]:
-    """Let nothing through to the terminal; yield the list in which warnings gather, so that a reader can act on them."""
+    """Let nothing through to the terminal; yield the list in which warnings gather, so that a
+    reader can act on them.
+    """
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:

@@ -33,6 +33,7 @@ FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "JPEG2000")
 GREY_MODES = ("1", "L", "LA", "I", "F", "I;16", "I;16L", "I;16B")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 TIFF_PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # TIFF 6.0, PhotometricInterpretation
+# TIFF 6.0, Adobe's notes.
 TIFF_REDUCED, TIFF_SIDES, TIFF_DESCRIPTION, TIFF_MAKE, TIFF_TILE, TIFF_SUBFILES = (
     254,
     (256, 257),
@@ -40,15 +41,16 @@ TIFF_REDUCED, TIFF_SIDES, TIFF_DESCRIPTION, TIFF_MAKE, TIFF_TILE, TIFF_SUBFILES 
     271,
     322,
     330,
-)  # TIFF 6.0, Adobe's notes
+)
 BIG_TIFF = 43
 SLIDES = ("Aperio", "Hamamatsu")  # how the description or the make of a slide's scanner begins
+# TIFF 6.0, BitsPerSample and SampleFormat.
 TIFF_BITS, TIFF_FORMAT, UNSIGNED, SIGNED = (
     258,
     339,
     1,
     2,
-)  # TIFF 6.0, BitsPerSample and SampleFormat
+)
 
 
 class Raster(Reader):
@@ -129,7 +131,10 @@ def _jpeg_2000_boxes(stream: BinaryIO) -> bytes:
 
 
 def read_header(stream: BinaryIO, found: Found) -> ImageFile:
-    """Format and size, without decoding. Raises Rejected. Dots an inch are a printer's, so no spacing is read."""
+    """Format and size, without decoding.
+
+    Raises Rejected. Dots an inch are a printer's, so no spacing is read.
+    """
     with quiet():
         image = _open(stream)
         form = _format(image)
@@ -151,9 +156,8 @@ def read_pixels(stream: BinaryIO) -> Pixels:
         check_picture(stream, _format(image), image.height, image.width)
         try:
             inverted = _inverted(image)
-            turned = (
-                image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-            )  # before Pillow turns it and forgets
+            # Before Pillow turns it and forgets.
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
             upright = ImageOps.exif_transpose(image)
             if upright.mode in COLOUR_MODES:
                 pixels = Pixels(np.asarray(upright.convert("RGB")), turned=turned)
@@ -169,7 +173,8 @@ def read_pixels(stream: BinaryIO) -> Pixels:
                 "truncated" if any(word in str(error) for word in CUT_SHORT) else "not_decodable",
                 type(error).__name__,
             ) from None
-        except Exception as error:  # codecs raise several kinds on damaged files, and their texts may quote metadata
+        # Codecs raise several kinds on damaged files, and their texts may quote metadata.
+        except Exception as error:
             raise not_decodable(error) from None
         if any(issubclass(warning.category, UserWarning) for warning in caught):
             raise Rejected("decode_warning")
@@ -236,13 +241,17 @@ def _directory(stream: BinaryIO, place: int | None) -> ImageFileDirectory_v2:
 
 
 def _samples(values: np.ndarray, stream: BinaryIO) -> np.ndarray:
-    """The values that a grey JPEG 2000 holds: Pillow stretches them to 8 or 16 bits, and makes signed ones unsigned."""
+    """The values that a grey JPEG 2000 holds: Pillow stretches them to 8 or 16 bits, and makes
+    signed ones unsigned.
+    """
     bits, signed = jpeg_2000_sample(stream)
     return values / 2 ** ((8 if bits <= 8 else 16) - bits) - (2 ** (bits - 1) if signed else 0)
 
 
 def _misread(image: Image.Image, stream: BinaryIO) -> bool:
-    """Whether Pillow gives other values than are written: grey of 16 bits with transparency as 8, a wrong sign, no more than 16 bits."""
+    """Whether Pillow gives other values than are written: grey of 16 bits with transparency as 8, a
+    wrong sign, no more than 16 bits.
+    """
     tags = getattr(image, "tag_v2", {})
     if image.format == "JPEG2000" and image.mode in GREY_MODES:
         return jpeg_2000_sample(stream)[0] > 16

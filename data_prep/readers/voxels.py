@@ -11,16 +11,18 @@ PIECE = 2**24  # bytes read at once: a header may promise more than there is
 
 
 def promised(stream: BinaryIO, start: int, size: int, whole: int) -> io.BytesIO:
-    """`size` bytes from `start` on. `whole`: of the file as promised. Raises Rejected where it is too large or ends before."""
+    """`size` bytes from `start` on.
+
+    `whole`: of the file as promised. Raises Rejected where it is too large or ends before.
+    """
     if whole > MAX_FILE_BYTES:
         raise Rejected("too_large")
     stream.seek(start)
     content = io.BytesIO()
     while content.tell() < size and (piece := stream.read(min(size - content.tell(), PIECE))):
         content.write(piece)
-    there = stream.seek(
-        0, io.SEEK_END
-    )  # where the file is compressed, its checksum is checked on the way
+    # Where the file is compressed, its checksum is checked on the way.
+    there = stream.seek(0, io.SEEK_END)
     if there < whole:
         raise Rejected("truncated", f"{there} of {whole} bytes")
     return content

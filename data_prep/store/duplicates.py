@@ -1,16 +1,20 @@
-"""Nearly identical pictures: a perceptual hash of each record's stored pixels, and the pairs of records whose hashes nearly agree."""
+"""Nearly identical pictures: a perceptual hash of each record's stored pixels, and the pairs of
+records whose hashes nearly agree.
+"""
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy.fft import dctn
 
+# Lowest frequencies an axis, by the number of axes: 576 coefficients, a bit each.
 KEPT = {
     2: (24, 24),
     3: (4, 12, 12),
-}  # lowest frequencies an axis, by the number of axes: 576 coefficients, a bit each
+}
 BITS = 576
-NEAR = 80  # bits that near duplicates may differ in; docs/how-it-works.md has the figures that chose it
+# Bits that near duplicates may differ in; docs/how-it-works.md has the figures that chose it.
+NEAR = 80
 ROUNDING = 6  # decimals: what is 0 but for the machine's arithmetic has no sign
 BLOCK = (
     1024  # hashes compared with as many others at once: megabytes, whatever the number of records
@@ -18,9 +22,11 @@ BLOCK = (
 
 
 def perceptual_hash(row: np.ndarray) -> str:
-    """The signs of the lowest DCT coefficients of a record's pixels (channel, *space), in hex (pHash: Zauner 2010, with more bits).
+    """The signs of the lowest DCT coefficients of a record's pixels (channel, *space), in hex
+    (pHash: Zauner 2010, with more bits).
 
-    Empty for an image with fewer pixels along an axis than coefficients are kept: it is compared by its pixel hash alone.
+    Empty for an image with fewer pixels along an axis than coefficients are kept: it is compared by
+    its pixel hash alone.
     """
     grey = row.mean(axis=0)
     kept = KEPT[grey.ndim]
@@ -33,8 +39,9 @@ def perceptual_hash(row: np.ndarray) -> str:
 def near_pairs(records: pd.DataFrame) -> Int[np.ndarray, "pair 2"]:
     """Positions of every two records of different patients that look alike.
 
-    All are compared with all: at this radius no index of hashes saves work, since two near ones need to share no more than 7 bits in a
-    row. The products are whole numbers up to 576, which float32 holds exactly.
+    All are compared with all: at this radius no index of hashes saves work, since two near ones
+    need to share no more than 7 bits in a row. The products are whole numbers up to 576, which
+    float32 holds exactly.
     """
     hashes, patients = records["perceptual_hash"], pd.factorize(records["patient"])[0]
     pairs = [np.empty((0, 2), np.int64)]
@@ -59,7 +66,10 @@ def near_any(hashes: pd.Series, others: pd.Series) -> pd.Series:
 
 
 def count_duplicates(records: pd.DataFrame) -> dict[str, int]:
-    """Pairs of pictures of two patients, identical or nearly so, and how many patients they tie. A picture counts once a patient."""
+    """Pairs of pictures of two patients, identical or nearly so, and how many patients they tie.
+
+    A picture counts once a patient.
+    """
     pictures = records.drop_duplicates(["patient", "pixel_hash"])
     pixels = pictures["pixel_hash"].to_numpy(object)
     near = near_pairs(pictures)
@@ -77,17 +87,15 @@ def count_duplicates(records: pd.DataFrame) -> dict[str, int]:
 def _near(
     signs: Float[np.ndarray, "record bit"], others: Float[np.ndarray, "other bit"]
 ) -> Bool[np.ndarray, "record other"]:
-    return (
-        signs @ others.T >= BITS - 2 * NEAR
-    )  # the product of two hashes: bits that agree less those that differ
+    # The product of two hashes: bits that agree less those that differ.
+    return signs @ others.T >= BITS - 2 * NEAR
 
 
 def as_signs(hashes: pd.Series) -> Float[np.ndarray, "record bit"]:
     """A row of 1 and -1 a hash; of 0 where there is none, which is near to nothing."""
     signs = np.zeros((len(hashes), BITS), np.float32)
-    texts = (
-        hashes.astype("string").fillna("").to_numpy(object)
-    )  # a column without any hash is one of floats
+    # A column without any hash is one of floats.
+    texts = hashes.astype("string").fillna("").to_numpy(object)
     known = np.flatnonzero(texts != "")
     packed = np.frombuffer(bytes.fromhex("".join(texts[known])), np.uint8).reshape(
         len(known), BITS // 8

@@ -1,4 +1,6 @@
-"""What must stay on one side of a split: patients, and whatever shares a study, a series or a picture with them."""
+"""What must stay on one side of a split: patients, and whatever shares a study, a series or a
+picture with them.
+"""
 
 import hashlib
 
@@ -13,10 +15,12 @@ TIES = ("patient", "study", "series", "pixel_hash")
 
 
 def group_of(records: pd.DataFrame, ties: tuple[str, ...] = TIES) -> pd.Series:
-    """Name for each record the group that it may not be parted from: the smallest patient key among all it is tied to.
+    """Name for each record the group that it may not be parted from: the smallest patient key among
+    all it is tied to.
 
-    `ties`: the columns in which equal values tie two records, also by way of others; nearly identical pictures always do. Most groups
-    are one patient. Two patient numbers with identical or nearly identical pixels are one group: probably one patient twice.
+    `ties`: the columns in which equal values tie two records, also by way of others; nearly
+    identical pictures always do. Most groups are one patient. Two patient numbers with identical or
+    nearly identical pixels are one group: probably one patient twice.
     """
     rows, nodes, offset = [], [], 0
     for tie in ties:
@@ -35,8 +39,10 @@ def group_of(records: pd.DataFrame, ties: tuple[str, ...] = TIES) -> pd.Series:
 
 
 def place(key: str, purpose: str) -> float:
-    """A number in [0, 1) that depends on `key` and `purpose` alone, so adding patients moves nobody.
+    """A number in [0, 1) that depends on `key` and `purpose` alone, so adding patients moves
+    nobody.
 
-    The keys are already HMACs under the workspace's secret; the digest only parts one purpose from another.
+    The keys are already HMACs under the workspace's secret; the digest only parts one purpose from
+    another.
     """
     return int.from_bytes(hashlib.sha256(f"{purpose}:{key}".encode()).digest()[:8], "big") / 2**64

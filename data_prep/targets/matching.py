@@ -1,4 +1,7 @@
-"""Which row of the labels table each image has, and which rows have none. Messages name lines, never a value."""
+"""Which row of the labels table each image has, and which rows have none.
+
+Messages name lines, never a value.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -39,7 +42,10 @@ UNMATCHED = {
 
 @dataclass(frozen=True)
 class Matched:
-    """How labels and images met. `rows`: an image file's name -> its row; `unmatched`: line -> a reason of UNMATCHED."""
+    """How labels and images met.
+
+    `rows`: an image file's name -> its row; `unmatched`: line -> a reason of UNMATCHED.
+    """
 
     rows: dict[str, Row]
     lines: int  # of the table
@@ -73,9 +79,8 @@ def match_images(
                 "correct labels.match and labels.column",
             )
         )
-    rows = {
-        name: table.rows[fitting[-1]] for name, fitting in values.items()
-    }  # the deepest folder's, which may say more
+    # The deepest folder's, which may say more.
+    rows = {name: table.rows[fitting[-1]] for name, fitting in values.items()}
     _refuse_mixed(images, rows, table, labels, where)
     found = {value for fitting in values.values() for value in fitting}
     lost = _lost(table, rejects)
@@ -88,10 +93,11 @@ def match_images(
 
 
 def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[str, list[str]]:
-    """An image's name under the root -> the table's values for it: its path or, for BY_FOLDER, paths of folders that it lies in,
-    the deepest last.
+    """An image's name under the root -> the table's values for it: its path or, for BY_FOLDER,
+    paths of folders that it lies in, the deepest last.
 
-    The end of a path will do. Raises Refusal where a value fits several places, and where rows contradict each other on an image.
+    The end of a path will do. Raises Refusal where a value fits several places, and where rows
+    contradict each other on an image.
     """
     inside: dict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -102,9 +108,8 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
     for value, fitting in sorted(
         _fitting(table, inside).items(), key=lambda item: item[1][0].count("/")
     ):
-        if len(fitting) > 1 or (
-            table.match == BY_FILE and len(inside[fitting[0]]) > 1
-        ):  # two Unicode forms of one name
+        # Two Unicode forms of one name.
+        if len(fitting) > 1 or (table.match == BY_FILE and len(inside[fitting[0]]) > 1):
             ambiguous.append(table.rows[value].line)
             continue
         for name in inside[fitting[0]]:
@@ -145,7 +150,9 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
 
 
 def patient_of(image: ImageFile, row: Row | None, table: LabelTable, labels: Labels) -> str | None:
-    """The value that tells patients apart: the table's column, a DICOM element, or the file itself where it is no DICOM."""
+    """The value that tells patients apart: the table's column, a DICOM element, or the file itself
+    where it is no DICOM.
+    """
     if table.patient_column:
         return row.patient
     if labels.patient or image.header.kind == "dicom":
@@ -154,7 +161,10 @@ def patient_of(image: ImageFile, row: Row | None, table: LabelTable, labels: Lab
 
 
 def write_unmatched(unmatched: dict[int, str], path: Path) -> None:
-    """Write unmatched.csv: one row for each line of the labels table that found no image. It holds no cell of the table."""
+    """Write unmatched.csv: one row for each line of the labels table that found no image.
+
+    It holds no cell of the table.
+    """
     rows = [
         (line, reason, UNMATCHED[reason].means, UNMATCHED[reason].do)
         for line, reason in sorted(unmatched.items())
@@ -174,7 +184,9 @@ def _places(table: LabelTable, name: str) -> list[str]:
 
 
 def _fitting(table: LabelTable, places: Iterable[str]) -> dict[str, list[str]]:
-    """Value -> the places that it is the path of or, if there is none, the end of the path of; values that fit none are left out."""
+    """Value -> the places that it is the path of or, if there is none, the end of the path of;
+    values that fit none are left out.
+    """
     by_base = defaultdict(list)
     for place in places:
         by_base[place.rpartition("/")[2]].append(place)
@@ -194,7 +206,9 @@ def _fitting(table: LabelTable, places: Iterable[str]) -> dict[str, list[str]]:
 def _refuse_mixed(
     images: list[ImageFile], rows: dict[str, Row], table: LabelTable, labels: Labels, where: str
 ) -> None:
-    """Raise Refusal where labels.one_class_a is a study or patient, and one has images of several classes."""
+    """Raise Refusal where labels.one_class_a is a study or patient, and one has images of several
+    classes.
+    """
     if labels.one_class_a == "image":
         return
     first: dict[str, Row] = {}

@@ -1,4 +1,7 @@
-"""What a site keeps of its devices' images. All else is cut off as soon as it is decoded, before any value is looked at."""
+"""What a site keeps of its devices' images.
+
+All else is cut off as soon as it is decoded, before any value is looked at.
+"""
 
 from dataclasses import replace
 
@@ -10,7 +13,9 @@ from data_prep.site_file import Site
 
 
 def rule_of(image: ImageFile, site: Site) -> int | None:
-    """Which of the site's crop rules applies to an image: the first, of which every value that is set is true."""
+    """Which of the site's crop rules applies to an image: the first, of which every value that is
+    set is true.
+    """
     rows, columns = image.header.shape[-2:]
     stated = {
         "modality": image.header.facts.modality,
@@ -30,7 +35,10 @@ def rule_of(image: ImageFile, site: Site) -> int | None:
 
 
 def with_rectangle(image: ImageFile, keep: Rectangle | None) -> ImageFile:
-    """`image`, of which `keep` alone is used, with its place. Raises Rejected where there is no such rectangle."""
+    """`image`, of which `keep` alone is used, with its place.
+
+    Raises Rejected where there is no such rectangle.
+    """
     if keep is None:
         raise Rejected("crop_does_not_fit", "no ultrasound regions in the header")
     top, left, rows, columns = keep

@@ -6,13 +6,17 @@ from data_prep.rejects import Rejected
 from data_prep.settings import Intensity
 
 IQR_OF_NORMAL = 1.349  # standard deviations between the quartiles of a normal distribution
-# Of N4, chosen on phantoms with a known field: more levels follow the anatomy, and a field is too smooth to need more voxels.
+# Of N4, chosen on phantoms with a known field: more levels follow the anatomy, and a field is too
+# smooth to need more voxels.
 N4_ITERATIONS = (50, 50)  # at most, at each level
 N4_SIDE = 32  # voxels: a longer axis is thinned to no fewer than this for the fit
 
 
 def ends(values: np.ndarray, how: Intensity, sign: float) -> tuple[float, float]:
-    """The values that become black and white. `values`: the image's own times `sign`, which is -1 where the lowest is white."""
+    """The values that become black and white.
+
+    `values`: the image's own times `sign`, which is -1 where the lowest is white.
+    """
     if how.window:
         low, high = sorted(sign * end for end in how.window)
     elif how.percentiles:
@@ -25,12 +29,17 @@ def ends(values: np.ndarray, how: Intensity, sign: float) -> tuple[float, float]
 
 
 def tissue(values: np.ndarray) -> np.ndarray:
-    """True in the foreground: above the mean, as Nyul and Udupa 1999. Otsu's threshold may take bright fat for all of it."""
+    """True in the foreground: above the mean, as Nyul and Udupa 1999.
+
+    Otsu's threshold may take bright fat for all of it.
+    """
     return values > values.mean(dtype=np.float64)
 
 
 def without_bias(values: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    """`values` divided by the smooth field that N4 fits to their tissue (Tustison et al. 2010). Raises Rejected.
+    """`values` divided by the smooth field that N4 fits to their tissue (Tustison et al. 2010).
+
+    Raises Rejected.
 
     `valid`: false in padding; None where there is none.
     """

@@ -7,7 +7,8 @@ import numpy as np
 
 from data_prep.rejects import Rejected
 
-# Slices run to the head, rows to the back, columns to the patient's left: an axial series as DICOM stores it.
+# Slices run to the head, rows to the back, columns to the patient's left: an axial series as DICOM
+# stores it.
 COMMON = ("L", "P", "S")  # of columns, rows, slices
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 ORTHOGONAL = 1e-3  # cosine between two axes, above which an affine shears
@@ -31,7 +32,9 @@ def check_affine(affine: np.ndarray) -> None:
 
 
 def to_common(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Turn `volume` (columns, rows, slices; RAS affine) by whole quarter turns and flips into (slices, rows, columns)."""
+    """Turn `volume` (columns, rows, slices; RAS affine) by whole quarter turns and flips into
+    (slices, rows, columns).
+    """
     return nibabel.apply_orientation(volume, _turns(affine)).transpose(2, 1, 0)
 
 
@@ -49,7 +52,9 @@ def common_spacing(affine: np.ndarray) -> tuple[float, ...]:
 
 
 def common_shape(shape: tuple[int, ...], affine: np.ndarray) -> tuple[int, ...]:
-    """Slices, rows and columns, in the common order, of a volume of `shape` (columns, rows, slices)."""
+    """Slices, rows and columns, in the common order, of a volume of `shape` (columns, rows,
+    slices).
+    """
     return tuple(int(size) for size in _reordered(np.array(shape), affine))
 
 

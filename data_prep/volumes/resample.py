@@ -1,4 +1,6 @@
-"""Volumes onto another grid in one interpolation: stretched to fill it, or brought to a common voxel size about their centre."""
+"""Volumes onto another grid in one interpolation: stretched to fill it, or brought to a common
+voxel size about their centre.
+"""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +11,9 @@ from scipy.ndimage import affine_transform
 from data_prep.rejects import Rejected
 from data_prep.volumes.smooth import smooth_where_read
 
-BLUR_A_REDUCTION = 0.5  # standard deviation in voxels for each voxel that a reduction merges beyond one, as scikit-image's resize
+# Standard deviation in voxels for each voxel that a reduction merges beyond one, as scikit-image's
+# resize.
+BLUR_A_REDUCTION = 0.5
 ON_THE_EDGE = 1e-6  # voxels; a centre this near the volume's edge lies on it
 
 
@@ -27,9 +31,13 @@ def spaced(
     wanted: Sequence[float],
     outside: float,
 ) -> np.ndarray:
-    """(*size) float32 with voxels of `wanted` mm, cropped, or filled up with `outside`, evenly on both sides. Raises Rejected.
+    """(*size) float32 with voxels of `wanted` mm, cropped, or filled up with `outside`, evenly on
+    both sides.
 
-    `spacing`: mm, of the voxels of `volume`, along its own axes: one that lies askew in the patient stays so.
+    Raises Rejected.
+
+    `spacing`: mm, of the voxels of `volume`, along its own axes: one that lies askew in the patient
+    stays so.
     """
     if spacing is None:
         raise Rejected("unknown_spacing")
@@ -45,7 +53,9 @@ def spaced(
 def _resampled(
     volume: np.ndarray, size: Sequence[int], steps: Sequence[float], outside: float = 0.0
 ) -> np.ndarray:
-    """(*size) about the centre of `volume`; `outside` where it does not reach. `steps`: its voxels in one of the result, by axis.
+    """(*size) about the centre of `volume`; `outside` where it does not reach.
+
+    `steps`: its voxels in one of the result, by axis.
 
     A voxel stands for all of its extent, so the outermost half voxels are part of the volume.
     """

@@ -1,4 +1,6 @@
-"""DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not fit (PS3.3 C.7.6.2)."""
+"""DICOM slices -> volumes: ordered by position on the slice normal, refused where anything does not
+fit (PS3.3 C.7.6.2).
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
@@ -20,15 +22,19 @@ from data_prep.volumes.tilt import STRAIGHT, Lean, degrees, leans, straight, str
 
 SAME_DIRECTION = 1e-3  # per cosine: scanners' rounding is 1e-5, a new scan plane is 1e-2 or more
 UNIT_TOLERANCE = 1e-3  # of the axes' length and right angle; six-digit cosines keep 1e-6
-SPACING_TOLERANCE = 0.02  # of the mean step: above rounded positions (0.01 mm of 0.6), far below a missing slice (1.0)
+# Of the mean step: above rounded positions (0.01 mm of 0.6), far below a missing slice (1.0).
+SPACING_TOLERANCE = 0.02
 PERPENDICULAR_TOLERANCE = 1e-3  # highdicom's: 1 - cosine, 2.6 degrees
-GRID_TOLERANCE = 0.05  # of the mean step: how far a slice may lie off an even grid when small differences of steps add up
+# Of the mean step: how far a slice may lie off an even grid when small differences of steps add up.
+GRID_TOLERANCE = 0.05
 SAME_PIXEL_SIZE = 1e-3  # relative
 
 
 @dataclass(frozen=True)
 class Volume:
-    """Slices in order along their normal. `affine`: (column, row, slice) -> mm, RAS, of the straight grid where the slices lean.
+    """Slices in order along their normal.
+
+    `affine`: (column, row, slice) -> mm, RAS, of the straight grid where the slices lean.
 
     `shape` and `spacing` (mm): of slices, rows and columns in the common order.
     """
@@ -69,7 +75,10 @@ class Group:
 
 
 def group_slices(images: Iterable[ImageFile]) -> tuple[list[Group], list[Reject]]:
-    """Slices that lie in parallel planes of one series. Localizers and mixed series are rejected."""
+    """Slices that lie in parallel planes of one series.
+
+    Localizers and mixed series are rejected.
+    """
     by_series: dict[str, list[ImageFile]] = defaultdict(list)
     groups: list[Group] = []
     rejects: list[Reject] = []
@@ -111,12 +120,17 @@ def _groups_of(slices: list[ImageFile]) -> tuple[list[Group], list[Reject]]:
 
 
 def _stack(image: ImageFile) -> tuple[str, str]:
-    """What parts a series before any place is looked at: a volume is of one stack and one SOP class."""
+    """What parts a series before any place is looked at: a volume is of one stack and one SOP
+    class.
+    """
     return image.header.place.stack, image.identity.elements.get("SOPClassUID", "")
 
 
 def _torn(slices: list[ImageFile]) -> set[str]:
-    """The files of concatenations of which a part is not there (PS3.3 C.7.6.16.2.2.4). How many there are need not be stated."""
+    """The files of concatenations of which a part is not there (PS3.3 C.7.6.16.2.2.4).
+
+    How many there are need not be stated.
+    """
     numbers: dict[str, set[int]] = defaultdict(set)
     files: dict[str, set[str]] = defaultdict(set)
     total: dict[str, int] = {}
@@ -130,9 +144,11 @@ def _torn(slices: list[ImageFile]) -> set[str]:
 
 
 def split_repeats(slices: list[ImageFile]) -> list[list[ImageFile]]:
-    """One list a volume, the first one first: image types, echoes, weightings and time points that lie at the same places.
+    """One list a volume, the first one first: image types, echoes, weightings and time points that
+    lie at the same places.
 
-    Slices that nothing parts stay in one list. Raises Rejected where one volume may be in two pieces.
+    Slices that nothing parts stay in one list. Raises Rejected where one volume may be in two
+    pieces.
     """
     if not all(image.header.place.known for image in slices):
         return [slices]
@@ -147,7 +163,8 @@ def make_volume(
 ) -> tuple[Volume, list[Reject]]:
     """Order slices into a volume; slices that are there twice are rejected.
 
-    `broken_nearby`: a broken file may be one of them; `straightened`: a tilted stack is brought onto a straight grid.
+    `broken_nearby`: a broken file may be one of them; `straightened`: a tilted stack is brought
+    onto a straight grid.
 
     Raises Rejected, which then holds for every slice.
     """
@@ -199,7 +216,9 @@ def _with_reversed_rows(image: ImageFile) -> ImageFile:
 
 
 def slice_affine(image: ImageFile, pixel: tuple[float, ...]) -> np.ndarray | None:
-    """(column, row, slice) -> mm, RAS, of one slice by itself, as if it were 1 mm thick. None where it does not say how it lies.
+    """(column, row, slice) -> mm, RAS, of one slice by itself, as if it were 1 mm thick.
+
+    None where it does not say how it lies.
 
     `pixel`: mm between rows and between columns.
     """
@@ -243,7 +262,9 @@ def reject_all(images: Iterable[ImageFile], reason: str, found: str = "") -> lis
 
 
 def _by_orientation(slices: list[ImageFile]) -> list[list[ImageFile]]:
-    """Slices by orientation, compared with each group's first; those without one stay with the first group."""
+    """Slices by orientation, compared with each group's first; those without one stay with the
+    first group.
+    """
     groups: list[list[ImageFile]] = []
     for image in sorted(
         slices, key=lambda image: (image.header.place.orientation is None, image.source)
@@ -279,7 +300,9 @@ def _along(slices: list[ImageFile], normal: np.ndarray) -> list[ImageFile]:
 
 
 def _without_captures(slices: list[ImageFile]) -> tuple[list[ImageFile], list[list[ImageFile]]]:
-    """Slices without the derived images that have no place, such as a picture of the screen, if all others have one."""
+    """Slices without the derived images that have no place, such as a picture of the screen, if all
+    others have one.
+    """
     lost = [
         image
         for image in slices
@@ -304,7 +327,9 @@ def _without_derived(slices: list[ImageFile]) -> list[list[ImageFile]]:
 
 
 def _may_reverse_rows(image: ImageFile) -> bool:
-    """Whether a volume's first slice, a file of its own, is of a sequence that reverses rows unsaid."""
+    """Whether a volume's first slice, a file of its own, is of a sequence that reverses rows
+    unsaid.
+    """
     if image.header.facts.modality != "MR" or image.header.frame is not None:
         return False
     try:
@@ -319,7 +344,10 @@ def _mean_orientation(slices: list[ImageFile]) -> np.ndarray:
 
 
 def _normal(slices: list[ImageFile]) -> np.ndarray:
-    """The unit vector along which slices are stacked. Raises Rejected where their orientation has none."""
+    """The unit vector along which slices are stacked.
+
+    Raises Rejected where their orientation has none.
+    """
     orientation = _mean_orientation(slices)
     rows, columns = orientation[:3], orientation[3:]
     lengths = np.linalg.norm(rows), np.linalg.norm(columns)
@@ -332,7 +360,10 @@ def _normal(slices: list[ImageFile]) -> np.ndarray:
 
 
 def _drop_same(slices: list[ImageFile], normal: np.ndarray) -> tuple[list[ImageFile], list[Reject]]:
-    """Keep one of slices with the same position and pixels. Raises Rejected where the pixels differ."""
+    """Keep one of slices with the same position and pixels.
+
+    Raises Rejected where the pixels differ.
+    """
     along = stacks.positions(slices) @ normal
     kept: list[ImageFile] = []
     same: list[ImageFile] = []
@@ -360,7 +391,8 @@ def _order(
 ) -> tuple[list[int], bool]:
     """Indices of `positions` in the order of the volume, and whether it is tilted. `pixel`: mm.
 
-    Raises Rejected with what is wrong with its geometry; a tilt alone is nothing wrong where it is `straightened`.
+    Raises Rejected with what is wrong with its geometry; a tilt alone is nothing wrong where it is
+    `straightened`.
     """
     from highdicom.spatial import get_normal_vector, get_volume_positions  # as in _normal
 

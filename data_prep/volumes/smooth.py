@@ -1,4 +1,6 @@
-"""A Gaussian filter for volumes that are about to shrink: only the planes that the interpolation after it reads are worked out."""
+"""A Gaussian filter for volumes that are about to shrink: only the planes that the interpolation
+after it reads are worked out.
+"""
 
 from collections.abc import Sequence
 
@@ -12,7 +14,8 @@ TINY = 1e-6  # voxels: rounding may bring a place to either side of a plane
 def smooth_where_read(
     volume: np.ndarray, sigmas: Sequence[float], places: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """`volume` smoothed by `sigmas` (voxels, by axis) where linear interpolation at `places` (voxels, by axis) reads it, 0 elsewhere.
+    """`volume` smoothed by `sigmas` (voxels, by axis) where linear interpolation at `places`
+    (voxels, by axis) reads it, 0 elsewhere.
 
     Values are those of scipy.ndimage.gaussian_filter with mode="nearest".
     """
@@ -37,8 +40,7 @@ def _smooth_planes(volume: np.ndarray, axis: int, sigma: float, planes: np.ndarr
     weights = csr_array(gaussian_filter1d(np.eye(size), sigma, axis=0, mode="nearest")[planes])
     slabs = np.moveaxis(volume, axis, 0)
     smooth = np.empty((len(planes), *slabs.shape[1:]), volume.dtype)
-    for row in range(
-        slabs.shape[1]
-    ):  # in pieces that the processor's cache holds, summed in float64 as SciPy does
+    # In pieces that the processor's cache holds, summed in float64 as SciPy does.
+    for row in range(slabs.shape[1]):
         smooth[:, row] = weights @ slabs[:, row].astype(np.float64)
     return np.moveaxis(smooth, 0, axis)

@@ -1,4 +1,6 @@
-"""Slices of one orientation -> stacks that hold one slice of each place, by what data_prep/readers/dicom/meaning.py says of their headers' elements."""
+"""Slices of one orientation -> stacks that hold one slice of each place, by what
+data_prep/readers/dicom/meaning.py says of their headers' elements.
+"""
 
 import math
 from collections import defaultdict
@@ -29,9 +31,8 @@ NUMBER = "InstanceNumber"
 IMAGE_TYPE = [element.name for element in SAME].index("ImageType")
 UNSCANNED = [element for element in TELLS if not element.scanned]
 CLOCKS = [element.name for element in TELLS if element.order is Order.CLOCK]
-Key = Callable[
-    [list[int]], Sequence[Hashable]
-]  # indices of slices -> a value each, equal in slices of one stack
+# Indices of slices -> a value each, equal in slices of one stack.
+Key = Callable[[list[int]], Sequence[Hashable]]
 
 
 def positions(slices: Sequence[ImageFile]) -> np.ndarray:
@@ -52,7 +53,8 @@ def places(slices: Sequence[ImageFile], normal: np.ndarray) -> tuple[np.ndarray,
 def split(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
     """One list a volume, the first one first; slices that nothing parts stay in one list.
 
-    Raises Rejected where what must be the same in a volume differs between slices that do not cover the same places.
+    Raises Rejected where what must be the same in a volume differs between slices that do not cover
+    the same places.
     """
     classes, differing = _classes(slices)
     heights = [places(part, normal)[0] for part in classes]
@@ -68,9 +70,11 @@ def split(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
 
 
 def separate(slices: list[ImageFile], normal: np.ndarray) -> list[list[ImageFile]]:
-    """Originals, with what is derived and lies at the same places, and every other kind of derived image for itself (PS3.3 C.7.6.1.1.2).
+    """Originals, with what is derived and lies at the same places, and every other kind of derived
+    image for itself (PS3.3 C.7.6.1.1.2).
 
-    All stay together where a derived image may be a slice of the same volume: it continues the others, or repeats a part of them.
+    All stay together where a derived image may be a slice of the same volume: it continues the
+    others, or repeats a part of them.
     """
     kinds: dict[tuple[Hashable, ...], list[ImageFile]] = defaultdict(list)
     for image in slices:
@@ -153,7 +157,9 @@ def _moment(slices: Sequence[ImageFile], place: int) -> list[Hashable]:
 
 
 def only_numbered_apart(volumes: list[list[ImageFile]]) -> bool:
-    """Whether nothing but the Instance Number tells the first two volumes apart, so that one may be a copy of the other."""
+    """Whether nothing but the Instance Number tells the first two volumes apart, so that one may be
+    a copy of the other.
+    """
     if len(volumes) < 2:
         return False
     first, second = volumes[0][0], volumes[1][0]
@@ -167,7 +173,10 @@ def only_numbered_apart(volumes: list[list[ImageFile]]) -> bool:
 
 
 def _classes(slices: list[ImageFile]) -> tuple[list[list[ImageFile]], list[str]]:
-    """Slices that agree in all that must be the same in a volume, and what differs between them. What is missing contradicts nothing."""
+    """Slices that agree in all that must be the same in a volume, and what differs between them.
+
+    What is missing contradicts nothing.
+    """
     differing, labels = [], []
     for place, element in enumerate(SAME):
         near = _near(_meaning(slices, place), element.tolerance)
@@ -287,9 +296,11 @@ class _Stacks:
         return [self.numbers[index] if self.count > 1 else 0 for index in indices]
 
     def _by_number(self, indices: list[int]) -> Sequence[Hashable]:
-        """Instance Numbers have no meaning (PS3.3 C.7.6.1), so they count only where they run as volumes are taken, or as many are stated.
+        """Instance Numbers have no meaning (PS3.3 C.7.6.1), so they count only where they run as
+        volumes are taken, or as many are stated.
 
-        At one or two places any numbers run so: there, a volume that lost its positions would be taken for repeats of a slice.
+        At one or two places any numbers run so: there, a volume that lost its positions would be
+        taken for repeats of a slice.
         """
         numbers = [self.numbers[index] for index in indices]
         if None in numbers or len(set(numbers)) < len(numbers):
@@ -322,10 +333,12 @@ class _Stacks:
         return by_volume or changes == self.count - 1
 
     def _moments(self) -> list[list[int]] | None:
-        """Time points that do not lie at the same places, each an even stack: patients move, and some scanners follow them.
+        """Time points that do not lie at the same places, each an even stack: patients move, and
+        some scanners follow them.
 
-        An Acquisition Number or Trigger Time counts if the stated spacing, a stated number of volumes or the clock says so too: the slices of
-        one volume may come from several acquisitions, and at several times after the heartbeat.
+        An Acquisition Number or Trigger Time counts if the stated spacing, a stated number of
+        volumes or the clock says so too: the slices of one volume may come from several
+        acquisitions, and at several times after the heartbeat.
         """
         if self._covers(list(range(len(self.slices)))) and len(self.slices) > self.count:
             return None
@@ -344,7 +357,9 @@ class _Stacks:
         return self._closer_than_stated()
 
     def _closer_than_stated(self) -> list[list[int]] | None:
-        """The same by any element or number, where slices lie closer than their headers say and those of each volume do not."""
+        """The same by any element or number, where slices lie closer than their headers say and
+        those of each volume do not.
+        """
         count = self._by_spacing()
         if count < 2 or len(self.slices) % count:
             return None
@@ -365,7 +380,9 @@ class _Stacks:
         return None
 
     def _by_spacing(self, indices: list[int] | None = None) -> int:
-        """How many volumes lie within each other, by the distance of slices or, of PET, the number of slices (PS3.3 C.8.9.4) that is stated."""
+        """How many volumes lie within each other, by the distance of slices or, of PET, the number
+        of slices (PS3.3 C.8.9.4) that is stated.
+        """
         along, place = self.along[indices] if indices else self.along, self.slices[0].header.place
         if place.between is None:
             return (
@@ -413,7 +430,9 @@ class _Stacks:
 
 
 def _read_more(slices: Sequence[ImageFile]) -> list[dict[str, Hashable]]:
-    """What the headers say of the elements that they were not asked for before; of one that can no longer be read, nothing."""
+    """What the headers say of the elements that they were not asked for before; of one that can no
+    longer be read, nothing.
+    """
     by_file: dict[str, list[int]] = defaultdict(list)
     for index, image in enumerate(slices):
         by_file[image.identity.found.name].append(index)

@@ -17,9 +17,12 @@ LEAST_RANGE = 1e-36  # FULL divided by less is no float32
 def standardise(
     pixels: Pixels, convert: Convert, modality: str, spacing: Sequence[float] | None = None
 ) -> np.ndarray:
-    """(channel, *convert.size) uint8. Photographs keep their colours; all else becomes grey as `modality` says.
+    """(channel, *convert.size) uint8.
 
-    `spacing`: mm, of a volume's slices, rows and columns; needed where convert.spacing is set. Raises Rejected.
+    Photographs keep their colours; all else becomes grey as `modality` says.
+
+    `spacing`: mm, of a volume's slices, rows and columns; needed where convert.spacing is set.
+    Raises Rejected.
     """
     if pixels.photograph:
         image = Image.fromarray(pixels.values).convert("L" if convert.channels == 1 else "RGB")
@@ -47,9 +50,8 @@ def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
     values = -values if pixels.inverted else values
     known = values if pixels.valid is None else values[pixels.valid]
     low, high = ends(known, how, sign)
-    if (
-        high <= low
-    ):  # nearly all of the image is one value: its whole range is what there is to show
+    # Nearly all of the image is one value: its whole range is what there is to show.
+    if high <= low:
         low, high = known.min(), known.max()
     with np.errstate(over="ignore"):
         grey = values - low  # from here in place: a volume's copies cost more than the arithmetic
@@ -61,7 +63,9 @@ def _to_grey(pixels: Pixels, how: Intensity) -> np.ndarray:
 
 
 def _dark(grey: np.ndarray, how: Intensity) -> float:
-    """The grey of what lies outside an image: a window's lower end, else the image's own darkest, which a z-score may leave above 0."""
+    """The grey of what lies outside an image: a window's lower end, else the image's own darkest,
+    which a z-score may leave above 0.
+    """
     return 0.0 if how.window else float(grey.min())
 
 

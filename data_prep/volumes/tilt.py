@@ -1,6 +1,8 @@
-"""Slices stacked aslant, as the tilted gantry of a CT leaves them: sheared back along their own plane onto a straight grid.
+"""Slices stacked aslant, as the tilted gantry of a CT leaves them: sheared back along their own
+plane onto a straight grid.
 
-A slice is moved within its plane alone, by linear interpolation, and the grid grows so that nothing of any slice is cut off.
+A slice is moved within its plane alone, by linear interpolation, and the grid grows so that nothing
+of any slice is cut off.
 """
 
 import math
@@ -11,17 +13,20 @@ from scipy.ndimage import affine_transform
 
 from data_prep.rejects import Rejected
 
-Lean = tuple[
-    float, float
-]  # columns and rows that each slice lies further aside than the one before it
+# Columns and rows that each slice lies further aside than the one before it.
+Lean = tuple[float, float]
 STRAIGHT: Lean = (0.0, 0.0)
-ASIDE_TOLERANCE = 0.5  # of a pixel: how far aside a stack may lean over its whole length, and a tilted one leave its line
+# Of a pixel: how far aside a stack may lean over its whole length, and a tilted one leave its line.
+ASIDE_TOLERANCE = 0.5
 STEEPEST = 45.0  # degrees; gantries tilt by 30 at most
 ON_THE_EDGE = 1e-6  # pixels; a place this near a slice's outermost pixel is on it
 
 
 def leans(positions: np.ndarray, normal: np.ndarray, pixel: float) -> bool:
-    """Whether slices at `positions` (mm, in any order) lie aside of one another. `pixel`: mm. Raises Rejected where no tilt can be why."""
+    """Whether slices at `positions` (mm, in any order) lie aside of one another.
+
+    `pixel`: mm. Raises Rejected where no tilt can be why.
+    """
     aside = positions - np.outer(positions @ normal, normal)
     if np.ptp(aside, axis=0).max() <= ASIDE_TOLERANCE * pixel:
         return False
@@ -41,7 +46,9 @@ def leans(positions: np.ndarray, normal: np.ndarray, pixel: float) -> bool:
 
 
 def straight(affine: np.ndarray, count: int) -> tuple[np.ndarray, Lean]:
-    """A leaning stack's affine (column, row, slice) -> mm on the grid that `straighten` makes of its `count` slices; and how it leans."""
+    """A leaning stack's affine (column, row, slice) -> mm on the grid that `straighten` makes of
+    its `count` slices; and how it leans.
+    """
     columns, rows, step = affine[:3, 0], affine[:3, 1], affine[:3, 2]
     lean = float(step @ columns / (columns @ columns)), float(step @ rows / (rows @ rows))
     upright = affine.copy()
@@ -59,7 +66,11 @@ def straight_shape(shape: tuple[int, int, int], lean: Lean) -> tuple[int, int, i
 def straighten(
     volume: np.ndarray, valid: np.ndarray | None, lean: Lean
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`volume` (slices, rows, columns) on the straight grid, and where it holds values of the slices. `valid`: where `volume` does."""
+    """`volume` (slices, rows, columns) on the straight grid, and where it holds values of the
+    slices.
+
+    `valid`: where `volume` does.
+    """
     columns, rows, count = straight_shape(volume.shape[::-1], lean)
     starts = _start(lean[1], count), _start(lean[0], count)
     matrix = np.array([[1, 0, 0], [-lean[1], 1, 0], [-lean[0], 0, 1.0]])

@@ -1,4 +1,7 @@
-"""Which DICOM objects are images that fewsite uses (PS3.3, PS3.4 B.5). Any doubt is a Rejected with its reason."""
+"""Which DICOM objects are images that fewsite uses (PS3.3, PS3.4 B.5).
+
+Any doubt is a Rejected with its reason.
+"""
 
 import math
 
@@ -22,7 +25,10 @@ MAX_PIXELS = 2**28  # of one image: 16,384 x 16,384
 
 
 def check_object(data: Dataset, has_pixels: bool) -> None:
-    """Tell images from reports, plans and derived objects by SOP class (PS3.4 B.5). Raises Rejected."""
+    """Tell images from reports, plans and derived objects by SOP class (PS3.4 B.5).
+
+    Raises Rejected.
+    """
     sop_class = sop_class_of(data)
     kind = object_of(sop_class, _text(data, "Modality"))
     if kind is Object.UNKNOWN and not has_pixels:
@@ -45,14 +51,18 @@ def check_object(data: Dataset, has_pixels: bool) -> None:
 
 
 def _shows_a_label(data: Dataset, sop_class: str) -> bool:
-    """Whether a picture shows a slide's label: its flavour says so (PS3.3 C.8.12.4.1.1), or Specimen Label in Image."""
+    """Whether a picture shows a slide's label: its flavour says so (PS3.3 C.8.12.4.1.1), or
+    Specimen Label in Image.
+    """
     stated = _text(data, "SpecimenLabelInImage").upper()
     flavours = _slide_flavours(data, sop_class)
     return stated == "YES" or "LABEL" in flavours or ("OVERVIEW" in flavours and stated != "NO")
 
 
 def is_exposed(data: Dataset, sop_class: str) -> bool:
-    """Whether a patient may be known by the picture, whatever modality made it: a face (PS3.3 C.7.6.1), or a slide seen whole."""
+    """Whether a patient may be known by the picture, whatever modality made it: a face (PS3.3
+    C.7.6.1), or a slide seen whole.
+    """
     stated = {
         _text(data, "SpecimenLabelInImage").upper(),
         _text(data, "BurnedInAnnotation").upper(),
@@ -67,7 +77,9 @@ def is_exposed(data: Dataset, sop_class: str) -> bool:
 
 
 def _slide_flavours(data: Dataset, sop_class: str) -> set[str]:
-    """A microscope's Image Type from the third value on; in other modalities it means other things, such as the label of an ASL series."""
+    """A microscope's Image Type from the third value on; in other modalities it means other things,
+    such as the label of an ASL series.
+    """
     if not sop_class.startswith(VISIBLE_LIGHT):
         return set()
     return {value.strip() for value in _identifier(data, "ImageType").upper().split("\\")[2:]}

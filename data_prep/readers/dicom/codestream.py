@@ -1,4 +1,6 @@
-"""Whether a compressed image can be what its header promises, asked before a decoder allocates that."""
+"""Whether a compressed image can be what its header promises, asked before a decoder allocates
+that.
+"""
 
 import math
 import struct
@@ -12,14 +14,16 @@ from pydicom.uid import JPEG2000, JPEG2000TransferSyntaxes, RLELossless
 from data_prep.rejects import Rejected
 
 RLE_RATIO = 64  # PS3.5 G.3: two bytes stand for 128 at most
-J2K_SIZE = b"\xff\x4f\xff\x51"  # T.800 A.4.1 and A.5.1: start of codestream, then the size of image and tiles
+# T.800 A.4.1 and A.5.1: start of codestream, then the size of image and tiles.
+J2K_SIZE = b"\xff\x4f\xff\x51"
 J2K_DEPTH = 42  # from there to the first component's bits - 1, and 128 if it is signed
 J2K_CODING = 0x52  # T.800 A.6.1: coding style default
 TILE_BYTES = 14  # T.800 A.4.2 and A.4.3: each tile has a header of at least that
-JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {
-    0xF7
-}  # T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS
-JPEG_PIXELS = 512  # T.81 F.1.2 and G.1.2: a byte holds 8 blocks of 8 x 8 pixels at most, each with one bit for its mean
+# T.81 B.1.1.3: start of frame; T.87 C.1: of JPEG-LS.
+JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+# T.81 F.1.2 and G.1.2: a byte holds 8 blocks of 8 x 8 pixels at most, each with one bit for its
+# mean.
+JPEG_PIXELS = 512
 JPEG_ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # T.81 B.1.1.3: markers without a length
 J2K_SEARCHED = 2**20  # bytes before the codestream of a JP2 file: colour profiles and metadata
 BMP_RUNS, BMP_RUN = (1, 2), 128  # BI_RLE8 and BI_RLE4; pixels in a byte
@@ -40,7 +44,10 @@ CHUNK = 2**20
 
 
 def check_frame(frame: bytes, syntax: str, rows: int, columns: int, sample_bytes: int) -> None:
-    """`sample_bytes`: of one pixel, all samples. Raises Rejected where the frame cannot hold the header's image."""
+    """`sample_bytes`: of one pixel, all samples.
+
+    Raises Rejected where the frame cannot hold the header's image.
+    """
     if syntax == RLELossless:
         if rows * columns * sample_bytes > RLE_RATIO * len(frame):
             raise Rejected("truncated", "a compressed image that is too short for its header")
@@ -54,8 +61,10 @@ def check_frame(frame: bytes, syntax: str, rows: int, columns: int, sample_bytes
 
 
 def check_picture(stream: BinaryIO, kind: str, rows: int, columns: int) -> None:
-    """The same of a picture's file. Pillow fills missing rows of a JPEG or PNG without a word, and makes room for what a BMP or JPEG 2000
-    promises. Raises Rejected.
+    """The same of a picture's file.
+
+    Pillow fills missing rows of a JPEG or PNG without a word, and makes room for what a BMP or JPEG
+    2000 promises. Raises Rejected.
     """
     if kind == "JPEG2000":
         stream.seek(0)
@@ -87,7 +96,10 @@ def _jpeg_size(stream: bytes) -> tuple[int, int]:
 
 
 def jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment before the pixels. Raises IndexError or struct.error where there is none (any more)."""
+    """Marker and content of each segment before the pixels.
+
+    Raises IndexError or struct.error where there is none (any more).
+    """
     place = 2
     while True:
         if stream[place] != 0xFF:
@@ -102,7 +114,9 @@ def jpeg_segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def unsigned_bits(frame: bytes, syntax: str) -> int | None:
-    """Bits a sample of a stream that does not say their sign, or says that there is none; None of one that is signed."""
+    """Bits a sample of a stream that does not say their sign, or says that there is none; None of
+    one that is signed.
+    """
     if syntax in JPEG2000TransferSyntaxes:
         depth = frame[frame.index(J2K_SIZE) + J2K_DEPTH]
         return None if depth & 0x80 else depth + 1
@@ -110,7 +124,9 @@ def unsigned_bits(frame: bytes, syntax: str) -> int | None:
 
 
 def has_colour_transform(frame: bytes) -> bool:
-    """Whether a JPEG 2000 decoder gives RGB, by undoing the multiple component transform (T.800 A.6.1 and G)."""
+    """Whether a JPEG 2000 decoder gives RGB, by undoing the multiple component transform (T.800
+    A.6.1 and G).
+    """
     return next(
         bool(segment[4])
         for marker, segment in jpeg_segments(frame[frame.index(J2K_SIZE) :])
@@ -119,7 +135,9 @@ def has_colour_transform(frame: bytes) -> bool:
 
 
 def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:
-    """Whether what follows the `length` bytes that each segment of an RLE frame stands for is filling alone (PS3.5 G.3.1 and G.5)."""
+    """Whether what follows the `length` bytes that each segment of an RLE frame stands for is
+    filling alone (PS3.5 G.3.1 and G.5).
+    """
     count, *starts = struct.unpack_from("<16I", frame)
     for start, end in pairwise([*starts[:count], len(frame)]):
         segment, place, made = frame[start:end], 0, 0
@@ -133,9 +151,8 @@ def rle_is_padded(frame: bytes, length: int, filling: bytes) -> bool:
 
 
 def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
-    start = (
-        frame.index(J2K_SIZE) if J2K_SIZE in frame else len(frame)
-    )  # it may be wrapped in a JP2 file
+    # It may be wrapped in a JP2 file.
+    start = frame.index(J2K_SIZE) if J2K_SIZE in frame else len(frame)
     right, bottom, left, top, width, height, tile_left, tile_top = struct.unpack_from(
         ">8I", frame, start + 8
     )
@@ -159,7 +176,9 @@ def jpeg_2000_sample(stream: BinaryIO) -> tuple[int, bool]:
 
 
 def _bmp_is_whole(stream: BinaryIO, pixels: int) -> bool:
-    """Whether there is a byte for as many pixels as its packing allows: run lengths make 255 of two, others no more than 8 of one."""
+    """Whether there is a byte for as many pixels as its packing allows: run lengths make 255 of
+    two, others no more than 8 of one.
+    """
     stream.seek(14)
     header = stream.read(20)
     packed = (

@@ -1,4 +1,6 @@
-"""What DICOM headers say by the elements of data_prep/readers/dicom/meaning.py, in a form in which equal values compare equal."""
+"""What DICOM headers say by the elements of data_prep/readers/dicom/meaning.py, in a form in which
+equal values compare equal.
+"""
 
 from collections.abc import Hashable, Sequence
 from typing import BinaryIO
@@ -22,15 +24,20 @@ from data_prep.readers.dicom.meaning import (
 )
 from data_prep.readers.quiet import quiet
 
+# A time of day starts anew at midnight.
 DATE_OF = {
     "AcquisitionTime": "AcquisitionDate",
     "ContentTime": "ContentDate",
-}  # a time of day starts anew at midnight
+}
 STANDARD_MORE = tuple(element for element in STANDARD if not element.scanned)
 
 
 def read_more(stream: BinaryIO, wanted: Sequence[int | None]) -> list[dict[str, Hashable]]:
-    """What the elements say that tell volumes apart and that no scan asks for, of some frames of a file or of its one image. Raises Rejected."""
+    """What the elements say that tell volumes apart and that no scan asks for, of some frames of a
+    file or of its one image.
+
+    Raises Rejected.
+    """
     with quiet():
         data = parse(stream, force=True, stop_before_pixels=True)
         headers = frames.frame_headers(data) if data.get("PerFrameFunctionalGroupsSequence") else []
@@ -49,7 +56,11 @@ def read_more(stream: BinaryIO, wanted: Sequence[int | None]) -> list[dict[str, 
 
 
 def reverses_rows(stream: BinaryIO) -> bool:
-    """Whether a file is of a sequence that writes some volumes with reversed rows, and says so in private elements alone. Raises Rejected."""
+    """Whether a file is of a sequence that writes some volumes with reversed rows, and says so in
+    private elements alone.
+
+    Raises Rejected.
+    """
     with quiet():
         data = parse(stream, force=True, stop_before_pixels=True)
         blocks = _private_blocks(data)
@@ -60,7 +71,9 @@ def reverses_rows(stream: BinaryIO) -> bool:
 
 
 def comparable(data: Dataset, element: Element) -> Hashable:
-    """What a header says by an element, so that equal values compare equal; what is missing or malformed says nothing."""
+    """What a header says by an element, so that equal values compare equal; what is missing or
+    malformed says nothing.
+    """
     try:
         found = _plain(value(data, element.name))
         if element.name in DATE_OF and found is not None:

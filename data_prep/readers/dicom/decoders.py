@@ -1,4 +1,6 @@
-"""Compressed or plain pixel data -> stored values, by one named decoder a transfer syntax (PS3.5 8 and A)."""
+"""Compressed or plain pixel data -> stored values, by one named decoder a transfer syntax (PS3.5 8
+and A).
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +42,8 @@ from data_prep.readers.dicom.header import whole
 from data_prep.rejects import Rejected, not_decodable
 
 OURS = "fewsite"  # pydicom's name for the plugin in jpeg.py
-# pydicom would try another decoder after a failure, and a lenient one may accept what a strict one refused.
+# pydicom would try another decoder after a failure, and a lenient one may accept what a strict one
+# refused.
 DECODERS = {
     ImplicitVRLittleEndian: "",
     ExplicitVRLittleEndian: "",
@@ -61,15 +64,21 @@ FILLING = (
 NO_PIXELS = "no pixel data: it ends before them, or was sent without"
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
-RLE_SURPLUS = "The decoded RLE segment contains non-conformant padding"  # harmless where check_frames found nothing but padding
+# Harmless where check_frames found nothing but padding.
+RLE_SURPLUS = "The decoded RLE segment contains non-conformant padding"
 # pydicom 3.0.2's words where it reads something odd and the values are right all the same.
 HARMLESS = (
-    "bytes of excess padding to be removed",  # after the last pixel, which PS3.5 8.1.1 lets a reader ignore
-    "contains a JFIF APP marker which indicates it should be 'YBR_FULL",  # T.871 6.1: JFIF is YCbCr, and it is read as that
-    "codestream uses component IDs that indicate it should be 'RGB'",  # as libjpeg and its users take them
-    "'Number of Frames' is invalid, assuming 1 frame",  # 0 or nothing, where the pixels are as many as one frame's
+    # After the last pixel, which PS3.5 8.1.1 lets a reader ignore.
+    "bytes of excess padding to be removed",
+    # T.871 6.1: JFIF is YCbCr, and it is read as that.
+    "contains a JFIF APP marker which indicates it should be 'YBR_FULL",
+    # As libjpeg and its users take them.
+    "codestream uses component IDs that indicate it should be 'RGB'",
+    # 0 or nothing, where the pixels are as many as one frame's.
+    "'Number of Frames' is invalid, assuming 1 frame",
     "'Number of Frames' is non-conformant",  # the same
-    "matches the expected number for uncompressed data",  # by chance: the fragments were followed and the streams looked at
+    # By chance: the fragments were followed and the streams looked at.
+    "matches the expected number for uncompressed data",
     RLE_SURPLUS,
 )
 
@@ -79,7 +88,9 @@ for _syntax in jpeg.DECODER_DEPENDENCIES:
 
 
 def check_frames(data: Dataset, syntax: str, shape: tuple[int, int]) -> None:
-    """Raise Rejected where compressed frames end early, are of another size than the header's or are not what it says."""
+    """Raise Rejected where compressed frames end early, are of another size than the header's or
+    are not what it says.
+    """
     if not any(keyword in data for keyword in PIXEL_KEYWORDS):
         raise Rejected("truncated", NO_PIXELS)
     if syntax not in ENCAPSULATED:
@@ -115,14 +126,16 @@ def check_warnings(caught: Iterable[WarningMessage], data: Dataset, shape: tuple
 
 
 def stored_frames(data: Dataset, syntax: str, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    """Stored values of some frames, in the order of `indices`: (rows, columns), or (rows, columns, 3) in RGB. Raises Rejected."""
-    data.file_meta.TransferSyntaxUID = UID(
-        syntax
-    )  # a file without meta header has none, and the decoder asks for it
+    """Stored values of some frames, in the order of `indices`: (rows, columns), or (rows, columns,
+    3) in RGB.
+
+    Raises Rejected.
+    """
+    # A file without meta header has none, and the decoder asks for it.
+    data.file_meta.TransferSyntaxUID = UID(syntax)
     below = bits_below(data)
-    if (
-        below and syntax in ENCAPSULATED and syntax != RLELossless
-    ):  # PS3.5 8.2: a codestream's samples have no place in a word
+    # PS3.5 8.2: a codestream's samples have no place in a word.
+    if below and syntax in ENCAPSULATED and syntax != RLELossless:
         raise Rejected("bad_bits", "a High Bit that a compressed image cannot have")
     options = {"bits_stored": data.BitsStored + below} if below else {}
     if syntax in JPEG2000TransferSyntaxes:
@@ -143,7 +156,8 @@ def stored_frames(data: Dataset, syntax: str, indices: Sequence[int]) -> Iterato
 
 
 def bits_below(data: Dataset) -> int:
-    """Unused bits below the stored ones: 0 unless High Bit is other than Bits Stored - 1, as old files may have it (PS3.5 8.1.1).
+    """Unused bits below the stored ones: 0 unless High Bit is other than Bits Stored - 1, as old
+    files may have it (PS3.5 8.1.1).
 
     Raises Rejected where the stored bits do not fit.
     """
@@ -158,7 +172,8 @@ def bits_below(data: Dataset) -> int:
 
 
 def _doubtful_sign(data: Dataset, syntax: str) -> int:
-    """The highest bit of a stream without signs that has fewer bits than a signed image's Bits Stored, else 0.
+    """The highest bit of a stream without signs that has fewer bits than a signed image's Bits
+    Stored, else 0.
 
     A sample that has it may be large or negative: GDCM and pydicom, which both guess, disagree.
     """
@@ -180,9 +195,8 @@ def _check_colour(frame: bytes, syntax: str, photometric: str) -> None:
     if syntax in jpeg.LOSSY:
         jpeg.check_colour(frame, photometric)
     elif syntax in JPEGTransferSyntaxes or syntax in JPEGLSTransferSyntaxes:
-        if (
-            "YBR" in jpeg.what_it_says(frame)[0] and "YBR" not in photometric
-        ):  # T.871 speaks of lossy streams, pydicom takes it of all
+        # T.871 speaks of lossy streams, pydicom takes it of all.
+        if "YBR" in jpeg.what_it_says(frame)[0] and "YBR" not in photometric:
             raise Rejected("unclear_colours")
     elif (
         syntax in JPEG2000TransferSyntaxes
@@ -195,7 +209,9 @@ def _check_colour(frame: bytes, syntax: str, photometric: str) -> None:
 
 
 def _has_overlay_in_pixels(data: Dataset) -> bool:
-    """Whether an overlay lies in unused bits, as it may until 2004: Overlay Bits Allocated is then that of the pixels (PS3.5 8.1.2)."""
+    """Whether an overlay lies in unused bits, as it may until 2004: Overlay Bits Allocated is then
+    that of the pixels (PS3.5 8.1.2).
+    """
     return any(
         (group, 0x0100) in data and data[group, 0x0100].value != 1
         for group in range(0x6000, 0x6020, 2)

@@ -13,7 +13,8 @@ from data_prep.readers.dicom.meaning import SCANNED, STATED
 from data_prep.readers.dicom.units import units
 from data_prep.readers.image_file import Facts, Place, Rectangle, shared
 
-# Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with one of these is dropped.
+# Whatever in a header names a person, a place or a visit: a maker's name that shares a piece with
+# one of these is dropped.
 IDENTIFYING = (
     "PatientName",
     "PatientID",
@@ -80,9 +81,11 @@ def spacing_of(data: Dataset) -> tuple[float, ...] | None:
 
 
 def regions_of(data: Dataset) -> Rectangle | None:
-    """What all ultrasound regions span (PS3.3 C.8.5.5); None where there is none or one says no place.
+    """What all ultrasound regions span (PS3.3 C.8.5.5); None where there is none or one says no
+    place.
 
-    Makers differ in whether Max is the last pixel of a region or the next one: it is left out, so that no pixel beside one is kept.
+    Makers differ in whether Max is the last pixel of a region or the next one: it is left out, so
+    that no pixel beside one is kept.
     """
     try:
         corners = [

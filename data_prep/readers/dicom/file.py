@@ -163,7 +163,8 @@ def _header(stream: BinaryIO, data: Dataset, elements: dict[str, str]) -> Header
 
 
 def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
-    """Decode some slices of one file: grey values, each rescaled as its own frame says, or RGB of 8 bits.
+    """Decode some slices of one file: grey values, each rescaled as its own frame says, or RGB of 8
+    bits.
 
     Raises Rejected, also where the file is no longer the one whose header was read.
     """
@@ -182,7 +183,8 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
             pixels = _decode(data, syntax, headers, indices)
         except Rejected:
             raise
-        except Exception as error:  # decoders raise whatever they like on damaged streams, and their texts may quote values
+        # Decoders raise whatever they like on damaged streams, and their texts may quote values.
+        except Exception as error:
             raise not_decodable(error) from None
         check_warnings(caught, data, shape)
         return pixels
@@ -191,7 +193,9 @@ def read_slices(stream: BinaryIO, wanted: Sequence[ImageFile]) -> list[Pixels]:
 def _read_frames(
     stream: BinaryIO, wanted: Sequence[ImageFile]
 ) -> tuple[Dataset, list[Dataset], list[int]] | None:
-    """A data set of the wanted frames, their headers and where each is; None where it takes the whole file."""
+    """A data set of the wanted frames, their headers and where each is; None where it takes the
+    whole file.
+    """
     stored = [
         image.header.native for image in wanted if isinstance(image.header.native, StoredFrame)
     ]
@@ -227,7 +231,9 @@ def _frame_shape(data: Dataset, shape: tuple[int, int]) -> tuple[int, int]:
 def _native(
     stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData | None
 ) -> native.Native | None:
-    """How to read the pixels without parsing the file again; None where there is more to them than grey values and a scale."""
+    """How to read the pixels without parsing the file again; None where there is more to them than
+    grey values and a scale.
+    """
     if (
         pixels is None
         or not pixels.integer
@@ -241,7 +247,9 @@ def _native(
         return native.locate(stream, data, syntax, pixels.start, scaling(data), padding(data))
     except (
         Exception
-    ):  # a doubtful or malformed value matters only where the file is used, and then decoding tells
+        # A doubtful or malformed value matters only where the file is used, and then decoding
+        # tells.
+    ):
         return None
 
 

@@ -1,7 +1,8 @@
-"""Frames of a file of many, each read from where the header scan saw it (PS3.5 8.2 and A.4), as long as the header is the same.
+"""Frames of a file of many, each read from where the header scan saw it (PS3.5 8.2 and A.4), as
+long as the header is the same.
 
-A header that describes thousands of frames takes seconds to parse. It is parsed once, by the scan; who decodes a volume gets a data set
-of its frames alone.
+A header that describes thousands of frames takes seconds to parse. It is parsed once, by the scan;
+who decodes a volume gets a data set of its frames alone.
 """
 
 import hashlib
@@ -39,13 +40,18 @@ ELSEWHERE = ("ModalityLUTSequence",)  # takes more of a header than is kept
 NEEDED = (*KEPT, "ExtendedOffsetTable")
 ITEM = struct.Struct("<HHI")  # PS3.5 7.5: tag and length
 ITEM_TAG = (0xFFFE, 0xE000)
-SETTLED = 2.0  # seconds, as coarse as file times get (FAT's): a file that changed since may change again and bear the same time
+# Seconds, as coarse as file times get (FAT's): a file that changed since may change again and bear
+# the same time.
+SETTLED = 2.0
 CHUNK = 2**20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class PixelData:
-    """The pixel data element of a file. `items`: where each item of compressed data begins and ends, the offset table's first."""
+    """The pixel data element of a file.
+
+    `items`: where each item of compressed data begins and ends, the offset table's first.
+    """
 
     start: int
     length: int | None  # bytes; None where compressed
@@ -61,9 +67,8 @@ class StoredFile:
     digest: bytes  # SHA-256 of all before the pixels
     start: int  # of the pixels
     size: int  # of the file
-    version: tuple[int, ...] | None = field(
-        repr=False
-    )  # of the file, where it was settled when scanned; not what its pixels depend on
+    # Of the file, where it was settled when scanned; not what its pixels depend on.
+    version: tuple[int, ...] | None = field(repr=False)
     syntax: str
     header: tuple[tuple[int, str, object], ...]  # tag, VR and value of what decoding asks
 
@@ -81,7 +86,9 @@ class StoredFrame:
 def locate(
     stream: BinaryIO, data: Dataset, syntax: str, pixels: PixelData, headers: Sequence[Dataset]
 ) -> tuple[StoredFrame, ...]:
-    """Where each frame's bytes lie; none where that cannot be told for sure, or where decoding asks for more than is kept."""
+    """Where each frame's bytes lie; none where that cannot be told for sure, or where decoding asks
+    for more than is kept.
+    """
     parts = (
         _encapsulated(stream, data, pixels, len(headers))
         if pixels.items
@@ -109,16 +116,17 @@ def locate(
 
 
 def read(stream: BinaryIO, wanted: Sequence[StoredFrame]) -> tuple[Dataset, list[Dataset]] | None:
-    """A data set of some frames of one file, and a header for each; None where the file is not what it was."""
+    """A data set of some frames of one file, and a header for each; None where the file is not what
+    it was.
+    """
     file = wanted[0].file
     if (file.version is None or _version(stream) != file.version) and (
         stream.seek(0, os.SEEK_END) != file.size or _digest(stream, file.start) != file.digest
     ):
         return None
     found = {}
-    for frame in sorted(
-        wanted, key=lambda frame: frame.start
-    ):  # a compressed stream goes forward only
+    # A compressed stream goes forward only.
+    for frame in sorted(wanted, key=lambda frame: frame.start):
         stream.seek(frame.start)
         found[frame.start] = stream.read(frame.length)
     frames = [found[frame.start] for frame in wanted]
@@ -152,7 +160,9 @@ def _native(
 def _encapsulated(
     stream: BinaryIO, data: Dataset, pixels: PixelData, count: int
 ) -> list[tuple[int, int]] | None:
-    """From the first to the last item of each frame: one item a frame, or as many as the offset table gives it."""
+    """From the first to the last item of each frame: one item a frame, or as many as the offset
+    table gives it.
+    """
     (table_start, table_end), *items = pixels.items
     stream.seek(table_start + ITEM.size)
     table = stream.read(table_end - table_start - ITEM.size)
@@ -197,7 +207,9 @@ def _data_set(elements: Sequence[tuple[int, str, object]]) -> Dataset:
 
 
 def _version(stream: BinaryIO) -> tuple[int, ...] | None:
-    """Size, times and inode of a file; None of one in an archive, and of one that changed so lately that its next change might not show."""
+    """Size, times and inode of a file; None of one in an archive, and of one that changed so lately
+    that its next change might not show.
+    """
     try:
         about = os.fstat(stream.fileno())
     except (OSError, AttributeError):  # io's UnsupportedOperation is an OSError

@@ -1,7 +1,8 @@
-"""DICOM files of several slices: one header a frame, with the elements that a file of its own would have.
+"""DICOM files of several slices: one header a frame, with the elements that a file of its own would
+have.
 
-Frames of enhanced objects are told by their functional groups (PS3.3 C.7.6.16), those of a tomogram by its detector (tomogram.py), tiles
-of a mosaic by the maker's private elements (mosaic.py).
+Frames of enhanced objects are told by their functional groups (PS3.3 C.7.6.16), those of a tomogram
+by its detector (tomogram.py), tiles of a mosaic by the maker's private elements (mosaic.py).
 """
 
 from collections import defaultdict
@@ -20,8 +21,10 @@ from data_prep.readers.dicom.header import checked_items, value
 from data_prep.readers.dicom.mosaic import find_mosaic
 from data_prep.rejects import Rejected, not_decodable
 
-# Way through a frame's functional groups -> the element of a single-frame image that says the same. Sources: PS3.3 C.7.6.16.2 (any
-# modality), C.8.13.5 (MR), C.8.15.3 (CT), C.8.22.5 (PET), C.8.19.6 and C.8.21.3 (X-ray), C.8.24.6 (ultrasound), C.8.32.2 (maps).
+# Way through a frame's functional groups -> the element of a single-frame image that says the same.
+# Sources: PS3.3 C.7.6.16.2 (any
+# modality), C.8.13.5 (MR), C.8.15.3 (CT), C.8.22.5 (PET), C.8.19.6 and C.8.21.3 (X-ray), C.8.24.6
+# (ultrasound), C.8.32.2 (maps).
 SAME_AS = {
     ("PlanePositionSequence", "ImagePositionPatient"): "ImagePositionPatient",
     ("PlaneOrientationSequence", "ImageOrientationPatient"): "ImageOrientationPatient",
@@ -126,7 +129,8 @@ INHERITED = tuple(
 WITHIN_A_VOLUME = tuple(
     map(tag_for_keyword, ("InStackPositionNumber", "ImagePositionPatient", "ImagePositionVolume"))
 )
-# What was converted from single-frame images keeps here what no functional group holds (PS3.3 C.7.6.16.2.25 and 26).
+# What was converted from single-frame images keeps here what no functional group holds (PS3.3
+# C.7.6.16.2.25 and 26).
 CONVERTED = (
     "UnassignedSharedConvertedAttributesSequence",
     "UnassignedPerFrameConvertedAttributesSequence",
@@ -142,16 +146,18 @@ NEEDED = (
     *tomogram.NEEDED,
 )
 
-_WAYS: dict[BaseTag, list[tuple[tuple[BaseTag, ...], BaseTag]]] = defaultdict(
-    list
-)  # group -> way on from it, same element
+# Group -> way on from it, same element.
+_WAYS: dict[BaseTag, list[tuple[tuple[BaseTag, ...], BaseTag]]] = defaultdict(list)
 for _way, _same in SAME_AS.items():
     _WAYS[Tag(_way[0])].append((tuple(map(Tag, _way[1:])), Tag(_same)))
 _INHERITED = tuple(map(Tag, INHERITED))
 
 
 def frame_headers(data: Dataset) -> list[Dataset]:
-    """A header for each frame; of a single-frame image its own. Raises Rejected, also for frames without positions."""
+    """A header for each frame; of a single-frame image its own.
+
+    Raises Rejected, also for frames without positions.
+    """
     try:
         if tiles := find_mosaic(data):
             return [
@@ -169,12 +175,12 @@ def frame_headers(data: Dataset) -> list[Dataset]:
             raise Rejected("not_decodable", f"{len(headers)} descriptions of {count} frames")
     except Rejected:
         raise
-    except Exception as error:  # malformed groups make pydicom raise nearly anything, and the text may quote a value
+    # Malformed groups make pydicom raise nearly anything, and the text may quote a value.
+    except Exception as error:
         raise not_decodable(error) from None
     placeless = [header for header in headers if "ImagePositionPatient" not in header]
-    if any(
-        "ImagePositionVolume" in header for header in placeless
-    ):  # PS3.3 C.8.24.2: where the probe was is not known
+    # PS3.3 C.8.24.2: where the probe was is not known.
+    if any("ImagePositionVolume" in header for header in placeless):
         raise Rejected(
             "no_orientation",
             "an ultrasound volume that says how it lies before the probe, not how it lies in the patient",
@@ -205,7 +211,9 @@ def _placed(data: Dataset, place: dict[str, object]) -> Dataset:
 
 
 def _functional_groups(data: Dataset) -> list[Dataset]:
-    """What is said of a frame by itself goes before what is said of all of them, and that before what the file says at its top."""
+    """What is said of a frame by itself goes before what is said of all of them, and that before
+    what the file says at its top.
+    """
     whole = _of_the_file(data)
     for group in (data, *checked_items(data, "SharedFunctionalGroupsSequence")[:1]):
         _read_group(group, whole)
@@ -223,7 +231,10 @@ def _functional_groups(data: Dataset) -> list[Dataset]:
 
 
 def _of_the_file(data: Dataset) -> Dataset:
-    """What each frame inherits. An element is never shared: whoever writes into a frame's header must not change another's."""
+    """What each frame inherits.
+
+    An element is never shared: whoever writes into a frame's header must not change another's.
+    """
     return _with(Dataset(), (data[tag] for tag in _INHERITED if tag in data))
 
 
@@ -247,7 +258,10 @@ def _read_group(group: Dataset, header: Dataset) -> None:
 
 
 def _at_end(element: DataElement | None, way: tuple[BaseTag, ...]) -> DataElement | None:
-    """The element that `way` leads to through the first item of each sequence. Raises Rejected where one is no sequence."""
+    """The element that `way` leads to through the first item of each sequence.
+
+    Raises Rejected where one is no sequence.
+    """
     for tag in way:
         if element is None or element.is_empty:
             return None
@@ -258,7 +272,10 @@ def _at_end(element: DataElement | None, way: tuple[BaseTag, ...]) -> DataElemen
 
 
 def _keep_dimensions(header: Dataset, count: int, between: list[int]) -> None:
-    """Leave only the indices that tell volumes apart (PS3.3 C.7.6.17). Of one dimension the value is a number, of several a list."""
+    """Leave only the indices that tell volumes apart (PS3.3 C.7.6.17).
+
+    Of one dimension the value is a number, of several a list.
+    """
     indices = header.get("DimensionIndexValues")
     if indices is None:
         return

@@ -30,12 +30,16 @@ def parse(stream: BinaryIO, **options: object) -> Dataset:
         return pydicom.dcmread(stream, **options)  # type: ignore[arg-type]
     except (EOFError, zlib.error, struct.error):
         raise Rejected("truncated") from None
-    except Exception as error:  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
+    # A malformed file makes pydicom raise nearly anything, and the text may quote a value.
+    except Exception as error:
         raise not_decodable(error) from None
 
 
 def value(data: Dataset, keyword: str | int) -> Any:
-    """An element's value. Most are missing in most headers, and to pydicom each of those would cost an exception or two."""
+    """An element's value.
+
+    Most are missing in most headers, and to pydicom each of those would cost an exception or two.
+    """
     tag = tag_of(keyword)
     return data[tag].value if tag in data.keys() else None  # noqa: SIM118 - `in data` makes a tag of the tag
 
@@ -54,7 +58,8 @@ def _shown(found: object) -> str:
 
 
 def identifier(data: Dataset, keyword: str) -> str:
-    """As text, in the form that all ways to write it share; several values with the backslash that parts them (PS3.5 6.4).
+    """As text, in the form that all ways to write it share; several values with the backslash that
+    parts them (PS3.5 6.4).
 
     Empty also where letters cannot be decoded: two patients' values might look the same.
     """
@@ -79,7 +84,10 @@ def whole(data: Dataset, keyword: str) -> int | None:
 
 
 def numbers(data: Dataset, keyword: str | int, count: int) -> tuple[float, ...] | None:
-    """`count` finite numbers, or None. Zero has no sign, so that equal tuples are the same to the bit, and shared."""
+    """`count` finite numbers, or None.
+
+    Zero has no sign, so that equal tuples are the same to the bit, and shared.
+    """
     try:
         found = value(data, keyword)
         read = tuple(float(number) + 0.0 for number in ([found] if count == 1 else found))
@@ -97,7 +105,10 @@ def items(data: Dataset, keyword: str) -> list[Dataset]:
 
 
 def checked_items(data: Dataset, keyword: str) -> list[Dataset]:
-    """The items of a sequence; none where it is missing. Raises Rejected where it is another kind of element."""
+    """The items of a sequence; none where it is missing.
+
+    Raises Rejected where it is another kind of element.
+    """
     element = data.get(tag_of(keyword))
     if element is None or element.is_empty:
         return []

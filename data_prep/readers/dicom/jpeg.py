@@ -1,6 +1,8 @@
-"""JPEG (T.81) as a decoder on pydicom's contract: Pillow for Baseline, imagecodecs for 12 bits and lossless; samples as the stream has them.
+"""JPEG (T.81) as a decoder on pydicom's contract: Pillow for Baseline, imagecodecs for 12 bits and
+lossless; samples as the stream has them.
 
-pydicom's own plugin for Pillow lets libjpeg turn a stream with an Adobe marker into RGB and then turns it again.
+pydicom's own plugin for Pillow lets libjpeg turn a stream with an Adobe marker into RGB and then
+turns it again.
 """
 
 import io
@@ -27,15 +29,18 @@ APP0, APP14 = 0xE0, 0xEE
 ADOBE_TRANSFORM = (
     11  # its place in the marker, which libjpeg does not look at where that is shorter
 )
+# T.81 table H.1: predictors from 5 on halve what they predict from, and half of a wrapped sample is
+# another.
 START_OF_SCAN, HALVING = (
     0xDA,
     5,
-)  # T.81 table H.1: predictors from 5 on halve what they predict from, and half of a wrapped sample is another
+)
 MOST_BITS = 16  # of a lossless sample
+# To libjpeg small letters are no names, to pydicom they are.
 NAMES_ALONE = {
     b"RGB": {"RGB"},
     b"rgb": {"RGB", "YBR"},
-}  # to libjpeg small letters are no names, to pydicom they are
+}
 
 
 def is_available(uid: str) -> bool:
@@ -44,28 +49,28 @@ def is_available(uid: str) -> bool:
 
 
 def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
-    """One frame's samples, colour by pixel. Raises ValueError where they do not fit in Bits Allocated."""
+    """One frame's samples, colour by pixel.
+
+    Raises ValueError where they do not fit in Bits Allocated.
+    """
     colour = runner.samples_per_pixel == 3
     if colour:
-        runner.set_option(
-            "planar_configuration", 0
-        )  # PS3.5 8.2.1 asks a header for that, but a stream's order is its own
+        # PS3.5 8.2.1 asks a header for that, but a stream's order is its own.
+        runner.set_option("planar_configuration", 0)
     stated = colour_space(src) if colour and runner.transfer_syntax in LOSSY else ""
     if stated == "RGB":
         runner.set_option("photometric_interpretation", PhotometricInterpretation.RGB)
     elif stated:
         runner.set_option("photometric_interpretation", PhotometricInterpretation.YBR_FULL)
-    if (
-        runner.transfer_syntax == JPEGBaseline8Bit
-    ):  # Pillow notices a stream that ends early, which libjpeg by itself does not
+    # Pillow notices a stream that ends early, which libjpeg by itself does not.
+    if runner.transfer_syntax == JPEGBaseline8Bit:
         image = Image.open(io.BytesIO(src), formats=("JPEG",))
         if colour and stated != "RGB":
             image.draft("YCbCr", image.size)  # no conversion, of whatever the three are
         samples = np.asarray(image)
     else:
-        space = (
-            {"colorspace": "RGB", "outcolorspace": "RGB"} if colour else {}
-        )  # the same on both sides: no conversion
+        # The same on both sides: no conversion.
+        space = {"colorspace": "RGB", "outcolorspace": "RGB"} if colour else {}
         samples = _samples(src, space)
     if samples.dtype.itemsize * 8 > runner.bits_allocated:
         raise ValueError("samples of more bits than Bits Allocated")
@@ -73,10 +78,13 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
 
 
 def _samples(stream: bytes, space: dict[str, Any]) -> np.ndarray:
-    """Samples of a stream of 12 bits or a lossless one. Raises ValueError where an encoder's arithmetic cannot be told.
+    """Samples of a stream of 12 bits or a lossless one.
 
-    An encoder that takes samples for signed numbers is right modulo their bits, whatever wraps; with a predictor that halves only if
-    nothing does. So such a stream is decoded as one of 16 bits, which differs from it by the first prediction alone (T.81 H.1.2.1).
+    Raises ValueError where an encoder's arithmetic cannot be told.
+
+    An encoder that takes samples for signed numbers is right modulo their bits, whatever wraps;
+    with a predictor that halves only if nothing does. So such a stream is decoded as one of 16
+    bits, which differs from it by the first prediction alone (T.81 H.1.2.1).
     """
     frame = next(segment for marker, segment in jpeg_segments(stream) if marker in JPEG_SIZES)
     predictor = next(
@@ -96,7 +104,11 @@ def _samples(stream: bytes, space: dict[str, Any]) -> np.ndarray:
 
 
 def colour_space(stream: bytes) -> str:
-    """What a lossy stream of three components says that it is: YBR, RGB, or empty where it says nothing. Raises Rejected."""
+    """What a lossy stream of three components says that it is: YBR, RGB, or empty where it says
+    nothing.
+
+    Raises Rejected.
+    """
     spaces, subsampled = what_it_says(stream)
     if len(spaces) > 1 or (subsampled and spaces == {"RGB"}):
         raise Rejected("unclear_colours")
@@ -116,7 +128,8 @@ def check_colour(stream: bytes, photometric: str) -> None:
 def what_it_says(stream: bytes) -> tuple[set[str], bool]:
     """What a stream says of its colours, as libjpeg takes it, and whether some are subsampled.
 
-    JFIF is YCbCr (T.871 6.1), Adobe's transform 0 none and 1 YCbCr (T.872 6.5.3), components named R, G and B are those.
+    JFIF is YCbCr (T.871 6.1), Adobe's transform 0 none and 1 YCbCr (T.872 6.5.3), components named
+    R, G and B are those.
     """
     spaces = set()
     for marker, segment in jpeg_segments(stream):

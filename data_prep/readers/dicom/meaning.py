@@ -1,7 +1,9 @@
-"""Which elements say what a slice's values mean, which tell one volume of a place from the next, and which may vary within a volume.
+"""Which elements say what a slice's values mean, which tell one volume of a place from the next,
+and which may vary within a volume.
 
-One row an element, with its source: PS3.3 for the standard's own. Makers' private elements have other sources: pydicom's private
-dictionary, PixelMed's and GDCM's, the makers' conformance statements and the notes of dcm2niix (rordenlab/dcm2niix, BSD).
+One row an element, with its source: PS3.3 for the standard's own. Makers' private elements have
+other sources: pydicom's private dictionary, PixelMed's and GDCM's, the makers' conformance
+statements and the notes of dcm2niix (rordenlab/dcm2niix, BSD).
 """
 
 from dataclasses import dataclass
@@ -9,7 +11,11 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What an element is for. Whatever tells volumes apart may vary within one, so it is asked only where slices lie at one place."""
+    """What an element is for.
+
+    Whatever tells volumes apart may vary within one, so it is asked only where slices lie at one
+    place.
+    """
 
     SAME = "the same all through a volume"
     TELLS = "may tell volumes of the same places apart"
@@ -21,16 +27,22 @@ class Order(StrEnum):
 
     NUMBER = "by Instance Number"  # names and directions have no order of their own
     VALUE = "by value"
-    RANK = "by value, where values differ from place to place: by their order at each place"  # times by a patient's heart
-    CLOCK = "as RANK, if the volumes are taken one after the other or place by place"  # when an image was made says less
+    # Times by a patient's heart.
+    RANK = "by value, where values differ from place to place: by their order at each place"
+    # When an image was made says less.
+    CLOCK = "as RANK, if the volumes are taken one after the other or place by place"
 
 
 @dataclass(frozen=True)
 class Element:
-    """One row. `name`: its keyword; `private`: group, creator and the last byte of a private element; `field`: one of those that it packs.
+    """One row.
+
+    `name`: its keyword; `private`: group, creator and the last byte of a private element; `field`:
+    one of those that it packs.
 
     `tolerance`: values as near as this are one; `absent`: what a header means that does not say it.
-    `scanned`: read of every header; the others only of slices that share a place and that those leave together.
+    `scanned`: read of every header; the others only of slices that share a place and that those
+    leave together.
     """
 
     name: str
@@ -346,13 +358,15 @@ ASKED = tuple(element.name for element in (*STATED, *SCANNED))
 TABLE = (*SAME, *TELLS, *VARIES)
 
 # How many volumes a header says there are of the same places.
+# PS3.3 C.8.9.1.
 STATED_VOLUMES = (
     "NumberOfTemporalPositions",  # PS3.3 C.8.3.1
     "CardiacNumberOfImages",  # PS3.3 C.8.3.1
     "NumberOfTimeSlices",
-)  # PS3.3 C.8.9.1
+)
 
-# Words of Image Type, value 3 on, of images that were calculated across a volume and are no slices of it:
+# Words of Image Type, value 3 on, of images that were calculated across a volume and are no slices
+# of it:
 # PS3.3 C.8.16.1.4 and C.7.6.1.1.2; MIP, MPR and the rest are the makers'.
 ACROSS = (
     "PROJECTION",
@@ -366,7 +380,8 @@ ACROSS = (
     "COLLAPSE",
 )
 
-# GE's research sequence epi_pepolar writes volumes with reversed rows, and says it in these alone (neurolabusc/dcm_qa_polar, rordenlab/dcm2niix#532).
+# GE's research sequence epi_pepolar writes volumes with reversed rows, and says it in these alone
+# (neurolabusc/dcm_qa_polar, rordenlab/dcm2niix#532).
 PULSE_SEQUENCE = (0x0019, GE_ACQUISITION, 0x9C)
 USER_DATA_12 = (0x0019, GE_ACQUISITION, 0xB3)  # 0 is forward alone, 1 reversed, 2 and 3 both
 PEPOLAR = "epi_pepolar"

@@ -1,7 +1,8 @@
-"""Slices of a volume side by side in one picture, as Siemens (mosaic) and United Imaging (grid of VFRAMEs) write them.
+"""Slices of a volume side by side in one picture, as Siemens (mosaic) and United Imaging (grid of
+VFRAMEs) write them.
 
-Private elements say that it is so and where the slices lie. The word MOSAIC in Image Type alone does not: it stays where a mosaic was
-parted into frames or files.
+Private elements say that it is so and where the slices lie. The word MOSAIC in Image Type alone
+does not: it stays where a mosaic was parted into frames or files.
 """
 
 import io
@@ -18,7 +19,8 @@ from data_prep.rejects import Rejected
 
 # Siemens: the private header and who made it.
 CSA_TAGS = (0x00290010, 0x00290011, 0x00291010, 0x00291110)
-# United Imaging, https://github.com/rordenlab/dcm2niix/blob/master/UIH/README.md: who made it, number of slices, an item a slice.
+# United Imaging, https://github.com/rordenlab/dcm2niix/blob/master/UIH/README.md: who made it,
+# number of slices, an item a slice.
 GRID_CREATOR, GRID_COUNT, GRID_SLICES = 0x00650010, 0x00651050, 0x00651051
 GRID_CREATED_BY = "Image Private Header"
 NEEDED = (
@@ -52,7 +54,10 @@ class Mosaic:
 
 
 def find_mosaic(data: Dataset) -> Mosaic | None:
-    """What a picture holds; None where it is one slice, or has several frames. Raises Rejected where that cannot be told."""
+    """What a picture holds; None where it is one slice, or has several frames.
+
+    Raises Rejected where that cannot be told.
+    """
     if (value(data, "NumberOfFrames") or 1) != 1 or value(data, "PerFrameFunctionalGroupsSequence"):
         return None
     if GRID_COUNT in data and GRID_CREATOR in data and data[GRID_CREATOR].value == GRID_CREATED_BY:
@@ -72,7 +77,10 @@ def _grid(data: Dataset) -> Mosaic | None:
 
 
 def _grid_items(data: Dataset) -> list[Dataset]:
-    """One a slice. Without VRs in the file, a private sequence of stated length is bytes to pydicom (PS3.5 6.2.2)."""
+    """One a slice.
+
+    Without VRs in the file, a private sequence of stated length is bytes to pydicom (PS3.5 6.2.2).
+    """
     element = data.get(GRID_SLICES)
     if element is not None and element.VR == VR.UN and isinstance(element.value, bytes):
         content = element.value
@@ -110,10 +118,11 @@ def _siemens(data: Dataset) -> Mosaic | None:
 
 
 def _too_small(data: Dataset) -> bool:
-    """Whether a picture cannot be a mosaic, which has two tiles or more each way, each as large as the matrix that was acquired."""
-    acquired = numbers(
-        data, "AcquisitionMatrix", 4
-    )  # PS3.3 C.8.3.1: frequency rows and columns, phase rows and columns; two are 0
+    """Whether a picture cannot be a mosaic, which has two tiles or more each way, each as large as
+    the matrix that was acquired.
+    """
+    # PS3.3 C.8.3.1: frequency rows and columns, phase rows and columns; two are 0.
+    acquired = numbers(data, "AcquisitionMatrix", 4)
     if acquired is None:
         return False
     rows, columns = max(acquired[0], acquired[2]), max(acquired[1], acquired[3])

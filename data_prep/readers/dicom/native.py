@@ -1,6 +1,8 @@
-"""Uncompressed grey pixels, read from where the header scan saw them (PS3.5 8.2), as long as the header is the same to the byte.
+"""Uncompressed grey pixels, read from where the header scan saw them (PS3.5 8.2), as long as the
+header is the same to the byte.
 
-Parsing a header costs more than decoding its pixels. The decoder is pydicom's all the same: it gets bytes instead of a data set.
+Parsing a header costs more than decoding its pixels. The decoder is pydicom's all the same: it gets
+bytes instead of a data set.
 """
 
 import hashlib
@@ -19,7 +21,10 @@ SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian)
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A file that ends with the pixels of its one image. `scaling`: slope and intercept; `padding`: the ends of its range."""
+    """A file that ends with the pixels of its one image.
+
+    `scaling`: slope and intercept; `padding`: the ends of its range.
+    """
 
     header: bytes  # SHA-256 of all before the pixels
     start: int  # of the pixels in the file
@@ -38,7 +43,9 @@ def locate(
     scaling: tuple[float, float] | None,
     padding: tuple[int, int] | None,
 ) -> Native | None:
-    """What is needed to read the pixels that run from `start` to the file's end; None where they are not as long as the header says."""
+    """What is needed to read the pixels that run from `start` to the file's end; None where they
+    are not as long as the header says.
+    """
     if (
         syntax not in SYNTAXES
         or ("NumberOfFrames" in data and data.NumberOfFrames != 1)
@@ -55,7 +62,9 @@ def locate(
 
 
 def read_stored(stream: BinaryIO, native: Native) -> np.ndarray | None:
-    """Stored values (rows, columns); None where the file is not what it was, or the decoder finds fault with it."""
+    """Stored values (rows, columns); None where the file is not what it was, or the decoder finds
+    fault with it.
+    """
     # One byte more, to see whether the file grew.
     content = memoryview(bytearray(native.start + native.length + 1))
     read = stream.readinto(content)  # type: ignore[attr-defined]  # every stream of `opened` has it
@@ -70,7 +79,10 @@ def read_stored(stream: BinaryIO, native: Native) -> np.ndarray | None:
 
 
 def rescaled(stored: np.ndarray, scaling: tuple[float, float] | None) -> np.ndarray:
-    """Values in the file's own units (PS3.3 C.11.1.1.2), float32. `scaling`: slope and intercept."""
+    """Values in the file's own units (PS3.3 C.11.1.1.2), float32.
+
+    `scaling`: slope and intercept.
+    """
     if scaling is None:
         return stored.astype(np.float32)
     slope, intercept = scaling

@@ -1,11 +1,15 @@
-"""What a DICOM object is, by its SOP class (PS3.4 B.5): an image, something made of images, or neither."""
+"""What a DICOM object is, by its SOP class (PS3.4 B.5): an image, something made of images, or
+neither.
+"""
 
 from enum import StrEnum
 
 from pydicom.uid import UID, EnhancedUSVolumeStorage, UID_dictionary
 
-IMAGE_NAMES = "Image Storage"  # in the names of all classes of images that a device makes but one, and in no others
-NO_IMAGES = "1.2.840.10008.5.1.4.1.1.66."  # registrations and segmentations, of which pydicom 3.0.2 lacks label maps (66.7)
+# In the names of all classes of images that a device makes but one, and in no others.
+IMAGE_NAMES = "Image Storage"
+# Registrations and segmentations, of which pydicom 3.0.2 lacks label maps (66.7).
+NO_IMAGES = "1.2.840.10008.5.1.4.1.1.66."
 MADE_OF_IMAGES = ("SEG", "RTDOSE")  # modalities, for classes that nobody here knows
 
 

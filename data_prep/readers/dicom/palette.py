@@ -8,7 +8,9 @@ CHANNELS = ("Red", "Green", "Blue")
 
 
 def colours(stored: np.ndarray, data: Dataset) -> np.ndarray:
-    """(rows, columns) of places -> (rows, columns, 3) of 8 or 16 bits, as the palette's descriptor says."""
+    """(rows, columns) of places -> (rows, columns, 3) of 8 or 16 bits, as the palette's descriptor
+    says.
+    """
     big = (
         not data.original_encoding[1]
         and bits(data) > 8
@@ -23,7 +25,9 @@ def bits(data: Dataset) -> int:
 
 
 def _little(data: Dataset) -> Dataset:
-    """The palette of a big endian file in the order of this machine, which pydicom 3.0.2 takes all palettes to be in."""
+    """The palette of a big endian file in the order of this machine, which pydicom 3.0.2 takes all
+    palettes to be in.
+    """
     palette = Dataset()
     for channel in CHANNELS:
         name = f"{channel}PaletteColorLookupTable"

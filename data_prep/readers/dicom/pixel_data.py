@@ -1,4 +1,6 @@
-"""Where a file's pixel data lies, and that all of it is there, without decoding it (PS3.5 7.1, A.4)."""
+"""Where a file's pixel data lies, and that all of it is there, without decoding it (PS3.5 7.1,
+A.4).
+"""
 
 import struct
 from typing import BinaryIO
@@ -14,6 +16,7 @@ PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = (0x7FE00008, 0x7FE00009, PIXEL_DATA)  # float, double and integer pixel data
 ITEM, SEQUENCE_END = 0xFFFEE000, 0xFFFEE0DD  # PS3.5 7.5
 UNDEFINED_LENGTH = 0xFFFFFFFF
+# PS3.5 7.1.2: a 32-bit length after two reserved bytes.
 LONG_FORM = (
     b"OB",
     b"OD",
@@ -22,11 +25,13 @@ LONG_FORM = (
     b"OV",
     b"OW",
     b"UN",
-)  # PS3.5 7.1.2: a 32-bit length after two reserved bytes
+)
 
 
 def follows(stream: BinaryIO, data: Dataset, syntax: str) -> bool:
-    """Whether `stream`, which is left where it stands, goes on with pixel data; of a deflated file whether its header speaks of them."""
+    """Whether `stream`, which is left where it stands, goes on with pixel data; of a deflated file
+    whether its header speaks of them.
+    """
     if syntax == DeflatedExplicitVRLittleEndian:
         return "Rows" in data
     place = stream.tell()
@@ -39,7 +44,10 @@ def follows(stream: BinaryIO, data: Dataset, syntax: str) -> bool:
 
 
 def locate(stream: BinaryIO, data: Dataset) -> PixelData:
-    """Follow the lengths of the pixel data that `stream` stands at, to its end. Raises Rejected if the file ends before."""
+    """Follow the lengths of the pixel data that `stream` stands at, to its end.
+
+    Raises Rejected if the file ends before.
+    """
     implicit, little = data.original_encoding
     order = "<" if little else ">"
     header = stream.read(12)

@@ -1,6 +1,8 @@
-"""Reconstructed tomograms of nuclear medicine (NM Image Storage): frames whose places the detector and the slice vector tell.
+"""Reconstructed tomograms of nuclear medicine (NM Image Storage): frames whose places the detector
+and the slice vector tell.
 
-PS3.3 C.8.4.8 (which frame is which), C.8.4.11 (where the first lies, in the detector's item) and C.8.4.15 (how far the next).
+PS3.3 C.8.4.8 (which frame is which), C.8.4.11 (where the first lies, in the detector's item) and
+C.8.4.15 (how far the next).
 """
 
 import numpy as np
@@ -10,12 +12,13 @@ from data_prep.readers.dicom.header import checked_items, numbers, text, whole
 from data_prep.rejects import Rejected
 
 ENERGIES = "EnergyWindowVector"
+# C.8.4.8: of gated and dynamic tomograms.
 TIMES = (
     "RRIntervalVector",
     "TimeSlotVector",
     "TimeSliceVector",
     "PhaseVector",
-)  # C.8.4.8: of gated and dynamic tomograms
+)
 NEEDED = (
     "SliceVector",
     ENERGIES,
@@ -27,7 +30,10 @@ NEEDED = (
 
 
 def frame_places(data: Dataset, count: int) -> list[dict[str, object]]:
-    """What each frame's header says beside the file's: where it lies, and which volume it is of. Raises Rejected."""
+    """What each frame's header says beside the file's: where it lies, and which volume it is of.
+
+    Raises Rejected.
+    """
     slices = _vector(data, "SliceVector", count)
     if slices is None and _is_reconstructed(data) and whole(data, "NumberOfSlices") == count:
         slices = list(range(1, count + 1))
@@ -59,7 +65,9 @@ def frame_places(data: Dataset, count: int) -> list[dict[str, object]]:
 
 
 def single_place(data: Dataset) -> dict[str, object] | None:
-    """The same of a file of one slice; None where it is no such slice, or says its place as others do."""
+    """The same of a file of one slice; None where it is no such slice, or says its place as others
+    do.
+    """
     if not _is_reconstructed(data) or data.get("ImagePositionPatient"):
         return None
     first = _first_place(data)
@@ -75,7 +83,9 @@ def _is_reconstructed(data: Dataset) -> bool:
 
 
 def _first_place(data: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Position and orientation of the first frame, in the detector's item or else in the file's header."""
+    """Position and orientation of the first frame, in the detector's item or else in the file's
+    header.
+    """
     for item in (*checked_items(data, "DetectorInformationSequence"), data):
         position, orientation = (
             numbers(item, "ImagePositionPatient", 3),

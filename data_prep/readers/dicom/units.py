@@ -1,4 +1,6 @@
-"""What the values of a DICOM image are in, by short names after UCUM; only what is in these tables gets out of a header."""
+"""What the values of a DICOM image are in, by short names after UCUM; only what is in these tables
+gets out of a header.
+"""
 
 from pydicom.dataset import Dataset
 
@@ -94,7 +96,8 @@ CODES = {
     "{no units}": UNSPECIFIED,
     "no units": UNSPECIFIED,
 }
-# Image Type of MR (PS3.3 C.8.3.1.1.1, and what makers write there) -> what the numbers are, where nothing says their units
+# Image Type of MR (PS3.3 C.8.3.1.1.1, and what makers write there) -> what the numbers are, where
+# nothing says their units
 MAPS = {
     "DENSITY MAP": "density",
     "DIFFUSION MAP": "diffusion",
@@ -108,10 +111,11 @@ MAPS = {
     "ADC": "ADC",
     "FA": "FA",
 }
+# What a window of convert.intensity is in where it does not say.
 WINDOWED = {
     "CT": HU,
     "PT": "Bq/ml",
-}  # what a window of convert.intensity is in where it does not say
+}
 SUV_KINDS = {
     "": "g/ml",
     "BW": "g/ml",
@@ -120,7 +124,8 @@ SUV_KINDS = {
     "LBMJANMA": "g/ml lbm Janma",
     "IBW": "g/ml ibw",
 }
-# Image Type of CT whose values are in HU only where Rescale Type says it (PS3.3 C.8.2.1.1.1, C.8.15.2.1.1, C.8.16.1.3)
+# Image Type of CT whose values are in HU only where Rescale Type says it (PS3.3 C.8.2.1.1.1,
+# C.8.15.2.1.1, C.8.16.1.3)
 OTHER_CT = frozenset(
     {
         "LOCALIZER",
@@ -145,11 +150,14 @@ KNOWN = sorted(
 
 
 def units(data: Dataset, header: Dataset, as_if_rescaled: bool = False) -> str:
-    """The units of a grey image's values after its modality LUT. `data`: the file's header; `header`: its own, of one frame.
+    """The units of a grey image's values after its modality LUT.
 
-    Rescale Type or, of PET, Units; else a Real World Value Mapping that maps as the rescale does; else HU, for a CT image that is
-    no localizer and no map (PS3.3 C.8.2.1.1.2: Rescale Type is required wherever the values are not in HU).
-    `as_if_rescaled`: what they would be in if the header had a rescale: a slice that lost it is still of its series.
+    `data`: the file's header; `header`: its own, of one frame.
+
+    Rescale Type or, of PET, Units; else a Real World Value Mapping that maps as the rescale does;
+    else HU, for a CT image that is no localizer and no map (PS3.3 C.8.2.1.1.2: Rescale Type is
+    required wherever the values are not in HU). `as_if_rescaled`: what they would be in if the
+    header had a rescale: a slice that lost it is still of its series.
     """
     found = _stated(data, header, as_if_rescaled or tag_of("RescaleSlope") in header)
     if found != UNSPECIFIED or text(data, "Modality").upper() != "MR":
@@ -159,7 +167,9 @@ def units(data: Dataset, header: Dataset, as_if_rescaled: bool = False) -> str:
 
 
 def wrong_for_window(found: str | None, wanted: str | None, modality: str) -> str:
-    """Why a window does not fit values in `found`; empty where it does. `wanted`: what convert.intensity says it is in.
+    """Why a window does not fit values in `found`; empty where it does.
+
+    `wanted`: what convert.intensity says it is in.
 
     A file of a format that says nothing (`found` is None) is what its site says that it is.
     """
@@ -207,7 +217,9 @@ def _image_type(header: Dataset) -> list[str]:
 
 
 def _mapped(header: Dataset, rescaled: bool) -> str:
-    """What a Real World Value Mapping (PS3.3 C.7.6.16.2.11) says of the values after the rescale, if it maps as that does."""
+    """What a Real World Value Mapping (PS3.3 C.7.6.16.2.11) says of the values after the rescale,
+    if it maps as that does.
+    """
     line = (
         (numbers(header, "RescaleSlope", 1), numbers(header, "RescaleIntercept", 1))
         if rescaled

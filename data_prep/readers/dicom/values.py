@@ -1,4 +1,6 @@
-"""Stored values of a DICOM image -> values as it means them: grey after the modality LUT, or RGB of 8 bits (PS3.3 C.7.6.3, C.11.1)."""
+"""Stored values of a DICOM image -> values as it means them: grey after the modality LUT, or RGB of
+8 bits (PS3.3 C.7.6.3, C.11.1).
+"""
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -77,7 +79,9 @@ def padding(data: Dataset) -> tuple[int, int] | None:
 
 
 def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
-    """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel Value (PS3.3 C.7.6.3)."""
+    """Whether a losslessly compressed image has values beyond Smallest and Largest Image Pixel
+    Value (PS3.3 C.7.6.3).
+    """
     low, high = whole(data, "SmallestImagePixelValue"), whole(data, "LargestImagePixelValue")
     if data.file_meta.TransferSyntaxUID not in LOSSLESS or low is None or high is None:
         return False
@@ -86,7 +90,11 @@ def _outside_stated_range(data: Dataset, stored: np.ndarray) -> bool:
 
 
 def _eight_bits(colour: np.ndarray, bits: int) -> np.ndarray:
-    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits go. Raises Rejected if they are all."""
+    """(rows, columns, 3) of `bits` as uint8: colours are relative to full scale, so the low bits
+    go.
+
+    Raises Rejected if they are all.
+    """
     kept = (colour >> max(bits - 8, 0)).astype(np.uint8)
     if np.ptp(colour) and not np.ptp(kept):
         raise Rejected("colours_lost")

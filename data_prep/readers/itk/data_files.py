@@ -1,6 +1,8 @@
-"""The files in which a NRRD or MetaImage header says that its voxels lie: one, a list, or a numbered series.
+"""The files in which a NRRD or MetaImage header says that its voxels lie: one, a list, or a
+numbered series.
 
-https://teem.sourceforge.net/nrrd/format.html#detached and https://itk.org/Wiki/MetaIO/Documentation (ElementDataFile).
+https://teem.sourceforge.net/nrrd/format.html#detached and https://itk.org/Wiki/MetaIO/Documentation
+(ElementDataFile).
 """
 
 import re
@@ -10,13 +12,17 @@ from data_prep.exports.sources import Found
 from data_prep.rejects import Rejected
 
 MAX_FILES = 10_000  # of one header
+# Printf's pattern, then first, last, step.
 NUMBERED = re.compile(
     r"([^%]*)%(0?)(\d?)[diu]([^%]*?)\s+(-?\d+)\s+(-?\d+)(?:\s+(-?\d+))?(?:\s+\d+)?"
-)  # printf's pattern, then first, last, step
+)
 
 
 def data_files(written: str, listed: list[str], found: Found) -> tuple[str, ...]:
-    """Their names under the export's root. `written`: the header's field; `listed`: the lines after it. Raises Rejected."""
+    """Their names under the export's root.
+
+    `written`: the header's field; `listed`: the lines after it. Raises Rejected.
+    """
     if written.split()[:1] == ["LIST"]:
         names = listed
     elif numbered := NUMBERED.fullmatch(written):

@@ -1,4 +1,6 @@
-"""Voxels as NRRD and MetaImage write them: raw, packed, or as text. What a header promises is counted before it is believed.
+"""Voxels as NRRD and MetaImage write them: raw, packed, or as text.
+
+What a header promises is counted before it is believed.
 
 https://teem.sourceforge.net/nrrd/format.html#encoding, and there line skip and byte skip.
 """
@@ -25,18 +27,22 @@ ENCODINGS = {
     "hex": HEX,
 }
 GZIP_OR_ZLIB = 47  # zlib's window bits for "either, by its header"
+# Of a further gzip or bzip2 stream; a writer may leave other bytes at the end.
 STARTS = (
     b"\x1f\x8b",
     b"BZh",
-)  # of a further gzip or bzip2 stream; a writer may leave other bytes at the end
-TO_THE_END = (
-    -1
-)  # NRRD's byte skip and MetaImage's HeaderSize: the voxels are the last bytes of the data file
+)
+# NRRD's byte skip and MetaImage's HeaderSize: the voxels are the last bytes of the data file.
+TO_THE_END = -1
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How voxels are written. `lines`: to be skipped first; `skip`: bytes to be skipped after them, of packed ones when unpacked."""
+    """How voxels are written.
+
+    `lines`: to be skipped first; `skip`: bytes to be skipped after them, of packed ones when
+    unpacked.
+    """
 
     name: str
     lines: int
@@ -107,9 +113,8 @@ def _numbers(content: bytes, element: np.dtype, count: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            values = np.fromstring(content.replace(b",", b" "), kind, sep=" ")[
-                :count
-            ]  # told a count, it makes up what is missing
+            # Told a count, it makes up what is missing.
+            values = np.fromstring(content.replace(b",", b" "), kind, sep=" ")[:count]
         except (DeprecationWarning, ValueError):
             raise Rejected("not_decodable", "text that is no number") from None
     if len(values) < count:

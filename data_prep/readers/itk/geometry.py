@@ -17,13 +17,15 @@ from data_prep.volumes.orientation import LPS_TO_RAS, check_affine
 if TYPE_CHECKING:
     import SimpleITK
 
-GEOMETRY = re.compile(
-    r"space: [a-z-]+|[A-Za-z ]+[:=][-+.\deE(),\s]+"
-)  # a line that holds nothing but numbers
+# A line that holds nothing but numbers.
+GEOMETRY = re.compile(r"space: [a-z-]+|[A-Za-z ]+[:=][-+.\deE(),\s]+")
 
 
 def affine_of(header: ItkHeader) -> np.ndarray:
-    """Voxel (column, row, slice) -> mm, RAS. Raises Rejected where the header says nothing or nothing usable."""
+    """Voxel (column, row, slice) -> mm, RAS.
+
+    Raises Rejected where the header says nothing or nothing usable.
+    """
     if not header.oriented:
         raise Rejected("no_orientation")
     if not header.spaced:
@@ -37,7 +39,10 @@ def affine_of(header: ItkHeader) -> np.ndarray:
 
 
 def plane_affine(header: ItkHeader) -> np.ndarray | None:
-    """How a single plane lies, where its header says so. SimpleITK writes planes as NRRD in a space without a name, which is LPS."""
+    """How a single plane lies, where its header says so.
+
+    SimpleITK writes planes as NRRD in a space without a name, which is LPS.
+    """
     named = header.oriented or (
         len(header.sizes) == 2 and header.geometry[:1] == ("space dimension: 2",)
     )
@@ -66,7 +71,9 @@ def _stated_affine(header: ItkHeader, image: "SimpleITK.ImageFileReader") -> np.
 
 
 def _geometry(header: ItkHeader) -> "SimpleITK.ImageFileReader | None":
-    """SimpleITK's reading of a header that holds nothing but sizes and geometry; None where it refuses them."""
+    """SimpleITK's reading of a header that holds nothing but sizes and geometry; None where it
+    refuses them.
+    """
     if not all(map(GEOMETRY.fullmatch, header.geometry)):
         return None
     import SimpleITK  # here: processes that decode start sooner without it

@@ -24,6 +24,7 @@ from data_prep.rejects import Rejected
 NRRD_MAGIC = b"NRRD000"  # and the version
 NRRD, META = "nrrd", "metaimage"
 MAX_HEADER = 2**20  # bytes; segmentations list every segment in theirs
+# In one unit of the header.
 MM = {
     "": 1.0,
     "?": 1.0,
@@ -33,7 +34,7 @@ MM = {
     "cm": 10.0,
     "m": 1000.0,
     "um": 0.001,
-}  # in one unit of the header
+}
 VECTOR = re.compile(r"none|\([^()]*\)")  # one axis of NRRD's space directions
 DATA_FILE = ("data file", "ElementDataFile")
 
@@ -90,10 +91,13 @@ COLOURS = 3
 
 @dataclass(frozen=True)
 class ItkHeader:
-    """What a header promises. `sizes`: columns, rows, slices; `geometry`: the lines that SimpleITK is given.
+    """What a header promises.
 
-    `apart`: whether the voxels lie in data files, and do not follow the header.
-    `oriented`, `spaced`: whether it says how the voxels lie in the patient, and how large they are; `unit`: mm in its own.
+    `sizes`: columns, rows, slices; `geometry`: the lines that SimpleITK is given.
+
+    `apart`: whether the voxels lie in data files, and do not follow the header. `oriented`,
+    `spaced`: whether it says how the voxels lie in the patient, and how large they are; `unit`: mm
+    in its own.
     """
 
     kind: str
@@ -136,9 +140,8 @@ def read_fields(stream: BinaryIO) -> tuple[dict[str, str], bytes, list[str]]:
     lines = text.decode("utf-8", "replace").splitlines()
     for number, line in enumerate(lines, 1):
         name, separator, value = line.partition(":" if nrrd else "=")
-        if (
-            line.startswith("#") or not separator or (nrrd and value.startswith("="))
-        ):  # NRRD's key:=value pairs mean nothing to it
+        # NRRD's key:=value pairs mean nothing to it.
+        if line.startswith("#") or not separator or (nrrd and value.startswith("=")):
             continue
         name = (
             name.strip()
@@ -283,7 +286,10 @@ def _meta(fields: dict[str, str]) -> ItkHeader:
 
 
 def _of_space(name: str, text: str, axes: int) -> str:
-    """What a field of MetaImage says of the first three axes. Raises ValueError where another one is not at right angles to them."""
+    """What a field of MetaImage says of the first three axes.
+
+    Raises ValueError where another one is not at right angles to them.
+    """
     written = np.array(text.split())
     if name in META_MATRIX:
         written = written.reshape(axes, axes)
@@ -308,7 +314,9 @@ def _element(code: str | None, big: bool) -> np.dtype:
 
 
 def _unit(text: str) -> float:
-    """Millimetres in the one unit that `text` names, once an axis or once at all; nothing said means mm."""
+    """Millimetres in the one unit that `text` names, once an axis or once at all; nothing said
+    means mm.
+    """
     units = {unit.lower() for unit in re.findall(r'[^\s"]+', text)} or {""}
     if len(units) > 1 or not units <= MM.keys():
         raise Rejected("no_spacing", "an unknown unit of length")
