@@ -3,6 +3,7 @@ whatever a header does not say.
 """
 
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -12,7 +13,7 @@ from data_prep.decode import Planned, read
 from data_prep.privacy.burned_in import AT_RISK
 from data_prep.privacy.deidentify import Keys
 from data_prep.readers.dicom.units import HU
-from data_prep.readers.image_file import Pixels
+from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.readers.nifti import DOUBTS
 from data_prep.readers.plane import as_stored
 from data_prep.rejects import Reject
@@ -49,19 +50,26 @@ TOLD = (
 )
 FLAGS = {
     "inverted": "the lowest value is white (MONOCHROME1); values are as they are in the file",
-    "padding": "voxels that the file calls padding; their values are as they are in the file, padding_voxels counts them",
+    "padding": "voxels that the file calls padding; their values are as they are in the file, "
+    "padding_voxels counts them",
     "no_rescale": "CT without a rescale: values are as stored, and perhaps not HU",
     "not_hu": "CT whose values are not in HU: units says what they are in",
     "no_spacing": "no pixel size: 1 mm is made up",
-    "no_place": "no usable position and orientation: columns are taken to run to the left, rows to the back",
-    "no_stated_count": "no header says how many slices there are: a slice lost at an end cannot be noticed",
+    "no_place": "no usable position and orientation: columns are taken to run to the left, rows to "
+    "the back",
+    "no_stated_count": "no header says how many slices there are: a slice lost at an end cannot be "
+    "noticed",
     "multi_frame": "frames of one file",
-    "straightened": "slices stacked aslant (a tilted gantry), sheared back onto a straight grid by interpolation: tilt says by how many degrees",
-    "doubtful": "values outside the range that the file states: damage may have changed them; or rows that may be reversed",
-    "reversed_rows": "a sequence that turns some volumes upside down without saying which (GE epi_pepolar): compare with another series",
+    "straightened": "slices stacked aslant (a tilted gantry), sheared back onto a straight grid by "
+    "interpolation: tilt says by how many degrees",
+    "doubtful": "values outside the range that the file states: damage may have changed them; or "
+    "rows that may be reversed",
+    "reversed_rows": "a sequence that turns some volumes upside down without saying which (GE "
+    "epi_pepolar): compare with another series",
     **DOUBTS,
     "at_risk_modality": "a modality whose pictures often show names: look before passing it on",
-    "exposed": "its header says that a face can be known in it, or does not say that a whole slide is without its label",
+    "exposed": "its header says that a face can be known in it, or does not say that a whole slide "
+    "is without its label",
 }
 
 
@@ -78,7 +86,7 @@ def name_of(plan: Planned, keys: Keys) -> str:
     return keys.file(first.identity.found.name) + (f"_frame{min(frames) + 1}" if frames else "")
 
 
-def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, object] | list[Reject]:
+def write_nifti(plan: Planned, name: str, folder: Path) -> dict[str, Any] | list[Reject]:
     """Write NAME.nii.gz and NAME.json, and give what the JSON holds; or the rejects of all of the
     record's files.
     """
@@ -143,16 +151,20 @@ def _flags(plan: Planned, pixels: Pixels, placed: bool) -> list[str]:
         "not_hu": modality == "CT" and pixels.rescaled and plan.row["units"] not in (None, HU),
         "no_spacing": plan.row["spacing"] is None,
         "no_place": not placed,
-        "no_stated_count": plan.affine is not None
-        and not any(
-            image.header.place.stated or image.header.frame is not None for image in plan.files
-        ),
+        "no_stated_count": plan.affine is not None and not any(map(_says_how_many, plan.files)),
         "multi_frame": plan.files[0].header.frame is not None,
         "straightened": plan.lean != STRAIGHT,
         "doubtful": pixels.doubtful,
         "reversed_rows": plan.files[0].header.reversed_rows,
         "at_risk_modality": modality in AT_RISK,
         "exposed": any(image.header.exposed for image in plan.files),
-        **{doubt: any(doubt in image.header.doubts for image in plan.files) for doubt in DOUBTS},
+        **dict.fromkeys(DOUBTS, False),
     }
+    for image in plan.files:
+        raised |= dict.fromkeys(image.header.doubts, True)
     return [name for name in FLAGS if raised[name]]
+
+
+def _says_how_many(image: ImageFile) -> bool:
+    """Whether its header says how many slices there are; a file of several frames always does."""
+    return bool(image.header.place.stated) or image.header.frame is not None

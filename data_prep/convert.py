@@ -7,6 +7,8 @@ index.parquet, rejects.csv, unmatched.csv and summary.json.
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -137,6 +139,10 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
     return file.tell()
 
 
+def _doubts(plan: Planned) -> set[str]:
+    return {doubt for file in plan.files for doubt in file.header.doubts}
+
+
 def summary(
     found: ScanResult, rows: list[Row], rejects: list[Reject], frames: list[Reject]
 ) -> dict[str, Any]:
@@ -146,6 +152,10 @@ def summary(
     """
     lost = [reject for reject in rejects if reject.image]
     labels, photometric = found.matched, count(row["photometric"] for row in rows)
+    doubtful = [row["record"] for row in rows if row.get("doubtful")]
+    patients = {row["patient"] for row in rows}
+    used = kept(found.plans, rows)
+    units = [row["units"] or "not stated" for row in rows]
     totals = {"files": found.files, "rejected": len(lost), "not_images": len(rejects) - len(lost)}
     return {
         "site": found.name,
@@ -153,7 +163,7 @@ def summary(
         **totals,
         "used": totals["files"] - totals["rejected"] - totals["not_images"],
         "records": len(rows),
-        "patients": len({row["patient"] for row in rows}),
+        "patients": len(patients),
         "classes": count_classes(found.site, rows),
         "duplicates": count_duplicates(pd.DataFrame(rows, columns=list(COLUMNS))),
         "rejects": count_reasons(rejects),
@@ -166,16 +176,12 @@ def summary(
         },
         "photometric": photometric,
         "inverted": photometric.get("MONOCHROME1", 0),
-        "doubtful": [row["record"] for row in rows if row.get("doubtful")],
-        "header_doubts": count(
-            doubt
-            for plan in kept(found.plans, rows)
-            for doubt in {doubt for file in plan.files for doubt in file.header.doubts}
-        ),
-        "modalities": count(row["modality"] for row in rows),
-        "units": count(row["units"] or "not stated" for row in rows),
-        "transfer_syntaxes": count(row["transfer_syntax"] for row in rows),
-        "burned_in": {**burned_in.count(kept(found.plans, rows)), "idle_rules": found.idle_rules},
+        "doubtful": doubtful,
+        "header_doubts": count(chain.from_iterable(map(_doubts, used))),
+        "modalities": count(map(itemgetter("modality"), rows)),
+        "units": count(units),
+        "transfer_syntaxes": count(map(itemgetter("transfer_syntax"), rows)),
+        "burned_in": {**burned_in.count(used), "idle_rules": found.idle_rules},
         "not_understood": {
             name: {"lines": found.unread.get(name, []), "headers": _unread(found, rows, name)}
             for name in AS_WRITTEN

@@ -53,7 +53,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Decoded:
-    """(channel, *space) uint8, the SHA-256 of its bytes and the perceptual hash of what they show."""
+    """(channel, *space) uint8, the SHA-256 of its bytes, and a perceptual hash."""
 
     array: np.ndarray
     pixel_hash: str

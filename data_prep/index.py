@@ -5,6 +5,7 @@ record holds it.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -91,22 +92,21 @@ def write_index(
             for file in image.identity.files:
                 holders.setdefault(file.name, []).append((record.key, place, record))
     lost = {reject.name: reject for reject in rejects}
-    rows = sorted(
-        (_row(file, holders.get(file.name, []), lost.get(file.name), keys) for file in seen),
-        key=lambda row: row["file"],
-    )
+    rows = [_row(file, holders.get(file.name, []), lost, keys) for file in seen]
+    rows.sort(key=lambda row: row["file"])
     write_parquet(pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS), path)
 
 
 def _row(
-    file: Seen, holders: list[tuple[str, int, Planned]], reject: Reject | None, keys: Keys
-) -> dict[str, object]:
-    row: dict[str, object] = {
+    file: Seen, holders: list[tuple[str, int, Planned]], lost: dict[str, Reject], keys: Keys
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "file": keys.file(file.name),
         "kind": file.kind,
         "records": len({key for key, _, _ in holders}),
     }
     if not holders:
+        reject = lost[file.name]
         outcome = REJECTED if reject.image else NO_IMAGE
         return row | {
             "outcome": outcome,

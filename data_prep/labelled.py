@@ -1,4 +1,4 @@
-"""Records of an export with a labels table: each has the label and the patient of its files' row."""
+"""Records of an export with a labels table: each has its files' label and patient."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

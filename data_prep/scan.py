@@ -13,7 +13,7 @@ from data_prep.decode import Planned
 from data_prep.exports.copies import drop_copies
 from data_prep.exports.incoming import incoming_link
 from data_prep.exports.parts import join_parts
-from data_prep.exports.siblings import two_keys, two_roles
+from data_prep.exports.siblings import namespace_problems, role_problems
 from data_prep.exports.sources import Found, opened, read_all
 from data_prep.exports.unhashable import unhashable
 from data_prep.exports.walk import walk
@@ -32,7 +32,7 @@ from data_prep.running.parallel import in_order
 from data_prep.settings import OTHERS, Convert, Params
 from data_prep.site_file import Site, resolve_root
 from data_prep.targets.arrays import read_arrays
-from data_prep.targets.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, read_labels
+from data_prep.targets.labels import BY_ARRAY, BY_FILE, BY_FOLDER, LabelTable, Row, read_labels
 from data_prep.targets.matching import Matched, match_images
 from workspace.errors import Problem, Refusal, refuse_if
 from workspace.paths import Workspace
@@ -72,18 +72,14 @@ def scan(
 ) -> ScanResult:
     """Read every header and match labels. Raises Refusal.
 
-    `root`: where the export is; by default the workspace's incoming folder. `secret`: by default
-    the workspace's, made on first use; with one of your own (deidentify.new_secret()) nothing is
-    written.
+    `root`: of the export; by default the workspace's incoming folder. `secret`: by default the
+    workspace's, made on first use; with a deidentify.new_secret() nothing is written.
     """
     role = params.sites.get(name)  # none yet of a site that is only looked at
-    refuse_if(
-        [
-            *_setting_problems(name, site, params.convert),
-            *two_keys(workspace, name, site, params),
-            *(two_roles(workspace, name, site, params, role) if role else []),
-        ]
-    )
+    problems = _setting_problems(name, site, params.convert)
+    problems += namespace_problems(workspace, name, site, params)
+    problems += role_problems(workspace, name, site, params, role) if role else []
+    refuse_if(problems)
     root = root or incoming_root(workspace, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     if site.labels.match == BY_ARRAY:
@@ -93,26 +89,20 @@ def scan(
     examined, idle_rules = burned_in.as_set(examined, site)
     images = [item for item in examined if isinstance(item, ImageFile)]
     rejects = [item for item in examined if isinstance(item, Reject)]
-    matched = match_images(
-        images, rejects, table, site.labels, f"{name} {site.labels.file or BY_ARRAY}"
-    )
-    images, again = drop_copies(
-        images, matched.rows, params.convert.workers, params.convert.scheduler
-    )
+    where = f"{name} {site.labels.file or BY_ARRAY}"
+    matched = match_images(images, rejects, table, site.labels, where)
+    convert = params.convert
+    images, again = drop_copies(images, matched.rows, convert.workers, convert.scheduler)
     rejects += again
     make = Labelled(name, site, keys, table)
-    if len(params.convert.size) == 3:
-        each, straightened = params.convert.repeats == "each", params.convert.tilt == "resample"
-        plans, unplanned = plan_volumes(images, matched.rows, rejects, make, each, straightened)
-    else:
-        plans, unplanned = plan_images(images, matched.rows, make)
+    plans, unplanned = _plan(images, matched.rows, rejects, make, convert)
     rejects += unplanned
-    used = {image.identity.found.name for plan in plans for image in plan.files}
-    unlabelled = len({image.identity.found.name for image in images} - matched.rows.keys())
+    used = _names(image for plan in plans for image in plan.files)
+    unlabelled = len(_names(images) - matched.rows.keys())
     return ScanResult(
         name,
         site,
-        params.convert,
+        convert,
         keys,
         len(files),
         tuple(sorted(plans, key=lambda plan: plan.key)),
@@ -124,6 +114,23 @@ def scan(
         tuple(look_up(examined, keys, lambda image: make.patient(image, matched.rows))),
         table.unread,
     )
+
+
+def _names(images: Iterable[ImageFile]) -> set[str]:
+    return {image.identity.found.name for image in images}
+
+
+def _plan(
+    images: list[ImageFile],
+    rows: dict[str, Row],
+    rejects: list[Reject],
+    make: Labelled,
+    convert: Convert,
+) -> tuple[list[Planned], list[Reject]]:
+    if len(convert.size) == 2:
+        return plan_images(images, rows, make)
+    each, straightened = convert.repeats == "each", convert.tilt == "resample"
+    return plan_volumes(images, rows, rejects, make, each, straightened)
 
 
 def locate(workspace: Workspace, name: str, site: Site, file_hash: str) -> list[str]:

@@ -116,58 +116,56 @@ def make_tasks(
     Raises Refusal naming class and site where patients are too few.
     """
     splits = split_records(records, role, settings)
-    counts = splits.groupby(["split", "label"]).agg(
-        patients=("group", "nunique"), records=("record", "size")
-    )
-    patients = {
-        split: {name: int(counts["patients"].get((split, name), 0)) for name in classes}
-        for split in sorted(
-            {
-                *splits["split"],
-                "query",
-                SUPPORT_SPLIT[role],
-                *(["train"] if role == "source" else []),
-            }
-        )
-    }
-    support = patients[SUPPORT_SPLIT[role]]
+    patients = _per_class(splits, role, classes, "patients")
     smallest = min(k for k in settings.shots if k > 0)
-    refuse_if(
-        _too_few(
-            site,
-            role,
-            patients,
-            smallest,
-            settings.min_query,
-            most_studies(records[["patient", "study"]].to_dict("records")),
-        )
-    )
+    most = most_studies(records[["patient", "study"]].to_dict("records"))
+    refuse_if(_too_few(site, role, patients, smallest, settings.min_query, most))
+    support = patients[SUPPORT_SPLIT[role]]
     infeasible = [
         {"k": k, "class": name, "patients": support[name]}
         for k in sorted(settings.shots)
         for name in classes
         if support[name] < k
     ]
-    feasible = sorted(set(settings.shots) - {gap["k"] for gap in infeasible})
     draws = support_draws(splits[splits["split"] == SUPPORT_SPLIT[role]], settings, seed)
     summary = {
         "site": site,
         "role": role,
         "task": task,
         "classes": classes,
-        "shots": feasible,
+        "shots": sorted(set(settings.shots) - {gap["k"] for gap in infeasible}),
         "infeasible": infeasible,
         "draws": settings.draws,
         "support_split": SUPPORT_SPLIT[role],
-        "splits": {
-            split: {
-                name: {"patients": count, "records": int(counts["records"].get((split, name), 0))}
-                for name, count in by_class.items()
-            }
-            for split, by_class in patients.items()
-        },
+        "splits": _counted(patients, _per_class(splits, role, classes, "records")),
     }
     return SiteTasks(splits, draws, summary)
+
+
+def _per_class(
+    splits: pd.DataFrame, role: Role, classes: list[str], what: str
+) -> dict[str, dict[str, int]]:
+    """Split -> class -> how many "patients" or "records" it has."""
+    groups = splits.groupby(["split", "label"])
+    counts = groups["group"].nunique() if what == "patients" else groups.size()
+    always = {"query", SUPPORT_SPLIT[role]} | ({"train"} if role == "source" else set())
+    return {
+        split: {name: int(counts.get((split, name), 0)) for name in classes}
+        for split in sorted({*splits["split"], *always})
+    }
+
+
+def _counted(
+    patients: dict[str, dict[str, int]], records: dict[str, dict[str, int]]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Split -> class -> both counts."""
+    return {
+        split: {
+            name: {"patients": count, "records": records[split][name]}
+            for name, count in by_class.items()
+        }
+        for split, by_class in patients.items()
+    }
 
 
 def _too_few(

@@ -78,18 +78,11 @@ def shown(account: Account, examples: int = 0) -> str:
         f"+ {totals['not_images']} no images"
     ]
     lines += losses(account.rejects, account.frames, account.found.keys, examples)
-    unmatched = defaultdict(list)
-    for line, reason in sorted(account.found.matched.unmatched.items()):
-        unmatched[reason].append(line)
     lines += [
         f"  labels: {labels['rows']} rows, {labels['matched']} matched an image and "
         f"{labels['unmatched_rows']} none; "
         f"{labels['unlabelled_images']} images have no row",
-        *(
-            f"  {len(at):6} {reason} ({shown_lines(at)}): "
-            f"{UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
-            for reason, at in sorted(unmatched.items())
-        ),
+        *_unmatched(account.found.matched.unmatched),
         f"  {totals['records']} records of {totals['patients']} "
         f"patients; {account.decoded} were decoded",
         f"  pictures of two patients: {shared['identical_pairs']} pairs of identical and "
@@ -102,6 +95,18 @@ def shown(account: Account, examples: int = 0) -> str:
         *(f"  {warning}" for warning in warnings(totals)),
     ]
     return "\n".join(lines)
+
+
+def _unmatched(reasons: dict[int, str]) -> list[str]:
+    """A line for each reason. `reasons`: of lines of the labels table."""
+    unmatched = defaultdict(list)
+    for line, reason in sorted(reasons.items()):
+        unmatched[reason].append(line)
+    return [
+        f"  {len(at):6} {reason} ({shown_lines(at)}): "
+        f"{UNMATCHED[reason].means}; do {UNMATCHED[reason].do}"
+        for reason, at in sorted(unmatched.items())
+    ]
 
 
 def losses(rejects: list[Reject], frames: list[Reject], keys: Keys, examples: int) -> list[str]:

@@ -4,7 +4,7 @@ it in params.yaml.
 
 from pathlib import Path
 
-from data_prep.exports.siblings import two_roles
+from data_prep.exports.siblings import role_problems
 from data_prep.exports.unhashable import hashing_problems
 from data_prep.privacy.deidentify import read_secret
 from data_prep.scan import scan
@@ -98,7 +98,7 @@ def _read(workspace: Workspace, file: Path, role: Role) -> tuple[Params, Site, P
         [
             *problems,
             *taken_by_git(workspace, file, root),
-            *two_roles(workspace, file.stem, site, params, role),
+            *role_problems(workspace, file.stem, site, params, role),
         ]
     )
     return params, site, root

@@ -244,6 +244,10 @@ def _files(workspace: Workspace) -> Iterator[Path]:
                     yield path
 
 
+def _too_plain(number: int) -> str:
+    return f", {number} of them too short or too plain" if number else ""
+
+
 def _searched_for(
     params: Params, identifiers: IdentifyingValues, searcher: Searcher, left_out: Counter
 ) -> str:
@@ -254,8 +258,7 @@ def _searched_for(
         f"  {len(identifiers.values)} values in {len(searcher.values)} spellings (UTF-8, "
         "UTF-16, Latin-1; names and dates in several orders):",
         *(
-            f"  {count:8} "
-            f"{kind}{'s' if count > 1 else ''}{f', {left_out[kind]} of them too short or too plain' if left_out[kind] else ''}"
+            f"  {count:8} {kind}{'s' if count > 1 else ''}{_too_plain(left_out[kind])}"
             for kind, count in sorted(kinds.items())
         ),
         f"  not searched for: the {sum(left_out[kind] for kind in kinds)} too short or too "

@@ -138,7 +138,8 @@ def _protected(
 
     Only files of some object's size are read.
     """
-    sizes, found = repository.sizes(), {}
+    sizes = repository.sizes()
+    found: dict[str, str] = {}
     for place, path in (*_files(workspace), *(("the export", path) for path in exports)):
         size = path.stat().st_size if path.is_file() else 0
         if (

@@ -4,6 +4,7 @@ sites alone. Writes nothing.
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -16,7 +17,7 @@ from data_prep.scan import export_root, scan
 from data_prep.site_file import load_site
 from data_prep.volumes.series import Volume
 from eval.settings import Params, load_params
-from workspace.errors import Problem, refuse_if, together
+from workspace.errors import Problem, Refusal, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track
 
@@ -47,6 +48,26 @@ def fit(workspace: Workspace) -> None:
     """
     params = load_params(workspace)
     sources = sorted(name for name, role in params.sites.items() if role == "source")
+    refuse_if(_problems(workspace, sources, len(params.convert.size)))
+    # What scan does not know of, it cannot open.
+    only = params.model_copy(update={"sites": dict.fromkeys(sources, "source")})
+    found = together(*(partial(_plans, workspace, name, only) for name in sources))
+    plans = dict(zip(sources, found, strict=True))
+    volumes = [plan for some in plans.values() for plan in some]
+    if not volumes:
+        raise Refusal(
+            Problem(
+                "fewsite fit",
+                "no volume with a spacing",
+                "one at least at the source sites",
+                "fewsite check NAME, which says what is there",
+            )
+        )
+    counts = {name: len(some) for name, some in plans.items()}
+    print("\n".join(suggestion(counts, volumes, sample(plans))))
+
+
+def _problems(workspace: Workspace, sources: list[str], axes: int) -> list[Problem]:
     problems = []
     if not sources:
         problems.append(
@@ -57,7 +78,7 @@ def fit(workspace: Workspace) -> None:
                 "fewsite add sites/NAME.yaml --source",
             )
         )
-    if len(params.convert.size) == 2:
+    if axes == 2:
         problems.append(
             Problem(
                 f"{workspace.params_file} convert.size",
@@ -66,34 +87,7 @@ def fit(workspace: Workspace) -> None:
                 "nothing for images: they have no common spacing",
             )
         )
-    refuse_if(problems)
-    # What scan does not know of, it cannot open.
-    params = params.model_copy(update={"sites": dict.fromkeys(sources, "source")})
-    plans = dict(
-        zip(
-            sources,
-            together(*(lambda name=name: _plans(workspace, name, params) for name in sources)),
-            strict=True,
-        )
-    )
-    refuse_if(
-        []
-        if any(plans.values())
-        else [
-            Problem(
-                "fewsite fit",
-                "no volume with a spacing",
-                "one at least at the source sites",
-                "fewsite check NAME, which says what is there",
-            )
-        ]
-    )
-    volumes = [plan for found in plans.values() for plan in found]
-    print(
-        "\n".join(
-            suggestion({name: len(found) for name, found in plans.items()}, volumes, sample(plans))
-        )
-    )
+    return problems
 
 
 def suggestion(counts: dict[str, int], volumes: list[Planned], body: Sampled) -> list[str]:

@@ -96,12 +96,14 @@ class _Output:
 
     def __init__(self, command: list[str]):
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self._process.stdout is not None  # a pipe was asked for
+        self._stdout = self._process.stdout
 
     def __enter__(self) -> IO[bytes]:
-        return self._process.stdout
+        return self._stdout
 
     def __exit__(self, *error: object) -> None:
-        self._process.stdout.close()
+        self._stdout.close()
         if self._process.wait() and not any(error):
             raise subprocess.CalledProcessError(self._process.returncode, self._process.args)
 

@@ -4,10 +4,12 @@ viewer.
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from data_prep.as_nifti import FLAGS, name_of, write_nifti
 from data_prep.decode import Planned
 from data_prep.exports.dicomdir import is_dicomdir
+from data_prep.exports.sources import Found
 from data_prep.privacy.deidentify import Keys, new_secret, read_secret
 from data_prep.rejects import Reject, left_out, one_a_file, write_rejects
 from data_prep.unlabelled import files_under, path_keys, plan_all
@@ -16,6 +18,14 @@ from workspace.errors import Problem, Refusal, refuse_if
 from workspace.outputs import whole_folder
 from workspace.paths import Workspace
 from workspace.progress import track
+
+# How a hash leads back to a file: in a workspace, and outside of one.
+BACK = {
+    True: "  the path that a file's name or a hash of rejects.csv stands for: "
+    "fewsite locate PATH HASH",
+    False: "  no hash leads back to a file: the secret is gone; run in a workspace, and "
+    "fewsite locate PATH HASH shows the path",
+}
 
 
 def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool = False) -> None:
@@ -35,16 +45,10 @@ def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool
         raise Refusal(Problem("PATH", "no file", "images", "correct the path"))
     plans, rejects = plan_all(files, keys, straightened)
     with whole_folder(out.resolve()) as folder:
-        (folder / ".gitignore").write_text(
-            "*\n"
-        )  # patients' pixels, also where this is killed: `git add` leaves them out
+        # Patients' pixels, also where this is killed: `git add` leaves them out.
+        (folder / ".gitignore").write_text("*\n")
         written, new = _write(plans, keys, folder)
-        used = {
-            file.name
-            for plan, _ in written
-            for image in plan.files
-            for file in image.identity.files
-        }
+        used = {file.name for plan, _ in written for file in _files(plan)}
         frames = left_out([*rejects, *new], used)
         rejects = one_a_file([*rejects, *new], used)
         write_rejects(rejects, keys, folder / "rejects.csv")
@@ -53,31 +57,20 @@ def inspect_path(workspace: Workspace, path: Path, out: Path, straightened: bool
         f"PATH: {len(files)} files = {len(used)} used + {images} rejected + "
         f"{len(rejects) - images} no images"
     )
-    print(
-        "\n".join(
-            [
-                *losses(rejects, frames, keys, 0),
-                *_shown([told for _, told in written]),
-                "  why a file was rejected: rejects.csv in DIR",
-                (
-                    "  the path that a file's name or a hash of rejects.csv "
-                    "stands for: fewsite locate PATH HASH"
-                )
-                if here
-                else (
-                    "  no hash leads back to a file: the secret is gone; run in a workspace, "
-                    "and fewsite locate PATH HASH shows the path"
-                ),
-            ]
-        )
-    )
+    lines = [*losses(rejects, frames, keys, 0), *_shown([told for _, told in written])]
+    print("\n".join([*lines, "  why a file was rejected: rejects.csv in DIR", BACK[here]]))
+
+
+def _files(plan: Planned) -> list[Found]:
+    return [file for image in plan.files for file in image.identity.files]
 
 
 def _write(
     plans: list[Planned], keys: Keys, folder: Path
-) -> tuple[list[tuple[Planned, dict[str, object]]], list[Reject]]:
+) -> tuple[list[tuple[Planned, dict[str, Any]]], list[Reject]]:
     """What each plan that was written says of itself, and the rejects of the others."""
-    written, rejects = [], []
+    written: list[tuple[Planned, dict[str, Any]]] = []
+    rejects: list[Reject] = []
     for plan in track(plans, "writing NIfTI", total=len(plans)):
         outcome = write_nifti(plan, name_of(plan, keys), folder)
         if isinstance(outcome, dict):
@@ -87,7 +80,7 @@ def _write(
     return written, rejects
 
 
-def _shown(written: list[dict[str, object]]) -> list[str]:
+def _shown(written: list[dict[str, Any]]) -> list[str]:
     """How many were written, and how many of them raise each flag."""
     volumes = sum(told["shape"][2] > 1 for told in written)
     flags = Counter(flag for told in written for flag in told["flags"])

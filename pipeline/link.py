@@ -94,7 +94,8 @@ def link_sites(workspace: Workspace) -> None:
     Raises Refusal with all that is missing.
     """
     params = load_params(workspace)
-    roots, problems = {}, []
+    roots: dict[str, Path] = {}
+    problems: list[Problem] = []
     for site in params.sites:
         if site in params.phantom.hospitals:
             continue

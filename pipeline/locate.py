@@ -65,8 +65,5 @@ def _under(workspace: Workspace, path: Path, name: str) -> list[str]:
             )
         )
     keys = path_keys(read_secret(workspace))
-    return [
-        found.name
-        for found in files_under(path)
-        if keys.file(found.name) == re.match("[0-9a-f]*", name)[0]
-    ]
+    digits = name[: len(name) - len(name.lstrip("0123456789abcdef"))]
+    return [found.name for found in files_under(path) if keys.file(found.name) == digits]

@@ -1,6 +1,8 @@
 """Record one role's decision about a hospital's report."""
 
 import io
+from collections.abc import Iterable
+from pathlib import Path
 
 from ruamel.yaml import YAML
 
@@ -25,24 +27,37 @@ def review_site(
 
     Raises Refusal where there is no report to decide on.
     """
-    params, report = load_params(workspace), workspace.report(site) / REPORT
-    text = " ".join(comment.split())
+    report, text = workspace.report(site) / REPORT, " ".join(comment.split())
+    problems = _problems(load_params(workspace).sites, site, report, text)
+    refuse_if(problems)
+    whole(report, read_json, f"report@{site}")
+    made = Review(role=role, decision=decision, comment=text, report=digest(report.read_bytes()))
+    others = [review for review in read_reviews(workspace, site) if review.role != role]
+    reviews = sorted([*others, made], key=lambda review: review.role)
+    yaml, stream = YAML(), io.StringIO()
+    yaml.width = 130
+    yaml.dump({"reviews": [review.model_dump() for review in reviews]}, stream)
+    write_whole(workspace.review(site), HEAD + stream.getvalue())
+    print(
+        f"{role}: {decision}, about report {made.report[:12]}; to show it "
+        f"on the page: dvc repro report@{site}"
+    )
+
+
+def _problems(sites: Iterable[str], site: str, report: Path, text: str) -> list[Problem]:
     problems = []
-    if site not in params.sites:
+    if site not in sites:
         problems.append(
             Problem(
                 "params.yaml sites",
                 f"no site '{site}'",
-                f"one of {', '.join(params.sites) or '(there is none)'}",
+                f"one of {', '.join(sites) or '(there is none)'}",
                 "correct the name",
             )
         )
     elif not report.is_file():
-        problems.append(
-            Problem(
-                str(report), "no such file", "a report to decide on", f"dvc repro report@{site}"
-            )
-        )
+        do = f"dvc repro report@{site}"
+        problems.append(Problem(str(report), "no such file", "a report to decide on", do))
     if not 1 <= len(text) <= MOST_TEXT or not text.isprintable():
         problems.append(
             Problem(
@@ -52,23 +67,4 @@ def review_site(
                 "write why",
             )
         )
-    refuse_if(problems)
-    whole(report, read_json, f"report@{site}")
-    made = Review(role=role, decision=decision, comment=text, report=digest(report.read_bytes()))
-    others = [review for review in read_reviews(workspace, site) if review.role != role]
-    yaml, stream = YAML(), io.StringIO()
-    yaml.width = 130
-    yaml.dump(
-        {
-            "reviews": [
-                review.model_dump()
-                for review in sorted([*others, made], key=lambda review: review.role)
-            ]
-        },
-        stream,
-    )
-    write_whole(workspace.review(site), HEAD + stream.getvalue())
-    print(
-        f"{role}: {decision}, about report {made.report[:12]}; to show it "
-        f"on the page: dvc repro report@{site}"
-    )
+    return problems

@@ -111,7 +111,7 @@ def _tar_members(path: Path, prefix: str) -> Iterator[Found]:
         with _Headers(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             count = 0
             while info := archive.next():
-                archive.members.clear()  # tarfile would keep every header
+                vars(archive)["members"].clear()  # tarfile would keep every header
                 count += 1
                 if info.size < 0:  # tarfile would step back, and read for ever
                     raise Rejected("damaged_archive")
@@ -140,8 +140,8 @@ def _tar_members(path: Path, prefix: str) -> Iterator[Found]:
 class _Headers(io.FileIO):
     """A tar from which only headers are read. One that claims to be huge would fill the memory."""
 
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= MAX_HEADER_BYTES:
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= MAX_HEADER_BYTES:
             raise tarfile.ReadError
         return super().read(size)
 
@@ -183,7 +183,7 @@ def _write(copy: BinaryIO, chunk: bytes) -> None:
         raise Refusal(
             Problem(
                 "the folder for temporary files",
-                f"the system's answer '{os.strerror(error.errno)}'",
+                f"the system's answer '{os.strerror(error.errno or 0)}'",
                 "room for every compressed or inner archive, unpacked",
                 "set TMPDIR to a private folder on a larger disk, or unpack the export",
             )

@@ -11,7 +11,9 @@ from workspace.paths import Workspace
 from workspace.settings import Role
 
 
-def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> list[Problem]:
+def namespace_problems(
+    workspace: Workspace, name: str, site: Site, params: Params
+) -> list[Problem]:
     """What is wrong where a registered site reads the same export and would give its patients other
     keys.
     """
@@ -41,7 +43,7 @@ def two_keys(workspace: Workspace, name: str, site: Site, params: Params) -> lis
     ]
 
 
-def two_roles(
+def role_problems(
     workspace: Workspace, name: str, site: Site, params: Params, role: Role
 ) -> list[Problem]:
     """What is wrong where another site reads the same export and has another role."""

@@ -8,12 +8,12 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from data_prep.exports.dicomdir import Named
 from data_prep.exports.kinds import HEAD, Kind, sniff
@@ -24,7 +24,11 @@ MAX_FILE_BYTES = (
 )  # a 1024 x 1024 x 1024 volume of float32; a file is read whole into memory
 CHUNK = 2**20  # bytes that are asked for at once
 OPEN_ARCHIVES = 8  # kept open in each process
-COMPRESSED = {Kind.GZIP: gzip.open, Kind.BZIP2: bz2.open, Kind.XZ: lzma.open}
+COMPRESSED: dict[Kind, Callable[[Any], Any]] = {
+    Kind.GZIP: gzip.open,
+    Kind.BZIP2: bz2.open,
+    Kind.XZ: lzma.open,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from data_prep.exports.archives import MAX_DEPTH, MAX_FILES, MAX_UNPACKED_BYTES, expand, is_archive
-from data_prep.exports.dicomdir import as_on_a_disc, instance_of, is_dicomdir, named_files
+from data_prep.exports.dicomdir import Named, as_on_a_disc, instance_of, is_dicomdir, named_files
 from data_prep.exports.kinds import HEAD, has_dicom_preamble, starts_like_dicom
 from data_prep.exports.sources import Found, opened, read_all
 from data_prep.rejects import Rejected
@@ -136,7 +136,7 @@ def _listed(found: Found) -> list[Place]:
             )
         )
     lines = [str(PurePosixPath(os.fsdecode(line))) for line in content.splitlines() if line.strip()]
-    places = [(found.path.parent / line, line) for line in dict.fromkeys(lines)]
+    places = [(Path(found.path).parent / line, line) for line in dict.fromkeys(lines)]
     missing = sum(not os.path.exists(path) for path, _ in places)
     if missing:
         raise Refusal(
@@ -171,18 +171,14 @@ def _places(starts: list[Place], entered: list[str] | None = None) -> Iterator[P
                 continue
             visited.add(identity)
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-            if is_linked and entered is not None:
-                entered.append(name)
         except PermissionError:
             closed += 1
             continue
-        for entry in entries:
+        if is_linked and entered is not None:
+            entered.append(name)
+        for entry in (entry for entry in entries if entry.name not in VERSIONS):
             place = Path(entry.path), f"{name}/{entry.name}" if name else entry.name
-            if entry.name in VERSIONS:
-                continue
-            if entry.is_dir(follow_symlinks=False) or (
-                entry.is_symlink() and os.path.isdir(entry.path)
-            ):
+            if _is_folder(entry):
                 if place[1].count("/") >= MAX_DEPTH:
                     deep += 1
                 else:
@@ -191,27 +187,27 @@ def _places(starts: list[Place], entered: list[str] | None = None) -> Iterator[P
                 linked.append(place)
             else:
                 yield place
-    refuse_if(
-        [
-            Problem("the export", f"{count} folders {which}", need, do)
-            for count, which, need, do in (
-                (
-                    closed,
-                    "that may not be read",
-                    "read permission on every folder",
-                    "mend permissions",
-                ),
-                (
-                    deep,
-                    f"more than {MAX_DEPTH} deep",
-                    f"at most {MAX_DEPTH} folders in a path",
-                    "move them up",
-                ),
-            )
-            if count
-        ]
-    )
+    refuse_if(_folder_problems(closed, deep))
     yield from _linked_files(linked, visited)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or a link to one."""
+    linked = entry.is_symlink() and os.path.isdir(entry.path)
+    return entry.is_dir(follow_symlinks=False) or linked
+
+
+def _folder_problems(closed: int, deep: int) -> list[Problem]:
+    """`closed`: folders that may not be read; `deep`: those too deep to be entered."""
+    problems = []
+    if closed:
+        found, need = f"{closed} folders that may not be read", "read permission on every folder"
+        problems.append(Problem("the export", found, need, "mend permissions"))
+    if deep:
+        found = f"{deep} folders more than {MAX_DEPTH} deep"
+        need = f"at most {MAX_DEPTH} folders in a path"
+        problems.append(Problem("the export", found, need, "move them up"))
+    return problems
 
 
 def _linked_files(places: list[Place], visited: set[tuple[int, int]]) -> Iterator[Place]:
@@ -244,7 +240,7 @@ def _with_missing(files: list[Found]) -> Iterator[Found]:
         else set()
     )
     asked: set[str] = set()
-    lacking: list[Found] = []
+    lacking: list[tuple[Found, Named]] = []
     for found in files:
         if found.problem or not is_dicomdir(found.name):
             yield found
@@ -260,21 +256,12 @@ def _with_missing(files: list[Found]) -> Iterator[Found]:
             name = f"{found.folder}/{one.path}".lstrip("/")
             plain = as_on_a_disc(name)
             if plain not in there and plain not in asked:
-                lacking.append(
-                    Found(
-                        name,
-                        found.path,
-                        0,
-                        problem="missing_file" if one.image else "missing_no_image",
-                        named=one,
-                    )
-                )
+                problem = "missing_file" if one.image else "missing_no_image"
+                lacking.append((Found(name, found.path, 0, problem=problem, named=one), one))
             asked.add(plain)
-    renamed = _renamed(
-        {found.named.instance for found in lacking} - {""},
-        (found for found in files if as_on_a_disc(found.name) not in asked),
-    )
-    yield from (found for found in lacking if found.named.instance not in renamed)
+    others = (found for found in files if as_on_a_disc(found.name) not in asked)
+    renamed = _renamed({one.instance for _, one in lacking} - {""}, others)
+    yield from (found for found, one in lacking if one.instance not in renamed)
 
 
 def _renamed(wanted: set[str], files: Iterator[Found]) -> set[str]:

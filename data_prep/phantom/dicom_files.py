@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
+    UID,
     ComputedRadiographyImageStorage,
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -157,7 +158,7 @@ def _file(
     header.RescaleIntercept = stored.intercept
     header.file_meta = FileMetaDataset()
     compressed = vendor.transfer_syntax == RLELossless
-    header.file_meta.TransferSyntaxUID = (
+    header.file_meta.TransferSyntaxUID = UID(
         ExplicitVRLittleEndian if compressed else vendor.transfer_syntax
     )
     header.set_pixel_data(

@@ -75,14 +75,13 @@ def _lungs(thorax: Thorax, grid: Grid, pose: Pose) -> np.ndarray:
     lung = np.zeros_like(grid.x)
     for side, dome in zip((-1, 1), thorax.diaphragm, strict=True):
         across = side * grid.x
-        centre = 1.6 + thorax.lung_width
         rise = np.clip((grid.y - thorax.lung_top) / (9.0 - thorax.lung_top), 0, 1)
         half = (
             thorax.lung_width
             * (0.12 + 0.62 * np.sqrt(np.sqrt(rise)) + 0.31 * rise**0.7)
             * (rise > 0)
         )
-        centre = centre - (thorax.lung_width - half) * 0.65
+        centre = (1.6 + thorax.lung_width) - (thorax.lung_width - half) * 0.65
         span = np.clip(1 - ((across - centre) / np.maximum(half, 1e-3)) ** 2, 0, 1)
         apex = np.sqrt(np.clip(1 - (1 - np.minimum(rise * 3.2, 1)) ** 2, 0, 1))
         chord = 2 * thorax.lung_depth * span**0.4 * apex

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from data_prep.privacy.same_value import one_form
-from workspace.errors import Problem, refuse_if
+from workspace.errors import Problem, Refusal, refuse_if
 from workspace.outputs import private_folder
 from workspace.paths import Workspace
 
@@ -149,29 +149,25 @@ def read_secret(workspace: Workspace, keep: bool = True) -> str:
     None is made where results hold keys under a lost one, since every patient would silently get
     another key. Several stages may start at once: the first to link its file wins.
     """
-    results = _fingerprints(
-        workspace
-    )  # before the secret is looked for, which another stage may be making
+    # Before the secret is looked for, which another stage may be making.
+    results = _fingerprints(workspace)
     path = workspace.secret_file
     if not path.exists():
-        refuse_if(
-            [
-                Problem(
-                    SECRET_FILE,
-                    "none, though data/ holds keys made under one",
-                    SAME_SECRET,
-                    START_ANEW,
-                )
-            ]
-            if results
-            else []
-        )
+        if results:
+            found = "none, though data/ holds keys made under one"
+            raise Refusal(Problem(SECRET_FILE, found, SAME_SECRET, START_ANEW))
         if not keep:
             return new_secret()
         _make_secret(workspace)
     secret = path.read_text(errors="replace").strip()
+    refuse_if(_secret_problems(secret, stat.S_IMODE(path.stat().st_mode), results))
+    return secret
+
+
+def _secret_problems(secret: str, mode: int, results: set[str]) -> list[Problem]:
+    """`mode`: the file's permissions. `results`: of secrets that keys were made under."""
     problems = []
-    if (mode := stat.S_IMODE(path.stat().st_mode)) & OTHERS:
+    if mode & OTHERS:
         problems.append(
             Problem(
                 SECRET_FILE,
@@ -182,25 +178,12 @@ def read_secret(workspace: Workspace, keep: bool = True) -> str:
             )
         )
     if not re.fullmatch(f"[0-9a-f]{{{2 * SECRET_BYTES}}}", secret):
-        problems.append(
-            Problem(
-                SECRET_FILE,
-                "text that is no secret",
-                f"{2 * SECRET_BYTES} hexadecimal digits",
-                START_ANEW,
-            )
-        )
+        need = f"{2 * SECRET_BYTES} hexadecimal digits"
+        problems.append(Problem(SECRET_FILE, "text that is no secret", need, START_ANEW))
     elif results - {Keys(secret, "", "").fingerprint}:
-        problems.append(
-            Problem(
-                SECRET_FILE,
-                "another secret than the one that keys in data/ were made under",
-                SAME_SECRET,
-                START_ANEW,
-            )
-        )
-    refuse_if(problems)
-    return secret
+        found = "another secret than the one that keys in data/ were made under"
+        problems.append(Problem(SECRET_FILE, found, SAME_SECRET, START_ANEW))
+    return problems
 
 
 def _make_secret(workspace: Workspace) -> None:

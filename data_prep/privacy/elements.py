@@ -65,9 +65,10 @@ def kind_of(name: str | None) -> str:
     a column of its own.
     """
     try:
-        return dictionary_VR(tag_for_keyword(keyword_of(name or "")))
+        tag = tag_for_keyword(keyword_of(name or ""))
     except ValueError:
         return ""
+    return "" if tag is None else dictionary_VR(tag)
 
 
 def asked_of(labels: Labels) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ that pad a value (PS3.5 6.2), and a person's name with its empty last components
 
 import re
 import unicodedata
+from typing import Final
 
 PERSON = "PN"
 WHOLE_NUMBERS = ("IS", "SL", "SS", "SV", "UL", "US", "UV")
 PARTS_A_NAME = "^"  # of components; no other value is likely to hold one
-FORM = "NFC"
+FORM: Final = "NFC"
 # a NUL, and marks without width, which cells copied from web pages and PDFs hold
 UNSEEN = "\0\u200b\u200e\u200f\u2060\ufeff"
 PADDING = re.compile(rf"\A[\s{UNSEEN}]+|[\s{UNSEEN}]+\Z")

@@ -43,8 +43,10 @@ SAME_SIZE = 0.01  # relative; of a voxel, as its affine and as pixdim say
 SAME_CORNER = 0.5  # of a voxel: how far apart two affines may put a corner of the volume
 AFFINES_DIFFER, SPACING_DIFFERS = "affines_differ", "spacing_differs"
 DOUBTS = {
-    AFFINES_DIFFER: "two affines (sform and qform) put a corner of the image half a voxel apart or more; the sform is used",
-    SPACING_DIFFERS: "the affine's voxels are of another size than pixdim says; the affine is used, and pixdim of a single plane",
+    AFFINES_DIFFER: "two affines (sform and qform) put a corner of the image half a voxel apart or "
+    "more; the sform is used",
+    SPACING_DIFFERS: "the affine's voxels are of another size than pixdim says; the affine is "
+    "used, and pixdim of a single plane",
 }
 
 

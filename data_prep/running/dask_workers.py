@@ -8,7 +8,7 @@ comes back as a result.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -46,9 +46,9 @@ class Answer:
     asked.
     """
 
-    results: list[Any] = ()
+    results: Sequence[Any] = ()
     error: Exception | None = None
-    unseen: list[Path | str] = ()
+    unseen: Sequence[Path | str] = ()
     alike: bool = True
 
 

@@ -96,7 +96,7 @@ class Finished:
             say(f"{self._keys.site}: {sum(here)} of {len(plans)} records were decoded before")
         decoded = decode([plan for plan, known in zip(plans, here, strict=True) if not known])
         for plan, key, known in zip(plans, keys, here, strict=True):
-            outcome = self._read(key) if known else next(decoded)[1]
+            outcome = self._read(key) if known and key else next(decoded)[1]
             if key and not known and isinstance(outcome, Decoded):
                 self._add(key, outcome)
             yield plan, outcome

@@ -15,7 +15,7 @@ import pandas as pd
 from data_prep.privacy.age_and_sex import SexColumn, age_from_years, understood
 from data_prep.privacy.elements import keyword_of, kind_of
 from data_prep.privacy.same_value import one_form, one_text
-from data_prep.site_file import Site
+from data_prep.site_file import Labels, Site
 from workspace.errors import Problem, Refusal, refuse_if
 
 BY_FILE, BY_FOLDER = "file", "folder"
@@ -66,66 +66,71 @@ def read_labels(content: bytes, where: str, site: Site) -> LabelTable:
     settings = site.labels
     table = _parse(content, where)
     key, patient = settings.column or settings.match, settings.patient
-    patient_column = (
-        patient if patient in table.columns else None
-    )  # a column goes before the DICOM keyword of the same name
-    wanted = {
-        name: f"a column {name}"
-        for name in (key, settings.class_column, settings.age, settings.sex, patient_column)
-        if name
-    }
-    if patient and not patient_column:
-        try:
-            keyword_of(patient)
-        except ValueError as why:
-            wanted[patient] = f"a column {patient}, since it is {why}"
-    refuse_if(_column_problems(table, wanted, where))
+    # A column goes before the DICOM keyword of the same name.
+    patient_column = patient if patient in table.columns else None
+    refuse_if(_column_problems(table, _wanted(settings, key, patient_column), where))
+    match = settings.match if settings.match in (BY_FILE, BY_FOLDER) else keyword_of(settings.match)
+    kind, patient_kind = kind_of(match), kind_of(patient_column)
+    ages_and_sexes = _AgesAndSexes(settings, table)
     rows: dict[str, Row] = {}
     unknown: list[int] = []
     conflicts: list[tuple[int, int]] = []
-    unread: dict[str, list[int]] = {"age": [], "sex": []}
-    sexes = SexColumn.of(table[settings.sex] if settings.sex else ())
-    match = settings.match if settings.match in (BY_FILE, BY_FOLDER) else keyword_of(settings.match)
-    kind = kind_of(match)
-    patient_kind = kind_of(patient_column)
     for line, cells in zip(table.index, table.to_dict("records"), strict=True):
-        value, name = (
-            one_form(cells[key], kind) if kind else cells[key],
-            cells[settings.class_column],
-        )
+        name = cells[settings.class_column]
+        value = one_form(cells[key], kind) if kind else cells[key]
         label = site.class_of(name)
         if label is None and name not in site.ignore:
             unknown.append(line)
             continue
         if not value:
             continue
-        age, age_read = (
-            understood(age_from_years, cells[settings.age]) if settings.age else (None, True)
-        )
-        sex, sex_read = (
-            understood(sexes.read, cells[settings.sex]) if settings.sex else (None, True)
-        )
-        for column in ("age",) * (not age_read) + ("sex",) * (not sex_read):
-            unread[column].append(line)
-        row = Row(
-            line,
-            label,
-            one_form(cells[patient_column], patient_kind) if patient_column else None,
-            age,
-            sex,
-        )
+        whose = one_form(cells[patient_column], patient_kind) if patient_column else None
+        row = Row(line, label, whose, *ages_and_sexes.read(line, cells))
         first = rows.setdefault(value, row)
         if (first.label, first.patient) != (row.label, row.patient):
             conflicts.append((first.line, line))
-    refuse_if(_value_problems(unknown, conflicts, where, settings.class_column))
+    refuse_if(_value_problems(unknown, conflicts, where, settings.class_column or ""))
     lines = {line: one_form(value, kind) if kind else value for line, value in table[key].items()}
-    return LabelTable(
-        match,
-        rows,
-        lines,
-        patient_column is not None,
-        {column: at for column, at in unread.items() if at},
-    )
+    has_patients = patient_column is not None
+    return LabelTable(match, rows, lines, has_patients, ages_and_sexes.unread)
+
+
+def _wanted(settings: Labels, key: str, patient_column: str | None) -> dict[str, str]:
+    """The columns that a table must have, and how each is asked for."""
+    names = (key, settings.class_column, settings.age, settings.sex, patient_column)
+    wanted = {name: f"a column {name}" for name in names if name}
+    if settings.patient and not patient_column:
+        try:
+            keyword_of(settings.patient)
+        except ValueError as why:
+            wanted[settings.patient] = f"a column {settings.patient}, since it is {why}"
+    return wanted
+
+
+class _AgesAndSexes:
+    """Reads the cells of a table's columns of ages and sexes, and notes those not understood."""
+
+    def __init__(self, settings: Labels, table: pd.DataFrame):
+        self.settings = settings
+        self.sexes = SexColumn.of(table[settings.sex] if settings.sex else ())
+        self.lines: dict[str, list[int]] = {"age": [], "sex": []}
+
+    def read(self, line: int, cells: dict[str, str]) -> tuple[float | None, str | None]:
+        age, sex = None, None
+        if self.settings.age:
+            age, understandable = understood(age_from_years, cells[self.settings.age])
+            if not understandable:
+                self.lines["age"].append(line)
+        if self.settings.sex:
+            sex, understandable = understood(self.sexes.read, cells[self.settings.sex])
+            if not understandable:
+                self.lines["sex"].append(line)
+        return age, sex
+
+    @property
+    def unread(self) -> dict[str, list[int]]:
+        """Age or sex -> the lines whose cell is not understood."""
+        return {column: lines for column, lines in self.lines.items() if lines}
 
 
 def identifying_cells(content: bytes, where: str, site: Site) -> set[str]:

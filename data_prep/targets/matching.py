@@ -120,33 +120,36 @@ def match_places(table: LabelTable, names: Iterable[str], where: str) -> dict[st
         for value in fitting[1:]
         if not _agree(table.rows[fitting[0]], table.rows[value])
     }
+    refuse_if(_place_problems(table, ambiguous, pairs, where))
+    return dict(values)
+
+
+def _place_problems(
+    table: LabelTable, ambiguous: list[int], pairs: set[tuple[int, int]], where: str
+) -> list[Problem]:
+    """`ambiguous`: lines whose value fits several places; `pairs`: of lines that contradict."""
     what = "file" if table.match == BY_FILE else "folder"
-    problems = (
-        [
+    problems = []
+    if ambiguous:
+        problems.append(
             Problem(
                 where,
                 f"{what} names that fit several {what}s ({shown_lines(sorted(ambiguous))})",
                 f"one {what} a row",
                 "write paths relative to the site's root",
             )
-        ]
-        if ambiguous
-        else []
-    )
-    problems += (
-        [
+        )
+    if pairs:
+        problems.append(
             Problem(
                 where,
-                f"{len(pairs)} rows that contradict another row of the same image ({shown_pairs(sorted(pairs))})",
+                f"{len(pairs)} rows that contradict another row of the same image "
+                f"({shown_pairs(sorted(pairs))})",
                 "one class and one patient for each image",
                 "correct the table",
             )
-        ]
-        if pairs
-        else []
-    )
-    refuse_if(problems)
-    return dict(values)
+        )
+    return problems
 
 
 def patient_of(image: ImageFile, row: Row | None, table: LabelTable, labels: Labels) -> str | None:
@@ -154,7 +157,7 @@ def patient_of(image: ImageFile, row: Row | None, table: LabelTable, labels: Lab
     where it is no DICOM.
     """
     if table.patient_column:
-        return row.patient
+        return None if row is None else row.patient
     if labels.patient or image.header.kind == "dicom":
         return image.identity.elements.get(keyword_of(labels.patient or "PatientID"))
     return image.identity.found.name
@@ -228,7 +231,8 @@ def _refuse_mixed(
         [
             Problem(
                 where,
-                f"{len(pairs)} pairs of rows that give one {labels.one_class_a} two classes ({shown_pairs(sorted(pairs))})",
+                f"{len(pairs)} pairs of rows that give one {labels.one_class_a} two classes "
+                f"({shown_pairs(sorted(pairs))})",
                 f"one class a {labels.one_class_a}",
                 "correct the table, or set labels.one_class_a to image",
             )

@@ -168,28 +168,8 @@ def make_volume(
 
     Raises Rejected, which then holds for every slice.
     """
-    slices = group.slices
-    first = slices[0]
-    if not all(image.header.place.known for image in slices):
-        raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
-    shapes = {image.header.kept_shape for image in slices}
-    if len(shapes) > 1:
-        raise Rejected("mixed_matrix", f"{len(shapes)} matrix sizes")
-    pixel = first.header.facts.spacing
-    if pixel is None or any(image.header.facts.spacing is None for image in slices):
-        raise Rejected("no_spacing")
-    spacings = np.array([image.header.facts.spacing for image in slices])
-    if not np.allclose(spacings, spacings[0], rtol=SAME_PIXEL_SIZE, atol=0):
-        raise Rejected("mixed_spacing")
-    facts = [image.header.facts for image in slices]
-    values: dict[str, set[str | None]] = {
-        "PhotometricInterpretation": {of.photometric for of in facts},
-        "Modality": {of.modality for of in facts},
-    }
-    mixed = [name for name, found in values.items() if len(found) > 1]
-    if mixed:
-        raise Rejected("mixed_values", f"{' and '.join(mixed)} differ")
-    slices, duplicates = _drop_same(slices, _normal(slices))
+    pixel = _pixel_of(group.slices)
+    slices, duplicates = _drop_same(group.slices, _normal(group.slices))
     if len(slices) < stacks.FEWEST_SLICES:
         raise Rejected("not_a_volume", f"{len(slices)} slices")
     positions = stacks.positions(slices)
@@ -198,7 +178,7 @@ def make_volume(
     stated = max((image.header.place.stated or 0 for image in slices), default=0)
     # Makers differ in whether they state the slices of one volume, of all that show the same, or
     # of all, and whether derived images count.
-    whole = (group.of, group.originals, group.alike[first.header.place.meaning])
+    whole = (group.of, group.originals, group.alike[group.slices[0].header.place.meaning])
     if len(slices) < stated and stated not in whole:
         raise Rejected("missing_slice", f"{len(slices)} slices of {stated} that the header states")
     if broken_nearby and stated not in (len(slices), *whole):
@@ -209,6 +189,33 @@ def make_volume(
     step = (positions[order[-1]] - positions[order[0]]) / (len(order) - 1)
     affine = _affine(positions[order[0]], orientation, pixel, step)
     return Volume(ordered, *(straight(affine, len(ordered)) if tilted else (affine,))), duplicates
+
+
+def _pixel_of(slices: list[ImageFile]) -> tuple[float, ...]:
+    """mm between rows and columns, the same in all slices of one volume.
+
+    Raises Rejected where they are none: one lacks its place, or they differ in what must be equal.
+    """
+    if not all(image.header.place.known for image in slices):
+        raise Rejected("not_a_volume" if len(slices) == 1 else "no_position")
+    shapes = {image.header.kept_shape for image in slices}
+    if len(shapes) > 1:
+        raise Rejected("mixed_matrix", f"{len(shapes)} matrix sizes")
+    facts = [image.header.facts for image in slices]
+    pixel = facts[0].spacing
+    if pixel is None or any(of.spacing is None for of in facts):
+        raise Rejected("no_spacing")
+    spacings = np.array([of.spacing for of in facts])
+    if not np.allclose(spacings, spacings[0], rtol=SAME_PIXEL_SIZE, atol=0):
+        raise Rejected("mixed_spacing")
+    values: dict[str, set[str | None]] = {
+        "PhotometricInterpretation": {of.photometric for of in facts},
+        "Modality": {of.modality for of in facts},
+    }
+    mixed = [name for name, found in values.items() if len(found) > 1]
+    if mixed:
+        raise Rejected("mixed_values", f"{' and '.join(mixed)} differ")
+    return pixel
 
 
 def _with_reversed_rows(image: ImageFile) -> ImageFile:

