@@ -22,7 +22,7 @@ import numpy as np
 import pydicom
 from convert import write_site
 
-from data_prep.readers.dicom import native
+from data_prep.readers.dicom.pixels import native
 
 
 def located(path: Path) -> native.Native:

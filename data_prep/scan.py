@@ -75,11 +75,7 @@ def scan(
     `root`: of the export; by default the workspace's incoming folder. `secret`: by default the
     workspace's, made on first use; with a deidentify.new_secret() nothing is written.
     """
-    role = params.sites.get(name)  # none yet of a site that is only looked at
-    problems = _setting_problems(name, site, params.convert)
-    problems += namespace_problems(workspace, name, site, params)
-    problems += role_problems(workspace, name, site, params, role) if role else []
-    refuse_if(problems)
+    refuse_if(_problems(workspace, name, site, params))
     root = root or incoming_root(workspace, name, site)
     keys = Keys(secret or read_secret(workspace), name, site.patient_namespace or name)
     if site.labels.match == BY_ARRAY:
@@ -189,6 +185,13 @@ def count_classes(site: Site, rows: Iterable[dict[str, object]]) -> dict[str, di
         name: {"records": len(patients[name]), "patients": len(set(patients[name]))}
         for name in site.classes
     }
+
+
+def _problems(workspace: Workspace, name: str, site: Site, params: Params) -> list[Problem]:
+    problems = _setting_problems(name, site, params.convert)
+    problems += namespace_problems(workspace, name, site, params)
+    role = params.sites.get(name)  # none yet of a site that is only looked at
+    return problems + (role_problems(workspace, name, site, params, role) if role else [])
 
 
 def _setting_problems(name: str, site: Site, convert: Convert) -> list[Problem]:

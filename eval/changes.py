@@ -54,8 +54,11 @@ def change(before: Results, after: Results) -> Change:
     )
     if np.array_equal(old.probabilities, new.probabilities):
         return replace(measured, low=0.0, high=0.0)
-    apart, resampled = float(new_draws.mean() - old_draws.mean()), new_resampled - old_resampled
-    low, high = resamples.interval(apart, resampled, *score.differences)
+    difference, resampled = (
+        float(new_draws.mean() - old_draws.mean()),
+        new_resampled - old_resampled,
+    )
+    low, high = resamples.interval(difference, resampled, *score.differences)
     return replace(measured, low=low, high=high)
 
 

@@ -210,23 +210,23 @@ def headline_words(counts: Mapping[str, int], criteria: Sequence[str]) -> str:
     hospitals = count(counts["all"], "target hospital")
     what = "the target" if len(criteria) == 1 else "all criteria"
     few = f", {counts['met on few']} of them on fewer than {FEW_PATIENTS} patients"
-    said = f"{met} of {hospitals} {'meets' if met == 1 else 'meet'} {what}"
-    return said + (few if counts["met on few"] else "")
+    sentence = f"{met} of {hospitals} {'meets' if met == 1 else 'meet'} {what}"
+    return sentence + (few if counts["met on few"] else "")
 
 
 def notes(row: Mapping[str, Any]) -> list[str]:
     """What stands below a hospital's word."""
-    said = []
+    sentence = []
     several = len(row["criteria"]) > 1
     for found in row["criteria"]:
         further = found.further and f"about {count(found.further, 'further query patient')}"
         if several:
-            said.append(f"{plain(found.name)}: {found.word}{f', {further}' if further else ''}")
+            sentence.append(f"{plain(found.name)}: {found.word}{f', {further}' if further else ''}")
         elif further:
-            said.append(f"{further} would settle it")
+            sentence.append(f"{further} would settle it")
     if row["role"] == "source":
-        said.append("reference only")
-    return [*said, "few patients"] if row["few"] else said
+        sentence.append("reference only")
+    return [*sentence, "few patients"] if row["few"] else sentence
 
 
 def _counts(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) -> dict[str, int]:

@@ -165,6 +165,6 @@ def largest_k(account: Account, role: Role, params: Params) -> str:
 
 def _what(rejects: list[Reject]) -> str:
     """The reason in words, and what a reader said of it most often."""
-    said = Counter(reject.found for reject in rejects if reject.found)
-    detail = f" (mostly {said.most_common(1)[0][0]})" if said else ""
+    details = Counter(reject.found for reject in rejects if reject.found)
+    detail = f" (mostly {details.most_common(1)[0][0]})" if details else ""
     return REASONS[rejects[0].reason].means + detail

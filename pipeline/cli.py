@@ -36,7 +36,7 @@ def add(
 
     Example: fewsite add sites/westside.yaml --check
     """
-    from pipeline.add import add_site
+    from pipeline.sites.add import add_site
 
     run_stage(
         "fewsite add", lambda: add_site(Workspace(), file, "source" if source else "target", check)
@@ -117,7 +117,7 @@ def print(
 
     Example: fewsite print westside
     """
-    from pipeline.print_page import print_pages
+    from pipeline.reports.print_page import print_pages
 
     run_stage("fewsite print", lambda: print_pages(Workspace(), site))
 
@@ -130,7 +130,7 @@ def audit() -> None:
 
     Example: fewsite audit
     """
-    from pipeline.audit import audit_workspace
+    from pipeline.audit.command import audit_workspace
 
     run_stage("fewsite audit", lambda: audit_workspace(Workspace()))
 
@@ -144,7 +144,7 @@ def gate(site: Annotated[str, typer.Argument(help="a target's name in params.yam
 
     Example: fewsite gate phantom_west
     """
-    from pipeline.gate import EXIT, gate_site
+    from pipeline.reports.gate import EXIT, gate_site
 
     run_stage("fewsite gate", lambda: gate_site(Workspace(), site), broken=EXIT["cannot tell"])
 
@@ -169,7 +169,7 @@ def review(
     Example: fewsite review phantom_west --role physicist --decision revise --comment "too few
     effusions"
     """
-    from pipeline.review import review_site
+    from pipeline.reports.review import review_site
 
     run_stage("fewsite review", lambda: review_site(Workspace(), site, role, decision, comment))
 
@@ -187,7 +187,7 @@ def compare(
 
     Example: fewsite compare HEAD~1
     """
-    from pipeline.compare import compare as compare_results
+    from pipeline.reports.compare import compare as compare_results
 
     run_stage("fewsite compare", lambda: compare_results(Workspace(), revision))
 
@@ -200,7 +200,7 @@ def remove(site: Annotated[str, typer.Argument(help="a site's name in params.yam
 
     Example: fewsite remove phantom_north
     """
-    from pipeline.remove import remove_site
+    from pipeline.sites.remove import remove_site
 
     run_stage("fewsite remove", lambda: remove_site(Workspace(), site))
 
@@ -227,7 +227,7 @@ def link() -> None:
 
     Example: FEWSITE_DATA=/mnt/exports fewsite link
     """
-    from pipeline.link import link_sites
+    from pipeline.sites.link import link_sites
 
     run_stage("fewsite link", lambda: link_sites(Workspace()))
 

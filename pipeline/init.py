@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pipeline.out_of_git import keep_out_of_git
-from pipeline.params_file import edited
+from pipeline.sites.params_file import edited
 from workspace.errors import Problem, Refusal
 from workspace.outputs import private_folder, write_whole
 from workspace.paths import Workspace

@@ -9,10 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data_prep.phantom import materials
 from data_prep.phantom.anatomy import Thorax
 from data_prep.phantom.rays import Grid, Pose, step
-from data_prep.phantom.thorax import heart_chord
+from data_prep.phantom.thorax import LUNG, SOFT_TISSUE, heart_chord
 
 FINDINGS = ("normal", "nodule", "effusion", "consolidation", "cardiomegaly")
 Replaced = Callable[
@@ -28,9 +27,7 @@ CONSOLIDATION_FILL = (0.25, 0.55)  # share of the lung's depth
 CONSOLIDATION_SIZE = (1.6, 2.8)  # cm, standard deviation
 HEART_ENLARGED = (1.08, 1.32)  # relative to a healthy heart
 MOST_REPLACED = 0.95  # share of the lung along a ray
-ADDED_PER_CM = (
-    materials.SOFT_TISSUE - materials.LUNG
-)  # attenuation, for each cm of lung that is replaced
+ADDED_PER_CM = SOFT_TISSUE - LUNG  # attenuation, for each cm of lung that is replaced
 
 
 def draw_finding(rng: np.random.Generator, name: str, thorax: Thorax) -> Replaced:

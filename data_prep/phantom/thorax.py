@@ -9,12 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.phantom import materials
 from data_prep.phantom.anatomy import Thorax
 from data_prep.phantom.bones import clavicles, ribs, spine
 from data_prep.phantom.rays import Grid, Pose, ellipsoid, half_sphere, step, tube
 
 LEAST_LUNG = 0.12  # share of lung that stays in front of and behind the heart
+
+# Linear attenuation coefficients at 60 keV, the mean energy of a filtered chest beam, in 1/cm: mass
+# attenuation times density, from NIST's tables (Hubbell and Seltzer, NISTIR 5632, tables 3 and 4).
+WATER = 0.2059 * 1.00
+SOFT_TISSUE = 0.2048 * 1.06
+FAT = 0.1974 * 0.95
+LUNG = 0.2053 * 0.26  # inflated
+BONE = 0.3148 * 1.92  # cortical
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,10 @@ class Paths:
     def attenuation(self) -> np.ndarray:
         """The line integral of attenuation, without a unit."""
         return (
-            self.soft * materials.SOFT_TISSUE
-            + self.fat * materials.FAT
-            + self.lung * materials.LUNG
-            + self.bone * (materials.BONE - materials.SOFT_TISSUE)
+            self.soft * SOFT_TISSUE
+            + self.fat * FAT
+            + self.lung * LUNG
+            + self.bone * (BONE - SOFT_TISSUE)
         )
 
 

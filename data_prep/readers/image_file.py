@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from data_prep.exports.sources import Found
-from data_prep.readers.dicom.frame_bytes import StoredFrame
-from data_prep.readers.dicom.native import Native
+from data_prep.readers.dicom.pixels.frame_bytes import StoredFrame
+from data_prep.readers.dicom.pixels.native import Native
 
 T = TypeVar("T")
 Rectangle = tuple[int, int, int, int]  # top, left, rows, columns; pixels

@@ -97,7 +97,7 @@ def read_pixels(stream: BinaryIO, image: ImageFile) -> Pixels:
     header = header_of(fields)
     if header.bytes > MAX_FILE_BYTES:
         raise Rejected("too_large")
-    if header.apart != bool(image.identity.data):
+    if header.in_data_files != bool(image.identity.data):
         raise Rejected("file_changed")
     values = (
         _voxels(header, image.identity.data)

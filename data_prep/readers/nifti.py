@@ -368,10 +368,12 @@ def _doubts(header: AnyHeader) -> tuple[str, ...]:
             1,
         )
         try:
-            apart = np.linalg.norm((corners @ (sform - header.get_qform()).T)[:, :3], axis=1).max()
+            distance = np.linalg.norm(
+                (corners @ (sform - header.get_qform()).T)[:, :3], axis=1
+            ).max()
         except Exception:  # a quaternion that is none
-            apart = math.inf
-        doubts += [] if apart <= SAME_CORNER * min(sizes[:axes]) else [AFFINES_DIFFER]
+            distance = math.inf
+        doubts += [] if distance <= SAME_CORNER * min(sizes[:axes]) else [AFFINES_DIFFER]
     return tuple(doubts)
 
 

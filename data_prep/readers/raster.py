@@ -20,7 +20,7 @@ from data_prep.privacy.identifying_values import (
 )
 from data_prep.readers.base import Reader
 from data_prep.readers.dicom.checks import MAX_PIXELS
-from data_prep.readers.dicom.codestream import check_picture, jpeg_2000_sample
+from data_prep.readers.dicom.pixels.codestream import check_picture, jpeg_2000_sample
 from data_prep.readers.image_file import Facts, Header, Identity, ImageFile, Pixels, shared
 from data_prep.readers.quiet import quiet
 from data_prep.rejects import Rejected, not_decodable

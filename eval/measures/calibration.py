@@ -102,14 +102,14 @@ def expected_error(results: Results, probabilities: np.ndarray) -> Estimate:
     """Expected calibration error of `probabilities` (seed, draw, record, class) for the query set,
     freed of what chance alone makes.
     """
-    said, so = _said(results, probabilities)
+    stated, so = _stated(results, probabilities)
     bootstrap = results.bootstrap
-    found = calibration_error(said, so, bootstrap.weights, bootstrap.confidence)
+    found = calibration_error(stated, so, bootstrap.weights, bootstrap.confidence)
     by_draw = [
         calibration_error(
-            said[:, [draw]], so[:, [draw]], bootstrap.weights, bootstrap.confidence
+            stated[:, [draw]], so[:, [draw]], bootstrap.weights, bootstrap.confidence
         ).value
-        for draw in range(said.shape[1])
+        for draw in range(stated.shape[1])
     ]
     return Estimate(
         found.value,
@@ -121,7 +121,7 @@ def expected_error(results: Results, probabilities: np.ndarray) -> Estimate:
     )
 
 
-def _said(results: Results, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _stated(results: Results, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the reliability diagram is about, and whether it was so: two classes: the second; more:
     the most probable one (Guo 2017).
     """
@@ -170,7 +170,7 @@ def _bins(results: Results, probabilities: np.ndarray, once: np.ndarray) -> pd.D
     share that was so.
     """
     here, resampled = (
-        calibration_bins(*_said(results, probabilities), weights)
+        calibration_bins(*_stated(results, probabilities), weights)
         for weights in (once, results.bootstrap.weights)
     )
     bootstrap, rows = results.bootstrap, []

@@ -82,8 +82,8 @@ def _difference(results: Results, one: Values, other: Values) -> dict[str, float
     )
     bounds = results.score.differences
     low, high = results.bootstrap.interval(value, resampled, *bounds)
-    apart = one.by_draw - other.by_draw
-    draws_low, draws_high = percentile_interval(apart, results.params.adapt.confidence)
+    gap = one.by_draw - other.by_draw
+    draws_low, draws_high = percentile_interval(gap, results.params.adapt.confidence)
     return {
         "difference": value,
         "patient_low": low,

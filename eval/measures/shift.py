@@ -82,10 +82,10 @@ def _of_class(
     n, m = int((~from_source).sum()), int(from_source.sum())
     if n < FEWEST or m < 2 * FEWEST:
         return None
-    apart = euclidean_distances(part.to_numpy(float))
-    among, owner = apart[from_source][:, from_source], owner[from_source]
+    distances = euclidean_distances(part.to_numpy(float))
+    among, owner = distances[from_source][:, from_source], owner[from_source]
     null = coefficient(among, random_splits(m, min(n, m // 2), SPLITS, generator))
-    distance = coefficient(apart, from_source[None])[0]
+    distance = coefficient(distances, from_source[None])[0]
     rows = [{"site": site, "distance": distance, "patients": n, "other_patients": m}]
     for other in sources:
         size = sizes.get(other, 0)

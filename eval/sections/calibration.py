@@ -114,9 +114,9 @@ def _fitted(found: np.ndarray, patients: pd.Series) -> pd.DataFrame:
 
 
 def _alt(evidence: Evidence, about: str | None) -> str:
-    said = f"probability of {about}" if about else "probability of the most probable class"
+    axis = f"probability of {about}" if about else "probability of the most probable class"
     return (
-        f"Reliability diagram of {plain(evidence.method)} at {evidence.site}: {said} against the "
+        f"Reliability diagram of {plain(evidence.method)} at {evidence.site}: {axis} against the "
         "share of images for which it was so, "
         "in ten bins, with the images in each. The numbers are in reliability.csv."
     )

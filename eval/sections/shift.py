@@ -140,14 +140,14 @@ def _in_words(row: dict[str, Any]) -> dict[str, Any]:
         }
     if pd.isna(row["difference"]) and not row["ks"]:
         return {**words, "says": "the same for everybody"}
-    apart = (
+    clause = (
         f"{row['difference']:+.2f} standard deviations"
         if pd.notna(row["difference"])
         else "no spread to measure the difference in"
     )
     return {
         **words,
-        "says": f"{apart}; Kolmogorov-Smirnov {row['ks']:.2f} (p {p_value(row['ks_p'])})",
+        "says": f"{clause}; Kolmogorov-Smirnov {row['ks']:.2f} (p {p_value(row['ks_p'])})",
     }
 
 

@@ -81,14 +81,14 @@ def _beside(
     paired: dict[str, dict[str, float]],
 ) -> dict[str, str]:
     """What is said beside the best of the others, and beside the source model."""
-    said: dict[str, str] = {}
+    lines: dict[str, str] = {}
     if best:
-        said["best"] = say.beside_best(verdict, best)
-        said["difference"] = say.difference(verdict, best["method"], paired[best["method"]])
+        lines["best"] = say.beside_best(verdict, best)
+        lines["difference"] = say.difference(verdict, best["method"], paired[best["method"]])
     if source:
-        said["source"] = say.source_model(verdict, source)
-        said["gain"] = say.gain(verdict, paired[SOURCE_ONLY])
-    return said
+        lines["source"] = say.source_model(verdict, source)
+        lines["gain"] = say.gain(verdict, paired[SOURCE_ONLY])
+    return lines
 
 
 def _tables(

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from eval import overview, report
 from eval.page.render import render
-from pipeline.print_page import BROWSERS, CHOSEN, find_browser
+from pipeline.reports.print_page import BROWSERS, CHOSEN, find_browser
 from workspace.outputs import to_json
 
 HERE = Path(__file__).parent

@@ -240,7 +240,7 @@ def mutants(draw: st.DrawFn) -> Mutant:
 
 
 def damaged(draw: st.DrawFn, content: bytes) -> bytes:
-    """Bytes flipped, cut, put in, said twice, or a length at its extreme; half of the time near the start, where headers are."""
+    """Bytes flipped, cut, put in, stated twice, or a length at its extreme; half of the time near the start, where headers are."""
     end = len(content) if draw(st.booleans()) else min(len(content), 1200)
     at = draw(st.integers(0, end))
     match draw(st.sampled_from(["flip", "cut", "end", "insert", "repeat", "extreme"])):

@@ -60,8 +60,10 @@ def test_every_file_is_used_rejected_for_its_reason_or_no_image(converted, site)
         no_images,
     )
     assert summary["files"] == summary["used"] + summary["rejected"] + summary["not_images"]
-    said = [row["reason"] for row in rejects if row["reason"] not in ("not_an_image", "no_pixels")]
-    assert {reason: said.count(reason) for reason in said} == reasons
+    stated = [
+        row["reason"] for row in rejects if row["reason"] not in ("not_an_image", "no_pixels")
+    ]
+    assert {reason: stated.count(reason) for reason in stated} == reasons
     pixels = np.load(converted.studies(site) / "pixels.npy", mmap_mode="r")
     assert len(pixels) == records
     assert len(rejects) + summary["used"] == files

@@ -190,9 +190,9 @@ def test_what_trains_is_tied_to_no_validation_set_of_another_source():
     north = split_records(cohort(prefix="n"), "source", CHOSEN)
     east = split_records(cohort(prefix="e"), "source", CHOSEN)
     about = {"task": "t", "classes": ["a", "b"], "secret": "s"}
-    apart = gather({"north": north, "east": east}, {"north": about, "east": about}).sites
-    held = apart["north"].records.query("split == 'validation'").iloc[0]
-    at = apart["east"].records.query("split == 'train'").index[0]
+    gathered = gather({"north": north, "east": east}, {"north": about, "east": about}).sites
+    held = gathered["north"].records.query("split == 'validation'").iloc[0]
+    at = gathered["east"].records.query("split == 'train'").index[0]
     east.loc[at, "pixel_hash"] = held["pixel_hash"]
     meta = gather({"north": north, "east": east}, {"north": about, "east": about})
     assert east.loc[at, "record"] not in set(meta.sites["east"].records["record"])

@@ -55,7 +55,7 @@ def test_all_problems_come_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "stated"),
     [
         (
             ("[supervised, maml]", "[maml]"),
@@ -150,8 +150,8 @@ def test_all_problems_come_at_once(tmp_path):
         ),
     ],
 )
-def test_settings_that_do_not_fit_together_are_refused(tmp_path, change, said):
-    assert any(said in line for line in refusal_of(tmp_path, GOOD.replace(*change)))
+def test_settings_that_do_not_fit_together_are_refused(tmp_path, change, stated):
+    assert any(stated in line for line in refusal_of(tmp_path, GOOD.replace(*change)))
 
 
 def test_a_modality_that_is_not_written_keeps_its_usual_intensity(tmp_path):
@@ -195,7 +195,7 @@ def test_a_value_with_two_meanings_or_a_single_class_is_refused(tmp_path, classe
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "stated"),
     [
         (
             "keep: [0, 0, 0, 5]",
@@ -213,9 +213,9 @@ def test_a_value_with_two_meanings_or_a_single_class_is_refused(tmp_path, classe
         ),
     ],
 )
-def test_a_crop_rule_that_cannot_be_right_is_refused(tmp_path, rule, said):
+def test_a_crop_rule_that_cannot_be_right_is_refused(tmp_path, rule, stated):
     (tmp_path / "west.yaml").write_text(f"{SITE}crop: [{{{rule}}}]\n")
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(Refusal, match=stated):
         load_site_file(tmp_path / "west.yaml")
 
 

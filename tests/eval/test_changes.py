@@ -123,8 +123,8 @@ def compare(workspace: Workspace, revision: str) -> tuple[int, str, str]:
 
 
 def test_a_revision_is_compared_with_now_site_by_site(committed):
-    code, said, _ = compare(committed, "HEAD")
-    lines = dict(line.split(": ", 1) for line in said.splitlines())
+    code, stated, _ = compare(committed, "HEAD")
+    lines = dict(line.split(": ", 1) for line in stated.splitlines())
     assert code == 0 and set(lines) == {"northgate", "westside"}
     assert "difference +0.000 (+0.000 to +0.000)" in lines["northgate"]
     assert "difference -0." in lines["westside"] and "of both" in lines["westside"]
@@ -163,8 +163,8 @@ def test_a_workspace_in_a_subfolder_of_its_repository_is_compared(workspace, tmp
     shutil.copytree(workspace.root, inside.root)
     run("git", "init", "-q", folder=tmp_path)
     commit_with_dvc(inside.root, "--subdir")
-    code, said, _ = compare(inside, "HEAD")
-    assert code == 0 and "westside: " in said and said.count("difference +0.000") == 2
+    code, stated, _ = compare(inside, "HEAD")
+    assert code == 0 and "westside: " in stated and stated.count("difference +0.000") == 2
 
 
 def test_settings_that_this_version_does_not_read_are_named(committed):

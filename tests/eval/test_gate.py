@@ -35,24 +35,24 @@ def gate(workspace: Workspace, site: str = "westside", **accept: float) -> tuple
 def test_the_exit_status_is_the_verdict(workspace, away, status, word):
     table = read_performance(workspace.results("target", "westside") / "performance.csv")
     auroc = round(float(table.query("k == 5 and metric == 'auroc'")["value"].iloc[0]) + away, 3)
-    code, said, _ = gate(workspace, auroc=auroc)
-    assert code == status and said.startswith(
+    code, stated, _ = gate(workspace, auroc=auroc)
+    assert code == status and stated.startswith(
         f"westside: {word} (prototypical with 5 labelled patients a class)"
     )
-    assert f"- AUROC of at least {auroc:g}: {word}; 0." in said
-    assert ("further query patients would settle it" in said) == (word == "cannot tell")
+    assert f"- AUROC of at least {auroc:g}: {word}; 0." in stated
+    assert ("further query patients would settle it" in stated) == (word == "cannot tell")
 
 
 def test_every_criterion_is_listed_with_its_own_word(workspace):
-    code, said, _ = gate(workspace, auroc=0.5, shots=1)
+    code, stated, _ = gate(workspace, auroc=0.5, shots=1)
     assert (
         code == 0
         and "- at most 1 labelled patients a class for it: met; 1, 60 query patients; "
         "the AUROC is reached from k = 1 on"
-        in said
+        in stated
     )
-    code, said, _ = gate(workspace, auroc=0.999, shots=1)
-    assert code == 1 and said.count(": not met; ") == 2
+    code, stated, _ = gate(workspace, auroc=0.999, shots=1)
+    assert code == 1 and stated.count(": not met; ") == 2
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_cannot_be_judged_is_refused(workspace, site, says):
 
 
 def test_an_error_that_nobody_foresaw_is_never_not_met(workspace, monkeypatch):
-    monkeypatch.setattr("pipeline.gate.judge", lambda results: 1 / 0)
+    monkeypatch.setattr("pipeline.reports.gate.judge", lambda results: 1 / 0)
     code, _, errors = gate(workspace, auroc=0.8)
     assert code == 2 and "found ZeroDivisionError in " in errors
 

@@ -312,7 +312,7 @@ def test_the_operating_point_is_found_again_by_trying_every_score_of_the_sources
 
 
 def test_confusion_recall_and_abstaining_are_counted_again(westside):
-    said, truth = (
+    answered, truth = (
         westside.probabilities.argmax(axis=-1),
         (westside.query["label"] == "PA").to_numpy(int),
     )
@@ -324,11 +324,11 @@ def test_confusion_recall_and_abstaining_are_counted_again(westside):
                     (
                         (run == ("AP", "PA").index(predicted)) & (truth == ("AP", "PA").index(true))
                     ).sum()
-                    for run in said.reshape(-1, len(truth))
+                    for run in answered.reshape(-1, len(truth))
                 ]
             )
         )
-    wrong = np.mean(said != truth)
+    wrong = np.mean(answered != truth)
     assert westside.table("selective.csv").query("answered == 1")["value"].item() == pytest.approx(
         wrong
     )

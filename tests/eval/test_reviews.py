@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from eval import report
 from eval.report_file import REPORT, Report, schema_text
 from eval.reviews import read_reviews
-from pipeline.review import review_site
+from pipeline.reports.review import review_site
 from workspace.errors import Refusal
 from workspace.outputs import digest
 from workspace.paths import Workspace

@@ -87,7 +87,7 @@ def test_it_learns_adapts_and_answers(added, study, sources):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "stated"),
     [
         ({"temperature": 0}, "learners.nearest_neighbour.temperature: found .*0"),
         (
@@ -97,8 +97,8 @@ def test_it_learns_adapts_and_answers(added, study, sources):
     ],
     ids=["value", "key"],
 )
-def test_a_wrong_setting_is_refused(params, wrong, said):
-    with pytest.raises(Refusal, match=said):
+def test_a_wrong_setting_is_refused(params, wrong, stated):
+    with pytest.raises(Refusal, match=stated):
         learner_settings(Workspace(), params.model_copy(update={"learners": {NAME: wrong}}), NAME)
 
 

@@ -50,8 +50,14 @@ def run(omniglot, data, capsys, monkeypatch, *arguments: str) -> dict:
 def test_a_run_of_a_few_steps_ends_in_one_line_and_is_the_same_again(
     omniglot, data, capsys, monkeypatch, learner
 ):
-    said = run(omniglot, data, capsys, monkeypatch, learner, "--steps", "2", "--set", "tasks=2")
-    assert (said["learner"], said["steps"], said["episodes"], said["way"], said["shot"]) == (
+    stated = run(omniglot, data, capsys, monkeypatch, learner, "--steps", "2", "--set", "tasks=2")
+    assert (
+        stated["learner"],
+        stated["steps"],
+        stated["episodes"],
+        stated["way"],
+        stated["shot"],
+    ) == (
         learner,
         2,
         10,
@@ -59,12 +65,12 @@ def test_a_run_of_a_few_steps_ends_in_one_line_and_is_the_same_again(
         1,
     )
     assert (
-        0 <= said["accuracy"] <= 100
-        and said["half_interval_95"] >= 0
-        and ("by_presentation" in said) == (learner == "mann")
+        0 <= stated["accuracy"] <= 100
+        and stated["half_interval_95"] >= 0
+        and ("by_presentation" in stated) == (learner == "mann")
     )
     again = run(omniglot, data, capsys, monkeypatch, learner, "--steps", "2", "--set", "tasks=2")
-    assert {**again, "minutes": 0} == {**said, "minutes": 0}
+    assert {**again, "minutes": 0} == {**stated, "minutes": 0}
 
 
 def test_splits_share_no_character_and_a_class_is_one_character_turned_one_way(omniglot, data):

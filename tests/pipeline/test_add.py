@@ -13,12 +13,12 @@ from PIL import Image
 
 from data_prep.convert import convert
 from eval.settings import load_params
-from pipeline.add import add_site
 from pipeline.check import check_site
 from pipeline.init import init_workspace
-from pipeline.link import link_sites
 from pipeline.locate import show_file
-from pipeline.remove import remove_site
+from pipeline.sites.add import add_site
+from pipeline.sites.link import link_sites
+from pipeline.sites.remove import remove_site
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 

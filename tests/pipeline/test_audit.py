@@ -20,8 +20,8 @@ from safetensors.numpy import save
 
 from data_prep.convert import convert
 from data_prep.tasks import main as make_tasks
-from pipeline.audit import audit_workspace
-from pipeline.search import PIECE, Searcher, spellings
+from pipeline.audit.command import audit_workspace
+from pipeline.audit.search import PIECE, Searcher, spellings
 from tests.data_prep.made_dicom import as_bytes, grey, ramp, write
 from workspace.errors import Refusal
 from workspace.outputs import private_folder

@@ -14,11 +14,11 @@ from PIL import Image
 
 from data_prep.convert import convert
 from pipeline import marks
-from pipeline.add import add_site
 from pipeline.init import init_workspace
-from pipeline.link import link_site, link_sites
-from pipeline.params_file import edited
-from pipeline.remove import remove_site
+from pipeline.sites.add import add_site
+from pipeline.sites.link import link_site, link_sites
+from pipeline.sites.params_file import edited
+from pipeline.sites.remove import remove_site
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 

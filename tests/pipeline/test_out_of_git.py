@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from pipeline import marks
-from pipeline.add import add_site
-from pipeline.audit import audit_workspace
-from pipeline.git_objects import repository_of
+from pipeline.audit.command import audit_workspace
+from pipeline.audit.git_objects import repository_of
 from pipeline.init import init_workspace
 from pipeline.inspect import inspect_path
-from pipeline.link import link_site, link_sites
 from pipeline.out_of_git import KEPT_OUT, keep_out_of_git
-from pipeline.params_file import edited
-from pipeline.remove import remove_site
+from pipeline.sites.add import add_site
+from pipeline.sites.link import link_site, link_sites
+from pipeline.sites.params_file import edited
+from pipeline.sites.remove import remove_site
 from workspace.errors import Refusal
 from workspace.paths import Workspace
 

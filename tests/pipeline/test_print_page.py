@@ -1,4 +1,4 @@
-"""`fewsite print`: pages become PDFs on A4, whole or not at all, and what is missing is said at once."""
+"""`fewsite print`: pages become PDFs on A4, whole or not at all, and what is missing is stated at once."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.print_page import BROWSERS, CHOSEN, find_browser, print_pages
+from pipeline.reports.print_page import BROWSERS, CHOSEN, find_browser, print_pages
 from tests.made_hospitals import params_text
 from workspace.errors import Refusal
 from workspace.paths import Workspace

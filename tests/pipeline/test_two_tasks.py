@@ -16,7 +16,7 @@ from data_prep.episodes.meta_split import MetaSplit, read_meta_split
 from data_prep.store.records import read_studies
 from eval.adapt.protocol import read_protocol, refuse_overlap
 from models.checkpoint import ModelCard, trained_on
-from pipeline.add import add_site
+from pipeline.sites.add import add_site
 from tests.data_prep.made_dicom import grey, write
 from workspace.errors import Refusal
 from workspace.outputs import private_folder

@@ -163,8 +163,8 @@ def test_every_command_has_an_example_and_help_is_short():
     help_text = CliRunner().invoke(app, ["--help"]).output
     assert len(help_text.splitlines()) < 25
     for command in app.registered_commands:
-        said = CliRunner().invoke(app, [command.callback.__name__, "--help"]).output
+        stated = CliRunner().invoke(app, [command.callback.__name__, "--help"]).output
         assert (
             f"Example: {'FEWSITE_DATA=/mnt/exports ' if command.callback.__name__ == 'link' else ''}fewsite"
-            in said
+            in stated
         )

@@ -8,13 +8,13 @@ import math
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, UID_dictionary, VLWholeSlideMicroscopyImageStorage
 
-from data_prep.readers.dicom.decoders import DECODERS
 from data_prep.readers.dicom.header import identifier as _identifier
 from data_prep.readers.dicom.header import sop_class_of
 from data_prep.readers.dicom.header import text as _text
 from data_prep.readers.dicom.header import whole as _whole
 from data_prep.readers.dicom.objects import Object, object_of
-from data_prep.readers.dicom.values import COLOUR, GREY, PALETTE
+from data_prep.readers.dicom.pixels.decoders import DECODERS
+from data_prep.readers.dicom.pixels.values import COLOUR, GREY, PALETTE
 from data_prep.rejects import Rejected
 
 VISIBLE_LIGHT = (

@@ -18,11 +18,9 @@ from pydicom.uid import (
 )
 
 from data_prep.exports.sources import Found
-from data_prep.readers.dicom import frame_bytes, frames, native, pixel_data
+from data_prep.readers.dicom import frames
 from data_prep.readers.dicom.checks import check_image, check_object, is_exposed
-from data_prep.readers.dicom.decoders import bits_below, check_frames, check_warnings, stored_frames
 from data_prep.readers.dicom.facts import IDENTIFYING, facts_of, place_of, regions_of, spacing_of
-from data_prep.readers.dicom.frame_bytes import PixelData, StoredFrame
 from data_prep.readers.dicom.header import identifier as _identifier
 from data_prep.readers.dicom.header import parse, sop_class_of
 from data_prep.readers.dicom.header import tag_of as _tag
@@ -30,7 +28,15 @@ from data_prep.readers.dicom.header import text as _text
 from data_prep.readers.dicom.header import whole as _whole
 from data_prep.readers.dicom.meaning import ASKED
 from data_prep.readers.dicom.mosaic import find_mosaic
-from data_prep.readers.dicom.values import GREY, padding, scaling, values_of
+from data_prep.readers.dicom.pixels import frame_bytes, native, pixel_data
+from data_prep.readers.dicom.pixels.decoders import (
+    bits_below,
+    check_frames,
+    check_warnings,
+    stored_frames,
+)
+from data_prep.readers.dicom.pixels.frame_bytes import PixelData, StoredFrame
+from data_prep.readers.dicom.pixels.values import GREY, padding, scaling, values_of
 from data_prep.readers.image_file import (
     NOWHERE,
     Header,

@@ -95,7 +95,7 @@ class ItkHeader:
 
     `sizes`: columns, rows, slices; `geometry`: the lines that SimpleITK is given.
 
-    `apart`: whether the voxels lie in data files, and do not follow the header. `oriented`,
+    `in_data_files`: whether the voxels lie in data files, and do not follow the header. `oriented`,
     `spaced`: whether it says how the voxels lie in the patient, and how large they are; `unit`: mm
     in its own.
     """
@@ -105,7 +105,7 @@ class ItkHeader:
     colours: int
     element: np.dtype
     encoding: Encoding
-    apart: bool
+    in_data_files: bool
     oriented: bool
     spaced: bool
     unit: float
@@ -212,8 +212,8 @@ def _nrrd(fields: dict[str, str]) -> ItkHeader:
         raise Rejected("unread_encoding")
     space = fields.get("space", "").lower()
     geometry = _nrrd_geometry(fields, space, directions, spatial[:3])
-    apart = bool(data_file_of(fields))
-    if apart and encoding in (GZIP, BZIP2) and not lines:
+    in_data_files = bool(data_file_of(fields))
+    if in_data_files and encoding in (GZIP, BZIP2) and not lines:
         encoding = RAW  # a packed file is unpacked where it is opened
     code = NRRD_TYPES.get(" ".join(fields["type"].lower().split()))
     return ItkHeader(
@@ -225,7 +225,7 @@ def _nrrd(fields: dict[str, str]) -> ItkHeader:
             code not in ("i1", "u1") and encoding != TEXT and fields["endian"].lower() == "big",
         ),
         encoding=Encoding(encoding, lines, int(fields.get("byte skip", 0))),
-        apart=apart,
+        in_data_files=in_data_files,
         oriented=space in NRRD_SPACES and "space directions" in fields,
         spaced=bool(geometry),
         unit=_unit(fields.get("space units" if "space directions" in fields else "units", "")),
@@ -280,7 +280,7 @@ def _meta(fields: dict[str, str]) -> ItkHeader:
         int(fields.get("ElementNumberOfChannels", 1)),
         element=_element(META_TYPES.get(fields["ElementType"]), big),
         encoding=Encoding(encoding, 0, skip),
-        apart=fields["ElementDataFile"].upper() != "LOCAL",
+        in_data_files=fields["ElementDataFile"].upper() != "LOCAL",
         oriented=any(name in fields for name in META_MATRIX),
         spaced="ElementSpacing" in fields,
         unit=_unit(fields.get("DistanceUnits", "")),

@@ -84,7 +84,7 @@ def test_episodes_are_the_same_in_another_process_with_another_hash_seed():
         "parts = [part for rows in drawn for part in (rows.support.tobytes(), rows.query.tobytes(), ' '.join(rows.names).encode())]\n"
         "print(hashlib.sha256(b''.join(parts)).hexdigest())"
     )
-    said = {
+    stated = {
         subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()},
@@ -94,7 +94,7 @@ def test_episodes_are_the_same_in_another_process_with_another_hash_seed():
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(said) == 1
+    assert len(stated) == 1
 
 
 def test_training_and_validation_streams_differ():

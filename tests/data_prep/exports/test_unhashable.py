@@ -1,4 +1,4 @@
-"""What DVC cannot hash, or overlooks, is said beforehand by the file's hash and with a cure; what it can hash is not."""
+"""What DVC cannot hash, or overlooks, is stated beforehand by the file's hash and with a cure; what it can hash is not."""
 
 import os
 import re
@@ -144,7 +144,7 @@ DVC = """stages:
 
 
 def test_dvc_itself_agrees(tmp_path: Path):
-    """DVC fails at, or overlooks, what is said to be so, and takes all of what is not: what this table holds of DVC 3.67 is still true."""
+    """DVC fails at, or overlooks, what is stated to be so, and takes all of what is not: what this table holds of DVC 3.67 is still true."""
     makers = {make.__name__: make for make in BAD if make not in (pipe, behind_a_link)} | {
         "fine": fine
     }  # it waits for ever at a pipe

@@ -166,10 +166,10 @@ def test_the_regions_of_the_header_can_be_what_is_kept(tmp_path: Path) -> None:
         (STRIP, 20, 60 - STRIP, 140),
     ]
     assert len(stored(made)) == 2 and summary(made)["rejects"]["crop_does_not_fit"] == 4
-    said = (made.studies("site") / "rejects.csv").read_text()
+    written = (made.studies("site") / "rejects.csv").read_text()
     assert (
-        "no ultrasound regions in the header" in said
-        and "a rectangle that does not lie in the image" in said
+        "no ultrasound regions in the header" in written
+        and "a rectangle that does not lie in the image" in written
     )
 
 
@@ -226,9 +226,9 @@ def test_a_rule_that_applies_to_nothing_is_reported(
         ),
     )
     convert(made, "site")
-    said = capfd.readouterr().err
+    written = capfd.readouterr().err
     assert [
-        f"rule {number} of crop in sites/site.yaml applies to no image" in said
+        f"rule {number} of crop in sites/site.yaml applies to no image" in written
         for number in (1, 2, 3)
     ] == [False, True, True]
     assert summary(made)["burned_in"]["idle_rules"] == [2, 3]
@@ -525,7 +525,7 @@ def test_a_face_that_the_header_speaks_of_counts_as_text_does(
 def test_a_whole_slide_counts_where_nobody_says_that_its_label_is_out(
     tmp_path: Path, flavour: str, stated: str | None, counted: dict[str, int]
 ) -> None:
-    said = {"SpecimenLabelInImage": stated} if stated else {}
+    written = {"SpecimenLabelInImage": stated} if stated else {}
     images = [
         colour(
             np.stack([tissue(at)] * 3, axis=-1),
@@ -534,7 +534,7 @@ def test_a_whole_slide_counts_where_nobody_says_that_its_label_is_out(
             Modality="SM",
             SOPClassUID=VLWholeSlideMicroscopyImageStorage,
             ImageType=["DERIVED", "PRIMARY", flavour if at == 1 else "VOLUME", "NONE"],
-            **said,
+            **written,
         )
         for at in (1, 2)
     ]

@@ -35,8 +35,8 @@ FORMS = ("NFC", "NFD")
 
 
 def site(**labels: str) -> Site:
-    said = {"file": "labels.csv", "match": "file", "class": "c"} | labels
-    return Site(root="x", task="t", labels=Labels(**said), classes={"A": ["a"], "B": ["b"]})
+    stated = {"file": "labels.csv", "match": "file", "class": "c"} | labels
+    return Site(root="x", task="t", labels=Labels(**stated), classes={"A": ["a"], "B": ["b"]})
 
 
 def table(row: str, encoding: str = "utf-8", **labels: str) -> LabelTable:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from data_prep.readers.dicom.codestream import JPEG_PIXELS
+from data_prep.readers.dicom.pixels.codestream import JPEG_PIXELS
 from tests.data_prep.mutants import Mutant, mutants, sound_files
 
 pytestmark = pytest.mark.skipif(

@@ -72,7 +72,7 @@ def test_a_workers_own_error_is_raised_here_and_no_log_of_dask_holds_a_patients_
     with pytest.raises(ValueError, match="ZZPHI-9"):
         list(in_order(broken, [Found("ZZPHI-9", tmp_path, 1)], 0, 1, cluster.scheduler_address))
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
-        said = str(
+        stated = str(
             [
                 client.get_worker_logs(),
                 client.get_scheduler_logs(),
@@ -80,7 +80,7 @@ def test_a_workers_own_error_is_raised_here_and_no_log_of_dask_holds_a_patients_
                 client.story(),
             ]
         )
-    assert "ZZPHI" not in said + repr(Task(names, [Found("ZZPHI-9", tmp_path, 1)], "")) + repr(
+    assert "ZZPHI" not in stated + repr(Task(names, [Found("ZZPHI-9", tmp_path, 1)], "")) + repr(
         Answer(error=ValueError("ZZPHI-9"))
     )
 

@@ -14,7 +14,7 @@ import pytest
 from data_prep import convert as stage
 from data_prep import decode
 from data_prep.running import finished
-from pipeline.remove import remove_site
+from pipeline.sites.remove import remove_site
 from tests.data_prep.made_dicom import grey, ramp, volume, write
 from tests.data_prep.test_convert import digest, messy, summary, workspace
 from workspace.paths import Workspace

@@ -281,7 +281,7 @@ def test_rows_that_differ_on_slices_of_one_volume_reject_it(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("one", "classes", "said"),
+    ("one", "classes", "stated"),
     [
         ("image", ["AP", "PA", "PA", "PA"], ""),
         ("study", ["AP", "AP", "PA", "PA"], ""),
@@ -299,7 +299,7 @@ def test_rows_that_differ_on_slices_of_one_volume_reject_it(tmp_path: Path) -> N
     ],
 )
 def test_a_study_or_patient_with_images_of_two_classes_is_refused_where_the_task_has_one(
-    tmp_path: Path, one: str, classes: list[str], said: str
+    tmp_path: Path, one: str, classes: list[str], stated: str
 ) -> None:
     made = site(
         tmp_path,
@@ -307,8 +307,8 @@ def test_a_study_or_patient_with_images_of_two_classes_is_refused_where_the_task
         "SOPInstanceUID,view\n"
         + "".join(f"1.2.3.{number},{name}\n" for number, name in enumerate(classes)),
     )
-    if said:
-        assert said in refusal(made)
+    if stated:
+        assert stated in refusal(made)
     else:
         assert labelled(made) == {name: classes.count(name) for name in ("AP", "PA")}
 

@@ -1,4 +1,4 @@
-"""A patient number that a de-identifier gave to all: said by add, check, convert and where the split is refused, with the cure."""
+"""A patient number that a de-identifier gave to all: stated by add, check, convert and where the split is refused, with the cure."""
 
 from pathlib import Path
 
@@ -57,8 +57,8 @@ def test_one_number_for_all_is_said_everywhere_with_its_cure(
     made = site(tmp_path, lambda number: "ANON")
     stage.convert(made, "site")
     assert summary(made)["most_studies"] == {"of_one_patient": 12, "of_all": 12}
-    said = capsys.readouterr().err
-    assert SAID in said and CURE in said and "ANON" not in said
+    stated = capsys.readouterr().err
+    assert SAID in stated and CURE in stated and "ANON" not in stated
     with pytest.raises(Refusal) as refused:
         split(made)
     assert SAID in str(refused.value) and CURE in str(refused.value)

@@ -1,4 +1,4 @@
-"""Grey levels by modality: the ends are where they are said to be, and a known bias field is taken out."""
+"""Grey levels by modality: the ends are where they are stated to be, and a known bias field is taken out."""
 
 import numpy as np
 import pytest

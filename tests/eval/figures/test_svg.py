@@ -14,8 +14,8 @@ from eval.figures.svg import inline, say_value
 def drawn(*words: str, alt: str = "") -> str:
     figure = Figure()
     axes = figure.subplots()
-    for place, said in enumerate(words):
-        say_value(axes, place, 0.5, said)
+    for place, stated in enumerate(words):
+        say_value(axes, place, 0.5, stated)
     return str(inline(figure, alt))
 
 

@@ -38,5 +38,5 @@ def test_the_coefficient_is_that_of_every_pair(seed):
 
 def test_a_moved_group_is_farther_and_an_equal_one_near_nought():
     generator = np.random.default_rng(0)
-    alike, apart = generator.normal(size=(2, 40, 2)), generator.normal(size=(40, 2)) + 50
-    assert abs(by_pairs(*alike)) < 0.1 < 0.9 < by_pairs(alike[0], apart)
+    alike, far = generator.normal(size=(2, 40, 2)), generator.normal(size=(40, 2)) + 50
+    assert abs(by_pairs(*alike)) < 0.1 < 0.9 < by_pairs(alike[0], far)

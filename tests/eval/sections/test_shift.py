@@ -54,27 +54,27 @@ def between(here: pd.DataFrame, *sources: pd.DataFrame):
 def test_the_distance_in_one_dimension_is_that_of_scipy_without_its_bias():
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=30), generator.normal(0.7, 2, size=50)
-    apart = np.abs(np.subtract.outer(np.r_[x, y], np.r_[x, y]))
+    distances = np.abs(np.subtract.outer(np.r_[x, y], np.r_[x, y]))
     across, own = (
-        apart[:30, 30:].mean(),
-        [apart[:30, :30].sum() / (30 * 29), apart[30:, 30:].sum() / (50 * 49)],
+        distances[:30, 30:].mean(),
+        [distances[:30, :30].sum() / (30 * 29), distances[30:, 30:].sum() / (50 * 49)],
     )
-    unbiased = 2 * across * coefficient(apart, (np.arange(80) < 30)[None])[0]
+    unbiased = 2 * across * coefficient(distances, (np.arange(80) < 30)[None])[0]
     assert unbiased + own[0] / 30 + own[1] / 50 == pytest.approx(stats.energy_distance(x, y) ** 2)
 
 
 def test_the_distance_of_groups_that_lie_wholly_apart_is_one():
-    apart = np.array([[0, 0, 5, 5], [0, 0, 5, 5], [5, 5, 0, 0], [5, 5, 0, 0]], float)
-    assert coefficient(apart, np.array([[True, True, False, False]])) == pytest.approx([1])
+    distances = np.array([[0, 0, 5, 5], [0, 0, 5, 5], [5, 5, 0, 0], [5, 5, 0, 0]], float)
+    assert coefficient(distances, np.array([[True, True, False, False]])) == pytest.approx([1])
 
 
 @pytest.mark.parametrize("first", [5, 20, 50])
 def test_random_groups_are_nought_apart_on_average_whatever_their_size(first):
     points = np.random.default_rng(0).normal(size=(100, 3))
-    apart = np.linalg.norm(points[:, None] - points, axis=-1)
+    distances = np.linalg.norm(points[:, None] - points, axis=-1)
     splits = random_splits(100, first, 4000, np.random.default_rng(1))
     assert (splits.sum(axis=1) == first).all()
-    null = coefficient(apart, splits)
+    null = coefficient(distances, splits)
     assert abs(null.mean()) < 4 * null.std() / np.sqrt(4000)
 
 

@@ -90,7 +90,7 @@ def test_the_report_names_what_the_file_had_and_the_encoder_has_not(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("here", "there", "said"),
+    ("here", "there", "stated"),
     [
         ({}, {"size": (32, 32, 32)}, r"found weights for 3D images; need 2D, as convert.size says"),
         (
@@ -113,12 +113,12 @@ def test_the_report_names_what_the_file_had_and_the_encoder_has_not(tmp_path):
     ids=["axes", "width", "network", "depth", "norm"],
 )
 def test_weights_that_do_not_fit_are_refused_in_one_line_and_change_nothing(
-    tmp_path, here, there, said
+    tmp_path, here, there, stated
 ):
     file = saved(tmp_path, network_of(network(1, **there)).state_dict())
     encoder = network(2, **here)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    with pytest.raises(Refusal, match=said) as refused:
+    with pytest.raises(Refusal, match=stated) as refused:
         start(file, encoder, **here)
     assert len(refused.value.problems) == 1
     assert all(torch.equal(before[name], tensor) for name, tensor in encoder.state_dict().items())
@@ -136,21 +136,21 @@ def test_a_partial_fit_is_loaded_where_it_is_asked_for_and_says_what_is_fresh(tm
 
 
 @pytest.mark.parametrize(
-    ("there", "here", "said"),
+    ("there", "here", "stated"),
     [
         (3, 1, "first convolution summed over its 3 channels"),
         (1, 3, "first convolution shared out to 3 channels"),
     ],
 )
 def test_weights_for_colour_answer_the_same_to_a_grey_image_and_the_reverse(
-    tmp_path, there, here, said
+    tmp_path, there, here, stated
 ):
     source, target = (
         network(seed, channels=channels, standardise=False)
         for seed, channels in ((1, there), (2, here))
     )
     report = start(saved(tmp_path, source.state_dict()), target, standardise=False)
-    assert (report.channels, report.matched) == (said, report.tensors)
+    assert (report.channels, report.matched) == (stated, report.tensors)
     grey = torch.rand(2, 1, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -193,12 +193,12 @@ def test_a_file_that_needs_code_to_load_is_refused_and_the_code_is_not_run(
 
 
 def test_broken_missing_and_changed_files_are_refused(tmp_path):
-    for name, said in (
+    for name, stated in (
         ("w.pt", "holds more than tensors, or is broken"),
         ("w.safetensors", "cannot be read as safetensors"),
     ):
         (tmp_path / name).write_bytes(pickle.dumps([1, 2])[:5])
-        with pytest.raises(Refusal, match=said):
+        with pytest.raises(Refusal, match=stated):
             read_tensors(tmp_path / name)
     with pytest.raises(Refusal, match="found weights that are not finite"):
         read_tensors(saved(tmp_path, {"a": torch.tensor([float("nan")])}))

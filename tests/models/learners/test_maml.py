@@ -264,15 +264,15 @@ def test_anil_trains_under_mixed_precision():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "stated"),
     [
         ({"first_order": True, "first_order_steps": 5}, "first_order or first_order_steps"),
         ({"inner_steps": 0, "learned_rates": True}, "inner_steps of 1"),
         ({"inner_steps": 0, "multi_step_steps": 3}, "inner_steps of 1"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(wrong, said):
-    with pytest.raises(ValueError, match=said):
+def test_settings_that_contradict_each_other_are_refused(wrong, stated):
+    with pytest.raises(ValueError, match=stated):
         Settings(**wrong)
 
 

@@ -220,7 +220,7 @@ def test_what_ties_the_images_of_a_step_together_is_refused_unless_frozen_or_alo
 
 
 @pytest.mark.parametrize(
-    ("here", "machines", "device", "said"),
+    ("here", "machines", "device", "stated"),
     [
         (
             2,
@@ -243,7 +243,7 @@ def test_what_ties_the_images_of_a_step_together_is_refused_unless_frozen_or_alo
     ],
 )
 def test_processes_without_a_device_each_or_unevenly_spread_are_refused(
-    monkeypatch, here, machines, device, said
+    monkeypatch, here, machines, device, stated
 ):
     for name, value in {
         "TORCHELASTIC_RUN_ID": "x",
@@ -256,5 +256,5 @@ def test_processes_without_a_device_each_or_unevenly_spread_are_refused(
         models.training.processes, "choose_device", lambda setting: torch.device(device)
     )
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(Refusal, match=said):
+    with pytest.raises(Refusal, match=stated):
         launch(Train(learners=["maml"]))

@@ -63,7 +63,7 @@ def file_of(count: int = 3) -> Dataset:
     return data
 
 
-def said(data: Dataset) -> list[Dataset]:
+def stated(data: Dataset) -> list[Dataset]:
     with quiet():
         return frame_headers(data)
 
@@ -101,7 +101,7 @@ def test_the_nearest_place_that_says_an_element_counts(way: tuple[str, ...]) -> 
                 (keyword,) if place == "top" else way,
                 value(keyword if place == "top" else way[-1], int(place == places[-1])),
             )
-        assert same(said(data)[-1][keyword].value, value(way[-1], 1)), places
+        assert same(stated(data)[-1][keyword].value, value(way[-1], 1)), places
 
 
 def test_frames_that_differ_beside_a_value_at_the_top_keep_their_own() -> None:
@@ -111,7 +111,7 @@ def test_frames_that_differ_beside_a_value_at_the_top_keep_their_own() -> None:
         group.PixelValueTransformationSequence = [
             item(RescaleSlope=number + 1, RescaleIntercept=-number)
         ]
-    headers = said(data)
+    headers = stated(data)
     assert [header.RescaleSlope for header in headers] == [
         1,
         2,
@@ -128,7 +128,7 @@ def test_no_header_shares_an_element() -> None:
     for keyword in ("RescaleSlope", "EchoTime"):
         setattr(data, keyword, 1)
     data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = [item(PixelSpacing=[1, 1])]
-    first, *others = said(data)
+    first, *others = stated(data)
     for element in first:
         element.value = None
     for header in (data, *others):
@@ -140,7 +140,7 @@ def test_no_header_shares_an_element() -> None:
 def test_what_one_frame_says_is_not_said_of_the_next() -> None:
     data = file_of()
     put(data.PerFrameFunctionalGroupsSequence[0], ("MREchoSequence", "EffectiveEchoTime"), 30.0)
-    assert ["EchoTime" in header for header in said(data)] == [True, False, False]
+    assert ["EchoTime" in header for header in stated(data)] == [True, False, False]
 
 
 @pytest.mark.parametrize("element", [None, ""])
@@ -156,7 +156,7 @@ def test_an_empty_element_says_nothing(element: object) -> None:
         ("PixelValueTransformationSequence", "RescaleSlope"),
         element,
     )
-    assert said(data)[0].RescaleSlope == 4
+    assert stated(data)[0].RescaleSlope == 4
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_dimensions_that_tell_volumes_apart_are_left(
         ("FrameContentSequence", "DimensionIndexValues"),
         indices,
     )
-    found = said(data)[0].get("DimensionIndexValues")
+    found = stated(data)[0].get("DimensionIndexValues")
     assert found == left or (left is not None and np.atleast_1d(found).tolist() == left)
 
 
@@ -196,7 +196,7 @@ def test_a_group_that_is_no_sequence_is_a_damaged_file(way: tuple[str, ...]) -> 
     data.pop(way[0], None)
     data.add_new(Tag(way[0]), "LO", "x")
     with pytest.raises(Rejected, match="not_decodable"):
-        said(data)
+        stated(data)
 
 
 @pytest.mark.parametrize("count", ["two", [1, 2], -1])
@@ -205,4 +205,4 @@ def test_a_number_of_frames_that_is_none_is_a_damaged_file(count: object) -> Non
     with quiet():
         data.add_new(Tag("NumberOfFrames"), "LO", count)
     with pytest.raises(Rejected, match="not_decodable"):
-        said(data)
+        stated(data)

@@ -31,14 +31,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from data_prep.readers.dicom import jpeg
-from data_prep.readers.dicom.codestream import (
+from data_prep.readers.dicom.header import whole
+from data_prep.readers.dicom.pixels import jpeg
+from data_prep.readers.dicom.pixels.codestream import (
     check_frame,
     has_colour_transform,
     rle_is_padded,
     unsigned_bits,
 )
-from data_prep.readers.dicom.header import whole
 from data_prep.rejects import Rejected, not_decodable
 
 OURS = "fewsite"  # pydicom's name for the plugin in jpeg.py

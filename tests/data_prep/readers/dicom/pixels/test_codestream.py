@@ -109,7 +109,7 @@ def test_a_jpeg_that_is_too_short_for_its_header_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("syntax", "marker", "skip", "said"),
+    ("syntax", "marker", "skip", "stated"),
     [
         (JPEG2000Lossless, b"\xff\x51", 6, struct.pack(">2I", 4096, 4096)),
         (JPEG2000Lossless, b"\xff\x51", 22, struct.pack(">2I", 1, 1)),  # tiles of one pixel each
@@ -117,13 +117,13 @@ def test_a_jpeg_that_is_too_short_for_its_header_is_refused() -> None:
     ],
 )
 def test_a_frame_of_another_size_than_its_header_is_refused(
-    syntax: str, marker: bytes, skip: int, said: bytes
+    syntax: str, marker: bytes, skip: int, stated: bytes
 ) -> None:
     data = grey(FLAT, syntax)
     stream = next(generate_frames(data.PixelData, number_of_frames=1))
     place = stream.index(marker) + skip
     content = as_bytes(
-        encapsulated(data, syntax, stream[:place] + said + stream[place + len(said) :])
+        encapsulated(data, syntax, stream[:place] + stated + stream[place + len(stated) :])
     )
     rejected = refusal(lambda: read_pixels(content))
     assert rejected.reason in ("not_decodable", "truncated") and rejected.found.startswith(

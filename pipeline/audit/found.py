@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from pydicom.uid import UID_dictionary
 
-from pipeline.readable import View
-from pipeline.search import Searcher
+from pipeline.audit.readable import View
+from pipeline.audit.search import Searcher
 
 PATTERNS = {
     "DICOM UIDs": re.compile(rb"(?<![\w.])[012](?:\.(?:0|[1-9]\d{0,38})){5,}(?![\w.])"),
@@ -40,9 +40,9 @@ def kinds_in(
     yield from (searcher.values[value].kind for value in values)
     for kind, pattern in PATTERNS.items() if view.text and alike else ():
         for match in pattern.finditer(view.content):
-            said = match[0]
+            stated = match[0]
             known = kind == "DICOM UIDs" and (
-                len(said) < SHORTEST_UID or said.decode() in UID_dictionary
+                len(stated) < SHORTEST_UID or stated.decode() in UID_dictionary
             )
-            if not known and said.lower() not in found and said not in own:
+            if not known and stated.lower() not in found and stated not in own:
                 yield f"looks like {kind}"

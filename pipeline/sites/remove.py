@@ -6,8 +6,8 @@ import shutil
 from typing import get_args
 
 from eval.settings import load_params
-from pipeline.link import forget_stage, unlink_site
-from pipeline.params_file import edited
+from pipeline.sites.link import forget_stage, unlink_site
+from pipeline.sites.params_file import edited
 from workspace.errors import Problem, Refusal
 from workspace.paths import Workspace
 from workspace.progress import say

@@ -8,8 +8,8 @@ from typing import BinaryIO
 from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from data_prep.readers.dicom.decoders import NO_PIXELS
-from data_prep.readers.dicom.frame_bytes import PixelData
+from data_prep.readers.dicom.pixels.decoders import NO_PIXELS
+from data_prep.readers.dicom.pixels.frame_bytes import PixelData
 from data_prep.rejects import Rejected
 
 PIXEL_DATA = 0x7FE00010

@@ -28,7 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from data_prep.readers.dicom.decoders import DECODERS
+from data_prep.readers.dicom.pixels.decoders import DECODERS
 from data_prep.rejects import REASONS, Rejected
 from tests.data_prep.made_dicom import as_bytes, colour, encapsulated, grey, read_pixels
 from tests.data_prep.made_jpeg import JFIF, adobe, baseline, lossless, renamed

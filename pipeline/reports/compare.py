@@ -89,7 +89,7 @@ def bring(workspace: Workspace, revision: str, earlier: Workspace) -> Params:
     return then
 
 
-def said(found: Change) -> str:
+def sentence(found: Change) -> str:
     """A change in one line."""
     words = f"{found.before} -> {found.after}"
     before, after = found.value_before, found.value_after
@@ -116,7 +116,7 @@ def _line(
         return f"new as a {role} since {revision}"
     if not is_current(workspace, site, role):
         return f"no result now; dvc repro adapt@{site}"
-    return said(
+    return sentence(
         change(read_results(earlier, then, site, role), read_results(workspace, params, site, role))
     )
 

@@ -21,12 +21,11 @@ from data_prep.privacy.identifying_values import (
 from data_prep.scan import export_root
 from data_prep.site_file import Site, load_site
 from eval.settings import Params, load_params
-from pipeline.audit_git import SearchedGit, search_git
-from pipeline.found import PATTERNS, kinds_in
-from pipeline.git_objects import repository_of
-from pipeline.init import CODE
-from pipeline.readable import View, views
-from pipeline.search import (
+from pipeline.audit.found import PATTERNS, kinds_in
+from pipeline.audit.git_objects import repository_of
+from pipeline.audit.in_git import SearchedGit, search_git
+from pipeline.audit.readable import View, views
+from pipeline.audit.search import (
     DISTINCT,
     LONGEST,
     SHORTEST,
@@ -36,6 +35,7 @@ from pipeline.search import (
     Value,
     spellings,
 )
+from pipeline.init import CODE
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import track
@@ -80,7 +80,7 @@ def audit_workspace(workspace: Workspace) -> None:
         if repository
         else SearchedGit()
     )
-    print(in_git.said if repository else "not in Git: the workspace lies in no repository")
+    print(in_git.summary if repository else "not in Git: the workspace lies in no repository")
     if not searched.findings and not in_git.findings:
         print("nothing found")
         return

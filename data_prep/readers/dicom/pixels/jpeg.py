@@ -15,7 +15,7 @@ from pydicom.pixels.common import PhotometricInterpretation
 from pydicom.pixels.decoders.base import DecodeRunner
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
 
-from data_prep.readers.dicom.codestream import JPEG_SIZES, jpeg_segments
+from data_prep.readers.dicom.pixels.codestream import JPEG_SIZES, jpeg_segments
 from data_prep.rejects import Rejected
 
 DECODER_DEPENDENCIES = {

@@ -15,12 +15,12 @@ from pathlib import Path
 from data_prep.exports.kinds import HEAD
 from data_prep.readers.dicom_file import BareDicom
 from data_prep.readers.registry import recognised
-from pipeline.found import kinds_in
-from pipeline.git_objects import BLOB, TREE, GitObject, Repository
+from pipeline.audit.found import kinds_in
+from pipeline.audit.git_objects import BLOB, TREE, GitObject, Repository
+from pipeline.audit.readable import View, views
+from pipeline.audit.search import Searcher
 from pipeline.init import CODE
 from pipeline.out_of_git import KEPT_OUT
-from pipeline.readable import View, views
-from pipeline.search import Searcher
 from workspace.paths import Workspace
 from workspace.progress import track
 
@@ -57,7 +57,7 @@ class SearchedGit:
     own: int = 0
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         counts = ", ".join(f"{count} {kind}s" for kind, count in sorted(self.objects.items()))
         lines = [
             "searched in Git's objects, those that no commit leads to with them: "

@@ -11,9 +11,9 @@ from data_prep.scan import scan
 from data_prep.site_file import Site, load_site_file, locate_root, resolve_root
 from eval.settings import Params, load_params
 from pipeline.account import largest_k, shown, take_account
-from pipeline.link import link_site
 from pipeline.out_of_git import keep_out_of_git, taken_by_git
-from pipeline.params_file import edited
+from pipeline.sites.link import link_site
+from pipeline.sites.params_file import edited
 from workspace.errors import Problem, refuse_if, together
 from workspace.paths import Workspace
 from workspace.progress import say

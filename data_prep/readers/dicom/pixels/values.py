@@ -15,8 +15,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from data_prep.readers.dicom import native, palette
 from data_prep.readers.dicom.header import numbers, text, whole
+from data_prep.readers.dicom.pixels import native, palette
 from data_prep.readers.image_file import Pixels, shared
 from data_prep.rejects import Rejected
 

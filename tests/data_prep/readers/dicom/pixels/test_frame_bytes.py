@@ -23,7 +23,7 @@ from data_prep.decode import Planned, read
 from data_prep.exports.sources import Found, opened
 from data_prep.exports.walk import walk
 from data_prep.readers.dicom import file as dicom
-from data_prep.readers.dicom import frame_bytes
+from data_prep.readers.dicom.pixels import frame_bytes
 from data_prep.readers.examine import examine
 from data_prep.readers.image_file import ImageFile, Pixels
 from data_prep.rejects import Rejected
