@@ -17,7 +17,7 @@ from eval.scores.score import LABEL, Score, scores_of
 from eval.settings import Params, load_params
 from eval.verdict.criteria import asked
 from eval.verdict.judge import FEW_PATIENTS, judge
-from eval.verdict.sentences import cases_needed, drawn
+from eval.verdict.sentences import cases_needed, drawn, intervals
 from eval.words import count, decimals, interval, plain
 from workspace.errors import Refusal, refuse_moved_inputs, run_module
 from workspace.outputs import to_json, write_whole
@@ -199,6 +199,8 @@ def page(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) ->
             "notes": notes,
             "drawn": drawn,
             "cases_needed": cases_needed,
+            "intervals": intervals,
+            "no_value": no_value,
         },
         shots=sorted({k for row in rows for k in row["curve"]}),
     )
@@ -227,6 +229,11 @@ def notes(row: Mapping[str, Any]) -> list[str]:
     if row["role"] == "source":
         sentence.append("reference only")
     return [*sentence, "few patients"] if row["few"] else sentence
+
+
+def no_value(k: int) -> str:
+    """Why a hospital has no score at a k."""
+    return "not possible or not run" if k else "no source model"
 
 
 def _counts(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params) -> dict[str, int]:

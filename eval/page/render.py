@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from eval import sections
+from eval.page.estimates import draws_number, draws_share, patients_number, patients_share
 from eval.words import count, decimals, interval, p_value, percent, percents, plain, signed
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -45,6 +46,10 @@ def render(template: str, **shown: Any) -> str:
         percents=percents,
         signed=signed,
         p_value=p_value,
+        patients_share=patients_share,
+        patients_number=patients_number,
+        draws_share=draws_share,
+        draws_number=draws_number,
     )
     script = (TEMPLATES / "script.js").read_text(encoding="utf-8")
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -18,9 +18,10 @@ from eval.measures.calibration import (
     temperatures,
 )
 from eval.page.section import Section
-from eval.words import plain
+from eval.words import count, percent, plain
 
 PLACE = 80
+ALL = "all"  # the classes
 
 
 def section(evidence: Evidence) -> Section:
@@ -44,8 +45,9 @@ def section(evidence: Evidence) -> Section:
     bins = pd.concat([found.bins for found in states])
     shown = {
         "states": [found.state for found in states],
-        "rows": _side_by_side(states),
+        "rows": _side_by_side(states, about),
         "fitted": fitted.to_dict("records"),
+        "shares": _shares(patients),
         "about": about,
         "figure": reliability_figure(bins, about, _alt(evidence, about)),
         "per_class": held_out.per_class,
@@ -71,13 +73,13 @@ def section(evidence: Evidence) -> Section:
     )
 
 
-def _side_by_side(states: list[Calibration]) -> list[dict[str, Any]]:
+def _side_by_side(states: list[Calibration], about: str | None) -> list[dict[str, Any]]:
     """Each measure with its value in every state."""
-    rows = [
-        {"measure": "brier", "class": "all", "values": [found.brier for found in states]},
+    rows: list[dict[str, Any]] = [
+        {"measure": "brier", "class": ALL, "values": [found.brier for found in states]},
         {
             "measure": "calibration_error",
-            "class": "all",
+            "class": ALL,
             "values": [found.error for found in states],
         },
     ]
@@ -90,7 +92,23 @@ def _side_by_side(states: list[Calibration]) -> list[dict[str, Any]]:
             }
             for name in ("slope", "intercept")
         ]
-    return rows
+    return [{**row, "of": of_class(row["class"], about)} for row in rows]
+
+
+def of_class(name: str, about: str | None) -> str:
+    """Of which class a measure is; nothing where it is of all."""
+    if name == ALL:
+        return ""
+    return name if about else f"{name} against the rest"
+
+
+def _shares(patients: pd.Series) -> list[str]:
+    """Each class's share of the labelled patients."""
+    shares = patients / patients.sum()
+    return [
+        f"{name} {percent(shares[name])} ({count(patients[name], 'patient')})"
+        for name in patients.index
+    ]
 
 
 def _fitted(found: np.ndarray, patients: pd.Series) -> pd.DataFrame:

@@ -5,12 +5,15 @@ that hold some of it; `found`: what they hold; `write`: what a person must write
 nothing is left to write, open where no section holds any of it.
 """
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from eval.evidence import Evidence
 from eval.page.section import Section
+from eval.words import count
 
 PLACE = 140
 
@@ -44,7 +47,7 @@ def section(evidence: Evidence) -> Section:
         items=counts.sum(axis=1), citation=list(GUIDELINES.values())
     ).reset_index()
     shown = {
-        "guidelines": summary.to_dict("records"),
+        "guidelines": [{**row, "says": summary_words(row)} for row in summary.to_dict("records")],
         "items": {
             name: items[items["guideline"] == name].to_dict("records") for name in GUIDELINES
         },
@@ -59,6 +62,16 @@ def section(evidence: Evidence) -> Section:
             ],
             "checklist_summary.csv": summary,
         },
+    )
+
+
+def summary_words(guideline: Mapping[Hashable, Any]) -> str:
+    """How many items of a guideline are in each state."""
+    *_, human = STATES
+    items, still_open = count(guideline["items"], "item"), guideline[human]
+    return (
+        f"{guideline['answered']} of {items} answered by this page, {guideline['partly']} partly, "
+        f"{still_open} {'needs' if still_open == 1 else 'need'} a human."
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from eval.answers import read_held_out
 from eval.evidence import Evidence
+from eval.intervals.estimate import Estimate
 from eval.measures.conformal import (
     ANSWERED,
     LEVELS,
@@ -17,8 +18,9 @@ from eval.measures.conformal import (
     cases_needed,
     prediction_sets,
 )
+from eval.page.estimates import draws_number, patients_number
 from eval.page.section import Section
-from eval.words import count, listed, percent
+from eval.words import count, decimals, listed, percent
 
 PLACE = 90
 
@@ -43,7 +45,7 @@ def section(evidence: Evidence) -> Section:
         "per_class": held_out.per_class,
         "draws": len(held_out.labels),
         "curve": curve,
-        "area": area,
+        "area": area_words(area, k),
         "classes": counts,
         "method": evidence.method,
         "k": k,
@@ -70,6 +72,12 @@ def section(evidence: Evidence) -> Section:
         of_sets = [row for found in sets for row in _rows(found, counts, held_out.per_class)]
         tables["conformal.csv"] = pd.DataFrame(of_sets)
     return Section("conformal.html.j2", "Prediction sets and abstaining", shown, tables)
+
+
+def area_words(area: Estimate, k: int) -> str:
+    """The area under the risk-coverage curve with both uncertainties."""
+    over_draws = f"{draws_number(area, k)}{' over draws' if area.draws > 1 else ''}"
+    return f"{decimals(area.value)} ({patients_number(area)} over patients; {over_draws})"
 
 
 def too_few(lacking: Mapping[float, int], per_class: int, k: int) -> str:

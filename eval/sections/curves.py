@@ -1,5 +1,7 @@
 """Each score against the number of labelled patients: every method, both uncertainties."""
 
+from collections.abc import Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 import pandas as pd
@@ -12,7 +14,8 @@ from eval.results import SOURCE_ONLY
 from eval.scores.label import BALANCED_ACCURACY
 from eval.scores.performance import episode_accuracy
 from eval.scores.score import Score
-from eval.words import plain
+from eval.verdict.sentences import intervals
+from eval.words import count, percent, plain
 
 PLACE = 40
 
@@ -21,24 +24,31 @@ def section(evidence: Evidence) -> Section:
     """A figure a score, and the tables of their numbers."""
     table, accuracy = evidence.performance, BALANCED_ACCURACY in evidence.scores
     episodes = episode_accuracy(*evidence.answers, evidence.params.adapt.confidence)
-    figures = [(score, _figure(evidence, score)) for score in evidence.scores]
     by_method = {(row["method"], row["k"]): row for row in episodes.to_dict("records")}
+    draws, patients = int(table["draws"].max()), int(table["patients"].iloc[0])
+    records, confidence = int(table["records"].iloc[0]), evidence.params.adapt.confidence
+    first, *others = evidence.scores
+    counts = percent(confidence), patients, records, draws
+    captions = {first.name: caption(first, *counts)}
+    captions |= {score.name: same_caption(score) for score in others}
     shown = {
-        "figures": figures,
-        "confidence": evidence.params.adapt.confidence,
+        "figures": _figures(evidence),
+        "captions": captions,
+        "confidence": confidence,
         "shots": sorted(map(int, table["k"].unique())),
         "methods": evidence.methods,
         "chosen": evidence.method,
         "empty": empty,
-        "gaps": _gaps(evidence),
+        "gaps": list(starmap(not_possible, _gaps(evidence).items())),
+        "intervals": intervals,
         "cells": {score.name: _cells(table, score.name) for score in evidence.scores},
-        "episodes": by_method,
+        "episode": lambda method, k: episode(by_method.get((method, k))),
         "accuracy": accuracy,
         "classes": len(evidence.classes),
         "source_only": SOURCE_ONLY in evidence.methods,
-        "draws": int(table["draws"].max()),
-        "patients": int(table["patients"].iloc[0]),
-        "records": int(table["records"].iloc[0]),
+        "draws": draws,
+        "patients": patients,
+        "records": records,
     }
     infeasible = pd.DataFrame(evidence.task["infeasible"], columns=["k", "class", "patients"])
     tables = {
@@ -49,6 +59,10 @@ def section(evidence: Evidence) -> Section:
     return Section("curves.html.j2", "Performance against labelled patients", shown, tables)
 
 
+def _figures(evidence: Evidence) -> list[tuple[Score, Markup]]:
+    return [(score, _figure(evidence, score)) for score in evidence.scores]
+
+
 def _figure(evidence: Evidence, score: Score) -> Markup:
     """The target is drawn where the verdict speaks of this score."""
     table = evidence.performance[evidence.performance["metric"] == score.name]
@@ -56,6 +70,44 @@ def _figure(evidence: Evidence, score: Score) -> Markup:
     target = evidence.target if score == evidence.score else None
     alt, classes = _alt(score, evidence), len(evidence.classes)
     return shots_figure(table, score, methods, evidence.method, classes, alt, target)
+
+
+def caption(score: Score, level: str, patients: int, records: int, draws: int) -> str:
+    """What the first figure shows."""
+    no_band = "; no band, since one draw has no spread" if draws == 1 else ""
+    tested = f"{count(patients, 'query patient')} ({count(records, 'image')})"
+    return (
+        f"{score.heading}. Each panel shows one method in full and the others in grey. "
+        f"Bars: {level} interval over {tested}. "
+        f"Band: {level} spread over {count(draws, 'draw')} of labelled cases{no_band}."
+    )
+
+
+def same_caption(score: Score) -> Markup:
+    """What a further figure shows."""
+    several = f", {score.several}" if score.several else ""
+    return Markup(f"{score.heading}{several}, drawn in the same way.")
+
+
+def not_possible(k: int, gaps: Sequence[Mapping[str, Any]]) -> str:
+    """The classes that lack patients for a k, and what to do."""
+    lacking = [(gap["class"], count(gap["patients"], "patient")) for gap in gaps]
+    classes = ", ".join(f"class {name} has {few} to draw from" for name, few in lacking)
+    these = "these classes" if len(gaps) > 1 else "this class"
+    return (
+        f"k = {k} is not possible at this hospital: {classes}. "
+        f"Label more patients of {these} to get it."
+    )
+
+
+def episode(row: Mapping[str, Any] | None) -> str:
+    """An accuracy as few-shot papers print it."""
+    if row is None:
+        return "not run"
+    accuracy = f"{100 * row['accuracy']:.1f}"
+    if row["draws"] == 1:
+        return f"{accuracy} % (1 draw, no interval)"
+    return f"{accuracy} ± {100 * row['half_width']:.1f} %"
 
 
 def empty(method: str, k: int) -> str:

@@ -53,6 +53,7 @@ def section(evidence: Evidence) -> Section:
         "counts": counts.set_index("true").to_dict("index"),
         "all": ALL,
         "k": evidence.shots,
+        "first_of": first_of(len(support) // len(evidence.classes), evidence.shots),
         "method": evidence.method,
         "features": bool(len(evidence.embeddings)),
         "volumes": evidence.studies.pixels.ndim == 5,
@@ -80,6 +81,11 @@ def _counts(answers: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
             for name, part in parts
         ]
     )
+
+
+def first_of(shown: int, k: int) -> str:
+    """How many of each class's k labelled cases are shown; nothing where all are."""
+    return f"The first {shown} of {k} of each class." if shown < k else ""
 
 
 def shown_support(evidence: Evidence) -> pd.DataFrame:

@@ -10,6 +10,10 @@ from eval.words import decimals, plain
 
 PLACE = 70
 ALMOST_NONE, ALMOST_ONE = 0.0005, 0.9995  # what three decimals would round to 0 and 1
+NO_VALUE = {
+    "ppv": "no image is called positive, so it has no value",
+    "npv": "no image is called negative, so it has no value",
+}
 COUNTS = (
     "threshold",
     "prevalence",
@@ -33,6 +37,7 @@ def section(evidence: Evidence) -> Section:
         "missing": None if points else missing(evidence),
         "called_from": called_from,
         "measures": MEASURES,
+        "no_value": NO_VALUE,
         "asked": evidence.params.report.operating_sensitivity,
         "confusion": confusion,
         "patients": len(set(evidence.query.patients)),

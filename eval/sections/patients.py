@@ -42,7 +42,7 @@ def section(evidence: Evidence) -> Section:
     sizes = {group: (of["patient"].nunique(), len(of)) for group, of in groups.items()}
     shown = {
         "other_classes": evidence.other_classes,
-        "tables": [[site, *([pooled] if pooled else []), *sides], *singly],
+        "tables": _tables(site, pooled, sides, singly),
         "site": site,
         "pooled": pooled,
         "sizes": sizes,
@@ -58,6 +58,28 @@ def section(evidence: Evidence) -> Section:
     }
     tables = {"patients.csv": counts, "patients_measured.csv": numbers}
     return Section("patients.html.j2", "Who the patients are", shown, tables)
+
+
+def _tables(
+    site: str, pooled: str | None, sides: list[str], singly: list[list[str]]
+) -> list[dict[str, Any]]:
+    """The page's tables: this site and its sides, then the source sites one by one.
+
+    beside: the group after whose column the first one has a column of differences.
+    """
+    first = [site, *([pooled] if pooled else []), *sides]
+    rows = [(caption(site, pooled), pooled, first, len(first) + 1 + (1 if pooled else 0))]
+    rows += [("The source sites one by one", None, groups, len(groups) + 1) for groups in singly]
+    return [
+        {"caption": words, "beside": beside, "groups": groups, "columns": columns}
+        for words, beside, groups, columns in rows
+    ]
+
+
+def caption(site: str, pooled: str | None) -> str:
+    """What the first table holds."""
+    beside = f", beside those of {pooled}," if pooled else ""
+    return f"Patients of {site}{beside} and by side"
 
 
 def _everybody(evidence: Evidence) -> tuple[pd.DataFrame, dict[str, list[str]]]:

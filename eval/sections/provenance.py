@@ -8,6 +8,7 @@ from eval.page.section import Section
 from eval.words import count
 
 PLACE = 130
+UNRECORDED = "not recorded"
 
 # what made or judged the numbers at a site
 SETTINGS = (
@@ -53,13 +54,16 @@ def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
 def _learner(name: str, card: Mapping[str, Any]) -> dict[str, Any]:
     runs = sorted(card.get("runs", {}).items(), key=lambda item: int(item[0]))
     sites = sorted(card.get("trained_on", {}).items())
+    parameters = card.get("parameters")
+    steps = [f"seed {seed}: step {run['best_step']}" for seed, run in runs]
+    seen = [
+        f"{site}: {count(counts['patients'], 'patient')}, {count(counts['records'], 'image')}"
+        for site, counts in sites
+    ]
     return {
         "name": name,
         "encoder": flat(card.get("encoder", {})),
-        "parameters": card.get("parameters"),
-        "runs": [f"seed {seed}: step {run['best_step']}" for seed, run in runs],
-        "trained_on": [
-            f"{site}: {count(counts['patients'], 'patient')}, {count(counts['records'], 'image')}"
-            for site, counts in sites
-        ],
+        "parameters": f"{parameters:,}" if parameters is not None else UNRECORDED,
+        "runs": ", ".join(steps) or UNRECORDED,
+        "trained_on": "; ".join(seen) or UNRECORDED,
     }

@@ -39,11 +39,10 @@ def section(evidence: Evidence) -> Section:
     shown = {
         "verdict": verdict,
         "says": _sentences(evidence, verdict, gaps)
+        | {"numbers": say.numbers(verdict, cases, evidence.params.adapt.confidence)}
+        | {"alone": say.alone(verdict, rivals)}
         | _beside(verdict, rivals[0] if rivals else None, source, paired),
-        "few": verdict.few,
-        "classes": len(evidence.classes),
         "confidence": evidence.params.adapt.confidence,
-        "needed": cases,
         "asked": asked,
         "cautions": cautions(evidence, verdict),
         "rivals": rivals,

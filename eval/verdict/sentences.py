@@ -9,7 +9,7 @@ from markupsafe import Markup
 from eval.scores.score import Score
 from eval.verdict.criteria import Criterion
 from eval.verdict.judge import Verdict
-from eval.words import capital, count, decimals, interval, plain, signed
+from eval.words import capital, count, decimals, interval, percent, plain, signed
 
 BOLD = Markup("<b>{}</b>")
 
@@ -92,7 +92,9 @@ def why(criterion: Criterion) -> str:
 
 
 def other_k(verdict: Verdict, asked: int, gaps: Sequence[Mapping[str, Any]]) -> str:
-    """Why another k is reported than was asked for."""
+    """Why another k is reported than was asked for; nothing where none is."""
+    if verdict.k in (0, asked):
+        return ""
     if not gaps:
         return (
             f"There are no results at k = {asked} for {plain(verdict.method)}; "
@@ -100,6 +102,50 @@ def other_k(verdict: Verdict, asked: int, gaps: Sequence[Mapping[str, Any]]) -> 
         )
     lacking = [(gap["class"], count(gap["patients"], "patient")) for gap in gaps]
     return "".join(f"Class {name} has only {few} to draw from. " for name, few in lacking)
+
+
+def numbers(verdict: Verdict, needed: Mapping[str, Any], confidence: float) -> list[dict[str, str]]:
+    """The verdict's four numbers, each with a title and a note."""
+    score, level = verdict.score, percent(confidence)
+    patients = f"had other patients been tested; n = {count(verdict.patients, 'patient')}"
+    over_patients = f"{decimals(verdict.patient_low)} to {decimals(verdict.patient_high)}"
+    rows = [
+        (score.heading, score.text(verdict.value), f"target {score.text(verdict.target)}"),
+        (f"{level} interval over patients", over_patients, patients),
+        (f"{level} spread over draws", *_spread_number(verdict)),
+        ("Labelled cases needed", *_needed_number(verdict, needed)),
+    ]
+    return [{"title": title, "value": value, "note": note} for title, value, note in rows]
+
+
+def _spread_number(verdict: Verdict) -> tuple[str, str]:
+    if verdict.draws_low is not None:
+        ends = f"{decimals(verdict.draws_low)} to {decimals(verdict.draws_high)}"
+        return ends, f"had other cases been labelled; n = {count(verdict.draws, 'draw')}"
+    if verdict.k == 0:
+        return "none", "nothing is drawn at k = 0"
+    return "not known", "1 draw only; set tasks.draws to 10 or more"
+
+
+def _needed_number(verdict: Verdict, needed: Mapping[str, Any]) -> tuple[str, str]:
+    if needed["reached"]:
+        side = "above" if verdict.score.higher_is_better else "below"
+        note = f"{needed['k']} of each class, to be at or {side} the target"
+        return f"{needed['cases']:,}", note
+    if verdict.k == 0:
+        return "not reached", "it cannot use labelled cases"
+    up_to = needed["up_to"]
+    return f"more than {up_to:,}", f"target not reached with up to {count(up_to, 'case')}"
+
+
+def alone(verdict: Verdict, rivals: Sequence[Mapping[str, Any]]) -> str:
+    """What there is to do where no other method was run; nothing where k = 0, which none shares."""
+    if rivals or verdict.k == 0:
+        return ""
+    return (
+        "No other method was run, so there is nothing to compare with; add baselines to "
+        "adapt.methods in params.yaml."
+    )
 
 
 def beside_best(verdict: Verdict, best: Mapping[str, Any]) -> Markup:
@@ -163,3 +209,9 @@ def drawn(row: Mapping[str, Any]) -> str:
     if pd.notna(row["draws_low"]):
         return interval(row["draws_low"], row["draws_high"])
     return "one draw only" if row["k"] else "nothing drawn"
+
+
+def intervals(row: Mapping[str, Any]) -> list[str]:
+    """Below a score: its interval over patients, and its spread over draws where k has draws."""
+    over_patients = f"P {interval(row['patient_low'], row['patient_high'])}"
+    return [over_patients, f"D {drawn(row)}"] if row["k"] or row["draws"] > 1 else [over_patients]

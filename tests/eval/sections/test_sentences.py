@@ -1,89 +1,89 @@
-"""The sentences of sections other than the verdict, branch by branch."""
+"""Sentences of sections whose words depend on several things."""
 
-from types import SimpleNamespace
+from collections.abc import Mapping
 
+import pandas as pd
 import pytest
 
-from eval.overview import headline_words, notes
 from eval.scores.label import AUROC
-from eval.sections.conformal import too_few
-from eval.sections.curves import empty
-from eval.sections.needed import cases
-from eval.sections.operating_point import called_from, missing
-from eval.sections.paired import standing
+from eval.sections import calibration, checklist, curves, gallery, paired, patients, subgroups
+from eval.verdict.sentences import intervals
 
 
-def counts(met: int, on_few: int = 0) -> dict[str, int]:
-    return {"met": met, "met on few": on_few, "all": 3}
-
-
-def test_the_overview_says_how_many_hospitals_meet_what_is_asked():
-    space = "\N{NO-BREAK SPACE}"
-    assert headline_words(counts(1), ["one"]) == f"1 of 3{space}target hospitals meets the target"
-    assert headline_words(counts(2, 1), ["one", "two"]) == (
-        f"2 of 3{space}target hospitals meet all criteria, 1 of them on fewer than 50 patients"
-    )
-
-
-def site(words: list[str], **given: object) -> dict[str, object]:
-    found = [
-        SimpleNamespace(name=f"c_{at}", word=word, further=at) for at, word in enumerate(words)
-    ]
-    return {"criteria": found, "role": "target", "few": False, **given}
-
-
-def test_a_hospitals_notes_name_the_criteria_and_what_would_settle_them():
-    assert notes(site(["met"])) == []
-    assert notes(site(["met", "cannot tell"])) == [
-        "c 0: met",
-        "c 1: cannot tell, about 1\N{NO-BREAK SPACE}further query patient",
-    ]
-    one = site(["cannot tell"], role="source", few=True)
-    one["criteria"][0].further = 2
-    first, *others = notes(one)
-    assert first.startswith("about 2") and first.endswith("would settle it")
-    assert others == ["reference only", "few patients"]
-
-
-def test_prediction_sets_say_which_levels_take_more_cases():
-    none = too_few({0.8: 4, 0.9: 9}, per_class=0, k=10)
-    assert "k = 10 is the largest k" in none and "14 or more for sets at 80" in none
-    some = too_few({0.9: 9, 0.95: 19}, per_class=5, k=5)
-    assert some.startswith("At 90") and "it takes 9 for" in some and "(a k of 24 in" in some
-    assert too_few({}, per_class=30, k=5) == ""
+def plain_spaces(words: str) -> str:
+    return words.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize(
-    ("threshold", "words"), [(0.9999, "above 0.999"), (0.0001, "below 0.001"), (0.25, "of 0.250")]
+    ("draws", "last"), [(1, "; no band, since one draw has no spread."), (10, "labelled cases.")]
 )
-def test_a_threshold_that_rounds_to_0_or_1_is_not_said_to_be_it(threshold, words):
-    assert called_from(threshold) == f"a probability {words}"
+def test_a_caption_says_why_there_is_no_band(draws: int, last: str) -> None:
+    words = plain_spaces(curves.caption(AUROC, "95 %", 1, 2, draws))
+    assert "1 query patient (2 images)" in words and words.endswith(last)
 
 
-def test_a_missing_operating_point_says_what_to_do():
-    evidence = SimpleNamespace(sources={}, task={"task": "chest_view"}, method="maml", shots=5)
-    assert "the task chest view" in missing(evidence) and "--source" in missing(evidence)
-    evidence.sources = {"north": 1}
-    assert "north has no answers of maml at k = 5" in missing(evidence)
-    evidence.sources = {"north": 1, "east": 1}
-    assert "east, north have no answers" in missing(evidence)
+def test_a_k_that_is_not_possible_names_each_class() -> None:
+    gaps = [{"class": "a", "patients": 1}, {"class": "b", "patients": 3}]
+    assert plain_spaces(curves.not_possible(5, gaps[:1])) == (
+        "k = 5 is not possible at this hospital: class a has 1 patient to draw from. "
+        "Label more patients of this class to get it."
+    )
+    assert "class a has 1 patient to draw from, class b has 3 patients" in (
+        plain_spaces(curves.not_possible(5, gaps))
+    )
+    assert curves.not_possible(5, gaps).endswith("of these classes to get it.")
 
 
-def test_an_empty_cell_says_why():
-    assert empty("maml", 0) == "needs labels" and empty("maml", 5) == "not run"
-    assert empty("source_only", 5) == "no labels used"
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (None, "not run"),
+        ({"accuracy": 0.5, "draws": 1}, "50.0 % (1 draw, no interval)"),
+        ({"accuracy": 0.5, "draws": 9, "half_width": 0.021}, "50.0 ± 2.1 %"),
+    ],
+)
+def test_an_episodes_accuracy(row: Mapping[str, float] | None, words: str) -> None:
+    assert curves.episode(row) == words
 
 
-def test_needed_cases_of_each_method():
-    row = {"method": "maml", "reached": True, "cases": 0, "up_to": 20}
-    assert cases(row) == "none" and cases({**row, "cases": 1000}) == "1,000"
-    assert cases({**row, "reached": False}) == "not reached with up to 20"
-    assert cases({**row, "reached": False, "method": "source_only"}).endswith("labelled cases")
+@pytest.mark.parametrize(("k", "draws", "lines"), [(0, 1, 1), (0, 3, 2), (5, 1, 2), (5, 10, 2)])
+def test_a_score_has_a_spread_where_anything_is_drawn(k: int, draws: int, lines: int) -> None:
+    row = {"patient_low": 0.5, "patient_high": 0.9, "draws_low": 0.6, "draws_high": 0.8}
+    assert len(intervals(row | {"k": k, "draws": draws})) == lines
 
 
-def test_a_difference_is_better_worse_or_not_to_be_told():
-    assert [standing(*ends, AUROC) for ends in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))] == [
-        "better",
-        "worse",
-        "cannot tell",
-    ]
+def test_a_difference_says_that_one_draw_has_no_spread() -> None:
+    row = {"patient_low": 0.1, "patient_high": 0.2, "draws_low": 0.1, "draws_high": 0.3}
+    row |= {"p_holm": 0.01}
+    assert paired.lines(row, AUROC)[0] == "better"
+    assert paired.lines(row, AUROC)[2].startswith("D +")
+    assert paired.lines(row | {"draws_low": pd.NA}, AUROC)[2] == "D one draw only"
+
+
+def test_a_class_is_named_against_the_rest_only_where_there_are_several() -> None:
+    assert calibration.of_class(calibration.ALL, None) == ""
+    assert calibration.of_class("a", None) == "a against the rest"
+    assert calibration.of_class("a", "a") == "a"
+
+
+@pytest.mark.parametrize(("human", "verb"), [(1, "1 needs a human"), (2, "2 need a human")])
+def test_a_guideline_counts_what_needs_a_human(human: int, verb: str) -> None:
+    row = {"answered": 3, "partly": 1, checklist.STATES[-1]: human, "items": 4 + human}
+    assert verb in checklist.summary_words(row)
+
+
+def test_a_gallery_says_how_many_of_the_cases_it_shows() -> None:
+    assert gallery.first_of(3, 5) == "The first 3 of 5 of each class."
+    assert gallery.first_of(5, 5) == "" == gallery.first_of(0, 0)
+
+
+def test_a_table_of_patients_names_what_it_stands_beside() -> None:
+    assert patients.caption("here", None) == "Patients of here and by side"
+    assert (
+        patients.caption("here", "sources")
+        == "Patients of here, beside those of sources, and by side"
+    )
+
+
+def test_a_kind_without_two_large_groups_has_no_gap() -> None:
+    assert subgroups.kind_words(None) == "no two groups with enough patients"
