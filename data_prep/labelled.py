@@ -9,8 +9,10 @@ from data_prep.privacy.deidentify import Keys
 from data_prep.readers.image_file import Facts, ImageFile
 from data_prep.rejects import Rejected
 from data_prep.site_file import Site
+from data_prep.targets.label import LABEL
 from data_prep.targets.labels import LabelTable, Row
 from data_prep.targets.matching import patient_of
+from data_prep.targets.target import Target
 from data_prep.volumes.series import Volume
 from data_prep.volumes.tilt import STRAIGHT
 
@@ -23,6 +25,7 @@ class Labelled:
     site: Site
     keys: Keys
     table: LabelTable
+    target: Target = LABEL
 
     def __call__(
         self,
@@ -41,7 +44,7 @@ class Labelled:
             | {
                 "site": self.name,
                 "task": self.site.task,
-                "label": row.label,
+                **self.target.read(row.label),
                 "patient": self.keys.patient(self._patient(files[0], row)),
                 "age": facts.age if row.age is None else row.age,
                 "sex": facts.sex if row.sex is None else row.sex,

@@ -13,7 +13,9 @@ from data_prep.settings import Tasks, load_params
 from data_prep.site_file import load_site
 from data_prep.store.groups import group_of, place
 from data_prep.store.records import read_studies
+from data_prep.targets.label import LABEL
 from data_prep.targets.one_number import CURE, is_doubtful, most_studies
+from data_prep.targets.target import Target
 from workspace.errors import Problem, refuse_if, run_module, together
 from workspace.outputs import to_json, whole_folder, write_parquet
 from workspace.paths import Workspace
@@ -37,12 +39,14 @@ class SiteTasks:
     summary: dict[str, Any]
 
 
-def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.DataFrame:
+def split_records(
+    records: pd.DataFrame, role: Role, settings: Tasks, target: Target = LABEL
+) -> pd.DataFrame:
     """Place each record's group on one side by keyed hash.
 
     Target: pool (supports are drawn from it) and query. Source: train, validation (also its
     supports) and query. Returns columns record, row (in pixels.npy), patient, study, series, group,
-    label, split, pixel_hash, perceptual_hash; sorted by record.
+    the target's, split, pixel_hash, perceptual_hash; sorted by record.
     """
     group = group_of(records)
     at = group.map(lambda key: place(key, f"split-{settings.salt}"))
@@ -67,7 +71,7 @@ def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.Data
             "study": records["study"],
             "series": records["series"],
             "group": group,
-            "label": records["label"],
+            target.column: target.strata(records),
             "split": split,
             "pixel_hash": records["pixel_hash"],
             "perceptual_hash": records["perceptual_hash"],
@@ -75,30 +79,32 @@ def split_records(records: pd.DataFrame, role: Role, settings: Tasks) -> pd.Data
     )
 
 
-def support_draws(candidates: pd.DataFrame, settings: Tasks, seed: int) -> pd.DataFrame:
-    """Order each class's patients anew in every draw; the support of draw d at k is its rows with
+def support_draws(
+    candidates: pd.DataFrame, settings: Tasks, seed: int, target: Target = LABEL
+) -> pd.DataFrame:
+    """Order each stratum's patients anew in every draw; the support of draw d at k is its rows with
     position < k.
 
     The supports of one draw are nested in k, so a curve over k adds patients and exchanges none.
-    One image a patient. Returns columns draw, label, position, record; the largest k bounds
+    One image a patient. Returns columns draw, the target's, position, record; the largest k bounds
     position.
     """
-    rows = []
+    rows, column = [], target.column
     for draw in range(settings.draws):
         key = f"draw-{seed}-{draw}"
         order = candidates.assign(
             patient_at=[
-                place(f"{label}:{group}", key)
-                for label, group in zip(candidates["label"], candidates["group"], strict=True)
+                place(f"{stratum}:{group}", key)
+                for stratum, group in zip(candidates[column], candidates["group"], strict=True)
             ],
             image_at=[place(record, key) for record in candidates["record"]],
         )
-        one_image = order.sort_values(["label", "patient_at", "image_at"]).drop_duplicates(
-            ["label", "group"]
+        one_image = order.sort_values([column, "patient_at", "image_at"]).drop_duplicates(
+            [column, "group"]
         )
-        position = one_image.groupby("label").cumcount()
+        position = one_image.groupby(column).cumcount()
         chosen = one_image.assign(draw=draw, position=position)[position < max(settings.shots)]
-        rows.append(chosen[["draw", "label", "position", "record"]])
+        rows.append(chosen[["draw", column, "position", "record"]])
     return pd.concat(rows, ignore_index=True)
 
 
@@ -110,13 +116,14 @@ def make_tasks(
     records: pd.DataFrame,
     settings: Tasks,
     seed: int,
+    target: Target = LABEL,
 ) -> SiteTasks:
     """Split patients and draw supports.
 
     Raises Refusal naming class and site where patients are too few.
     """
-    splits = split_records(records, role, settings)
-    patients = _per_class(splits, role, classes, "patients")
+    splits = split_records(records, role, settings, target)
+    patients = _per_stratum(splits, role, classes, "patients", target.column)
     smallest = min(k for k in settings.shots if k > 0)
     most = most_studies(records[["patient", "study"]].to_dict("records"))
     refuse_if(_too_few(site, role, patients, smallest, settings.min_query, most))
@@ -127,7 +134,7 @@ def make_tasks(
         for name in classes
         if support[name] < k
     ]
-    draws = support_draws(splits[splits["split"] == SUPPORT_SPLIT[role]], settings, seed)
+    draws = support_draws(splits[splits["split"] == SUPPORT_SPLIT[role]], settings, seed, target)
     summary = {
         "site": site,
         "role": role,
@@ -137,20 +144,20 @@ def make_tasks(
         "infeasible": infeasible,
         "draws": settings.draws,
         "support_split": SUPPORT_SPLIT[role],
-        "splits": _counted(patients, _per_class(splits, role, classes, "records")),
+        "splits": _counted(patients, _per_stratum(splits, role, classes, "records", target.column)),
     }
     return SiteTasks(splits, draws, summary)
 
 
-def _per_class(
-    splits: pd.DataFrame, role: Role, classes: list[str], what: str
+def _per_stratum(
+    splits: pd.DataFrame, role: Role, strata: list[str], what: str, column: str
 ) -> dict[str, dict[str, int]]:
-    """Split -> class -> how many "patients" or "records" it has."""
-    groups = splits.groupby(["split", "label"])
+    """Split -> stratum -> how many "patients" or "records" it has."""
+    groups = splits.groupby(["split", column])
     counts = groups["group"].nunique() if what == "patients" else groups.size()
     always = {"query", SUPPORT_SPLIT[role]} | ({"train"} if role == "source" else set())
     return {
-        split: {name: int(counts.get((split, name), 0)) for name in classes}
+        split: {name: int(counts.get((split, name), 0)) for name in strata}
         for split in sorted({*splits["split"], *always})
     }
 

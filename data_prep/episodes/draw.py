@@ -16,6 +16,8 @@ from torch import Tensor
 from data_prep.episodes.images import Stored
 from data_prep.episodes.meta_split import MetaSplit
 from data_prep.episodes.shape import EpisodeShape
+from data_prep.targets.label import LABEL
+from data_prep.targets.target import Target
 from workspace.errors import Problem, Refusal
 
 
@@ -54,13 +56,13 @@ class EpisodeRows:
     query_labels: Int[np.ndarray, "task query"]
     names: tuple[str, ...]  # of the tasks, as sites name them
 
-    def gather(self, images: Stored) -> Episodes:
+    def gather(self, images: Stored, target: Target = LABEL) -> Episodes:
         """Fetch the pixels, one call for the whole batch."""
         device = images.device
         tasks, way, shot = self.support.shape
         rows = np.concatenate([self.support.reshape(tasks, -1), self.query], 1)
         pixels = images.gather(rows.reshape(-1)).unflatten(0, rows.shape)
-        labels = torch.arange(way, device=device).repeat_interleave(shot).expand(tasks, -1)
+        labels = torch.from_numpy(target.collate(self.support)).to(device)
         return Episodes(
             pixels[:, : way * shot],
             labels,
