@@ -4,10 +4,10 @@
 
 One image a patient and one model, for which DeLong's interval is made. Scores are normal with a
 unit variance in each class: AUROC .7, .85 or .95, 10, 30 or 50 % of the patients positive. DeLong's
-variance is that of the placements of the positives among the negatives and the other way round;
-the interval is normal, and cut to [0, 1]; the logit one is normal for log(AUROC / (1 - AUROC)) and
-has no width where the classes are parted. Prints the table of docs/statistics.md; its last line is
-one JSON object.
+variance is that of the placements of the positives among the negatives and the other way round; the
+interval is normal, and cut to [0, 1]; the logit one is normal for log(AUROC / (1 - AUROC)) and has
+no width where the classes are parted. Prints the table of docs/measurements/statistics.md; its last
+line is one JSON object.
 """
 
 import argparse

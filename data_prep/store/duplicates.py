@@ -13,7 +13,8 @@ KEPT = {
     3: (4, 12, 12),
 }
 BITS = 576
-# Bits that near duplicates may differ in; docs/how-it-works.md has the figures that chose it.
+# Bits that near duplicates may differ in; docs/measurements/near-duplicates.md has the figures that
+# chose it.
 NEAR = 80
 ROUNDING = 6  # decimals: what is 0 but for the machine's arithmetic has no sign
 BLOCK = (
