@@ -159,7 +159,7 @@ def main() -> None:
     params = load_params(workspace)
     found, lacking = read_sites(workspace, params)
     rows = [row for _, row in found.values()]
-    rows.sort(key=_worst_first)
+    rows.sort(key=worst_first)
     refuse_moved_inputs()
     write_whole(workspace.reports / "index.html", page(rows, lacking, params))
     write_whole(workspace.reports / "summary.json", to_json(headline(rows)))
@@ -249,7 +249,7 @@ def _counts(rows: list[dict[str, Any]], lacking: dict[str, str], params: Params)
     }
 
 
-def _worst_first(row: dict[str, Any]) -> tuple[bool, float, str]:
+def worst_first(row: dict[str, Any]) -> tuple[bool, float, str]:
     """Targets before sources."""
     return row["role"] != "target", row["score"].rank(row["value"]), row["site"]
 

@@ -14,6 +14,7 @@ from eval.evidence import Evidence, read_evidence
 from eval.figures.forest import forest_figure
 from eval.measures.needed import needed, needed_of
 from eval.measures.subgroups import largest_gap, measure
+from eval.overview import headline, page, summarise, worst_first
 from eval.page.render import render
 from eval.page.section import all_sections
 from eval.scores.label import AUROC, BALANCED_ACCURACY
@@ -159,3 +160,13 @@ def test_its_section_renders_beside_a_paired_difference(far):
     page = render(section.template, shown=section.shown)
     worst = section.tables["paired.csv"].set_index("other").loc["majority"]
     assert (worst["difference"] < 0).all() and "better" in page  # fewer millimetres are better
+
+
+def test_its_overview_puts_the_farthest_hospital_first(far, words_of):
+    row = summarise(far)
+    worse = row | {"site": "eastside", "value": row["value"] + 1}
+    text = page([row, worse], {}, far.params)
+    assert "distance of at most 18 mm" in text and far.score.text(row["value"]) in text
+    assert "AUROC" not in text
+    assert headline([row])["westside"]["distance"] == round(row["value"], 4)
+    assert sorted([row, worse], key=worst_first)[0]["site"] == "eastside"
