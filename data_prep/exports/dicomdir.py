@@ -62,9 +62,8 @@ def named_files(stream: BinaryIO) -> list[Named]:
                 for record, series in zip(records, _series_of(records), strict=True)
                 if record.get("ReferencedFileID") and record.get("RecordInUseFlag") != 0
             ]  # 0: no longer in use
-        except (
-            Exception
-        ):  # a malformed file makes pydicom raise nearly anything, and the text may quote a value
+        # A malformed file makes pydicom raise nearly anything, and the text may quote a value.
+        except Exception:
             raise Rejected("damaged_directory") from None
     if not whole:
         raise Rejected("damaged_directory")

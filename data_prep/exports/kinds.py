@@ -1,4 +1,7 @@
-"""Files that hold other files, told by their first bytes and never by their names."""
+"""What a file is, by its first bytes: empty, one that holds others, or perhaps DICOM.
+
+What images are, readers tell (data_prep/readers/registry.py).
+"""
 
 import re
 import struct
@@ -6,48 +9,10 @@ import tarfile
 from enum import StrEnum
 
 HEAD = 540  # bytes: a NIfTI-2 header, the longest start that is looked at
-UNREAD_ENDINGS = (  # of images that fewsite does not read
-    *(".gif", ".webp", ".heic", ".avif", ".psd", ".mnc", ".svs", ".ndpi"),
-    *(".mp4", ".avi", ".mov", ".mpg", ".mpeg"),
-)
-VOXEL_ENDINGS = (
-    ".img",
-    ".img.gz",
-    ".raw",
-    ".zraw",
-    ".brik",
-    ".brik.gz",
-)  # of files that hold voxels and no header
-TEXT_ENDINGS = (
-    ".txt",
-    ".csv",
-    ".tsv",
-    ".log",
-    ".json",
-    ".xml",
-    ".htm",
-    ".html",
-    ".pdf",
-    ".rtf",
-    ".md",
-    ".yaml",
-    ".yml",
-    ".ini",
-    ".cfg",
-    ".doc",
-    ".docx",
-    ".xls",
-    ".xlsx",
-    ".md5",
-    ".sha1",
-    ".sha256",
-    ".bval",
-    ".bvec",
-)
 
 
 class Kind(StrEnum):
-    """What is no image: files that hold others, and all that no reader knows."""
+    """What is no image: empty files, those that hold others, and all that no reader knows."""
 
     ZIP = "zip"
     TAR = "tar"
@@ -59,7 +24,10 @@ class Kind(StrEnum):
 
 
 def sniff(head: bytes) -> Kind:
-    """The kind of a file that starts with `head` (HEAD bytes, or all of a shorter file)."""
+    """Whether a file that starts with `head` (HEAD bytes, or all) holds others, or is empty.
+
+    OTHER of images, too.
+    """
     if not head:
         return Kind.EMPTY
     if has_dicom_preamble(head):  # whose first 128 bytes may be anything
@@ -79,6 +47,9 @@ def _starts_like_a_tar(head: bytes) -> bool:
     """By the first header's checksum: the oldest tars have no magic."""
     # tarfile takes no digits for 0, which signed bytes of an image may add up to.
     if not re.match(rb" *[0-7]+[ \0]", head[148:156]):
+        return False
+    # The name at the start is text. Images are not: a NIfTI's free text lies where the checksum is.
+    if b"\0" in head[:100].rstrip(b"\0") and head[257:262] != b"ustar":
         return False
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], tarfile.ENCODING, "surrogateescape")

@@ -53,10 +53,7 @@ def beyond(root: Path) -> list[Path]:
     """
     if root.is_dir():
         # Not resolved: DVC follows a link on the way, so that it sees when that is changed.
-        listed, above = (
-            [],
-            root,
-        )
+        listed, above = [], root
     else:
         listed, above = listed_places(root), root.resolve().parent
     entered: list[str] = []

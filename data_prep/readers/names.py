@@ -1,8 +1,46 @@
 """What a file's name says that it was meant to be. What it is, its content says."""
 
-from data_prep.exports.kinds import TEXT_ENDINGS, UNREAD_ENDINGS, VOXEL_ENDINGS
 from data_prep.readers.dicom_file import DICOM_ENDINGS
 from data_prep.readers.registry import image_endings
+
+UNREAD_ENDINGS = (  # of images that fewsite does not read
+    *(".gif", ".webp", ".heic", ".avif", ".psd", ".mnc", ".svs", ".ndpi"),
+    *(".mp4", ".avi", ".mov", ".mpg", ".mpeg"),
+)
+VOXEL_ENDINGS = (
+    ".img",
+    ".img.gz",
+    ".raw",
+    ".zraw",
+    ".brik",
+    ".brik.gz",
+)  # of files that hold voxels and no header
+TEXT_ENDINGS = (
+    ".txt",
+    ".csv",
+    ".tsv",
+    ".log",
+    ".json",
+    ".xml",
+    ".htm",
+    ".html",
+    ".pdf",
+    ".rtf",
+    ".md",
+    ".yaml",
+    ".yml",
+    ".ini",
+    ".cfg",
+    ".doc",
+    ".docx",
+    ".xls",
+    ".xlsx",
+    ".md5",
+    ".sha1",
+    ".sha256",
+    ".bval",
+    ".bvec",
+)
 
 
 def named_like_an_image(name: str) -> bool:

@@ -212,7 +212,7 @@ def _header(start: bytes) -> AnalyzeHeader:
     ):
         raise Rejected("unsupported_pixels", "complex values or colours with transparency")
     if "qform_code" in header:
-        # Nifti1.h, method 2: 0 stands for 1; nibabel refuses it.
+        # By nifti1.h, method 2: 0 stands for 1; nibabel refuses it.
         header["pixdim"][0] = -1.0 if header["pixdim"][0] < 0 else 1.0
     return header
 

@@ -216,16 +216,12 @@ def _is_slide(stream: BinaryIO) -> bool:
     scanner = any(
         str(first.get(tag, "")).startswith(SLIDES) for tag in (TIFF_DESCRIPTION, TIFF_MAKE)
     )
-    smaller = (
-        TIFF_TILE in first
-        and second is not None
-        and any(first[side] != second[side] for side in TIFF_SIDES)
-    )
-    return scanner or smaller or TIFF_SUBFILES in first or _is_reduced(second)
-
-
-def _is_reduced(directory: ImageFileDirectory_v2 | None) -> bool:
-    return directory is not None and bool(directory.get(TIFF_REDUCED, 0) & 1)
+    if scanner or TIFF_SUBFILES in first:
+        return True
+    if not second:  # there is none, or an empty one
+        return False
+    smaller = TIFF_TILE in first and any(first[side] != second[side] for side in TIFF_SIDES)
+    return smaller or bool(second.get(TIFF_REDUCED, 0) & 1)
 
 
 def _directory(stream: BinaryIO, place: int | None) -> ImageFileDirectory_v2:

@@ -28,8 +28,8 @@ COLUMNS = {
     "modality": "string",  # DICOM (0008,0060); OT where the file does not say
     "manufacturer": "string",
     "model": "string",
-    # Mm, one a spatial axis in the order of the pixels, such as 0.2x0.2; of the source, before any
-    # resizing.
+    # Millimetres, one a spatial axis in the order of the pixels, such as 0.2x0.2; of the source,
+    # before any resizing.
     "spacing": "string",
     # DICOM UID; for other files their format: NIFTI, ANALYZE, MGH, NRRD, METAIMAGE, NPZ, PNG, JPEG,
     # JPEG2000, TIFF, BMP.

@@ -37,11 +37,10 @@ def read_arrays(root: Path, name: str, site: Site) -> tuple[list[Found], Examine
     arrays = _read_headers(members, where)
     used = [part for part in PARTS if part + IMAGES in arrays]
     files, rows = _labelled(members, arrays, used, site, where)
-    examined: Examined = [
-        ImageFile(Identity(found), arrays[f"{part}{IMAGES}"].header)
-        for part in used
-        for found in files[part]
-    ]
+    examined: Examined = []
+    for part in used:
+        header = arrays[part + IMAGES].header  # the same of all images of a part
+        examined += [ImageFile(Identity(found), header) for found in files[part]]
     pictures = {part + IMAGES for part in PARTS}
     others = [found for member, found in members.items() if member not in pictures]
     examined += [Reject(found.name, KIND, "not_an_image") for found in others]

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data_prep.exports.kinds import HEAD
+from data_prep.readers import dicom_file, nifti
 from data_prep.readers.dicom_file import BareDicom
+from data_prep.readers.itk.header import META, NRRD
 from data_prep.readers.registry import recognised
 from pipeline.audit.found import kinds_in
 from pipeline.audit.git_objects import BLOB, TREE, GitObject, Repository
@@ -25,7 +27,7 @@ from workspace.paths import Workspace
 from workspace.progress import track
 
 # A PNG or a JPEG may be a page's drawing.
-IMAGES = ("dicom", "nifti", "nifti_pair", "nrrd", "metaimage")
+IMAGES = (dicom_file.KIND, nifti.KIND, nifti.PAIR, NRRD, META)
 ARRAYS = {b"\x93NUMPY": "npy", b"PAR1": "parquet"}  # what convert writes
 SIGNED = re.compile(
     rb"^[\w-]+-by: .*$", re.MULTILINE

@@ -95,10 +95,10 @@ def _read_more(data: Dataset) -> dict[str, Hashable]:
     )
     values = {element.name: comparable(data, element) for element in STANDARD_MORE}
     for element in PRIVATE:
-        if element.private is not None:
-            values[element.name] = _private(data, blocks, *element.private)
-        else:
+        if element.field:
             values[element.name] = packed.get(element.field)
+        elif element.private is not None:
+            values[element.name] = _private(data, blocks, *element.private)
     return values
 
 

@@ -55,7 +55,7 @@ def facts_of(
     return shared(
         Facts(
             transfer_syntax=syntax,
-            photometric=_text(data, "PhotometricInterpretation"),  # one that _check_image knows
+            photometric=_text(data, "PhotometricInterpretation"),  # as check_image knows
             modality=modality(_text(data, "Modality")),
             manufacturer=equipment(_text(data, "Manufacturer"), identifying),
             model=equipment(_text(data, "ManufacturerModelName"), identifying),
@@ -95,7 +95,7 @@ def regions_of(data: Dataset) -> Rectangle | None:
             ]
             for region in data.SequenceOfUltrasoundRegions
         ]
-    except Exception:  # as in _text
+    except Exception:  # as in header.text
         return None
     if not corners:
         return None

@@ -4,7 +4,7 @@ Any doubt is a Rejected with its reason.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 from warnings import WarningMessage
 
@@ -251,11 +251,8 @@ def _native(
         if data.get("ModalityLUTSequence") or bits_below(data):
             return None
         return native.locate(stream, data, syntax, pixels.start, scaling(data), padding(data))
-    except (
-        Exception
-        # A doubtful or malformed value matters only where the file is used, and then decoding
-        # tells.
-    ):
+    # A doubtful or malformed value matters only where the file is used, and then decoding tells.
+    except Exception:
         return None
 
 
@@ -290,8 +287,9 @@ def _read_native(stream: BinaryIO, expected: ImageFile) -> Pixels | None:
 
 def _decode(data: Dataset, syntax: str, headers: list[Dataset], indices: list[int]) -> list[Pixels]:
     mosaic = find_mosaic(data)
+    stored: Iterable[np.ndarray]  # of compressed frames one at a time
     if mosaic is None:
-        stored = list(stored_frames(data, syntax, indices))
+        stored = stored_frames(data, syntax, indices)
     else:
         picture = next(stored_frames(data, syntax, [0]))
         stored = [mosaic.tile(picture, index) for index in indices]

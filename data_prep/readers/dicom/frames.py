@@ -22,9 +22,8 @@ from data_prep.readers.dicom.mosaic import find_mosaic
 from data_prep.rejects import Rejected, not_decodable
 
 # Way through a frame's functional groups -> the element of a single-frame image that says the same.
-# Sources: PS3.3 C.7.6.16.2 (any
-# modality), C.8.13.5 (MR), C.8.15.3 (CT), C.8.22.5 (PET), C.8.19.6 and C.8.21.3 (X-ray), C.8.24.6
-# (ultrasound), C.8.32.2 (maps).
+# Sources: PS3.3 C.7.6.16.2 (any modality), C.8.13.5 (MR), C.8.15.3 (CT), C.8.22.5 (PET), C.8.19.6
+# and C.8.21.3 (X-ray), C.8.24.6 (ultrasound), C.8.32.2 (maps).
 SAME_AS = {
     ("PlanePositionSequence", "ImagePositionPatient"): "ImagePositionPatient",
     ("PlaneOrientationSequence", "ImageOrientationPatient"): "ImageOrientationPatient",

@@ -358,16 +358,14 @@ ASKED = tuple(element.name for element in (*STATED, *SCANNED))
 TABLE = (*SAME, *TELLS, *VARIES)
 
 # How many volumes a header says there are of the same places.
-# PS3.3 C.8.9.1.
 STATED_VOLUMES = (
     "NumberOfTemporalPositions",  # PS3.3 C.8.3.1
     "CardiacNumberOfImages",  # PS3.3 C.8.3.1
-    "NumberOfTimeSlices",
+    "NumberOfTimeSlices",  # PS3.3 C.8.9.1
 )
 
 # Words of Image Type, value 3 on, of images that were calculated across a volume and are no slices
-# of it:
-# PS3.3 C.8.16.1.4 and C.7.6.1.1.2; MIP, MPR and the rest are the makers'.
+# of it: PS3.3 C.8.16.1.4 and C.7.6.1.1.2; MIP, MPR and the rest are the makers'.
 ACROSS = (
     "PROJECTION",
     "MIP",

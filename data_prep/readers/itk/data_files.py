@@ -12,7 +12,7 @@ from data_prep.exports.sources import Found
 from data_prep.rejects import Rejected
 
 MAX_FILES = 10_000  # of one header
-# Printf's pattern, then first, last, step.
+# A pattern of printf, then first, last, step.
 NUMBERED = re.compile(
     r"([^%]*)%(0?)(\d?)[diu]([^%]*?)\s+(-?\d+)\s+(-?\d+)(?:\s+(-?\d+))?(?:\s+\d+)?"
 )

@@ -238,9 +238,10 @@ def _nrrd_geometry(
 ) -> list[str]:
     """The lines that say how the `spatial` axes lie."""
     if "space directions" in fields:
-        axes = directions[spatial[0]].count(",") + 1
-        named = space in NRRD_SPACES
-        lines = [f"space: {space}" if named else f"space dimension: {axes}"]
+        if space in NRRD_SPACES:
+            lines = [f"space: {space}"]
+        else:
+            lines = [f"space dimension: {directions[spatial[0]].count(',') + 1}"]
         lines.append("space directions: " + " ".join(directions[axis] for axis in spatial))
         if "space origin" in fields:
             lines.append(f"space origin: {fields['space origin']}")
