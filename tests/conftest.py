@@ -13,7 +13,14 @@ from jaxtyping import install_import_hook
 # before the first import of ours: whatever names a shape is held to it; an int may stand for a
 # float, as type checkers allow
 install_import_hook(
-    ["models", "data_prep.episodes", "data_prep.store", "eval.adapt"],
+    [
+        "models",
+        "data_prep.episodes",
+        "data_prep.store",
+        "data_prep.targets.label",
+        "data_prep.targets.target",
+        "eval.adapt",
+    ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 from data_prep import rejects  # noqa: E402

@@ -19,6 +19,7 @@ LEARNING = ("learners.NAME", "pretrain", "learners.maml")
 # Files and folders that a page tells its reader to write, or an example that shows one.
 TO_BE_WRITTEN = (
     "sites/westside",
+    "data_prep/readers/raw8.py",
     "models/learners/nearest_neighbour.py",
     "tests/models/learners/test_nearest_neighbour.py",
     "eval/sections/balance.py",
