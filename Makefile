@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: repro test lint coverage real phantom3d slow lock
+.PHONY: repro test lint real phantom3d slow lock
 
 repro: .venv/ready
 	.venv/bin/dvc repro
@@ -12,19 +12,15 @@ repro: .venv/ready
 
 SUITE := .venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
+# Ends with the total coverage and the ten files that are covered least.
 test: lint
-	$(SUITE)
+	$(SUITE) --cov --cov-report=
+	.venv/bin/coverage report --sort=cover | sed -n -e 1,12p -e '$$p'
 
 lint: .venv/ready
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-
-# The same tests, with the total and the ten files that are covered least. A target of its own, since
-# it makes the suite half as long again on Python 3.11.
-coverage: lint
-	$(SUITE) --cov --cov-report=
-	.venv/bin/coverage report --sort=cover | sed -n -e 1,12p -e '$$p'
 
 # Checks that take minutes: not part of CI.
 slow: .venv/ready
