@@ -42,7 +42,13 @@ from workspace.progress import track
 
 SECRET = "workspace's secret"
 OWN, MAKER = "fewsite's own text", "maker"  # why a value is not searched for
-OWN_TEXT = ("workspace/*.py", "data_prep/**/*.py", "models/**/*.py", "eval/**/*", "pipeline/*.py")
+OWN_TEXT = (
+    "workspace/**/*.py",
+    "data_prep/**/*.py",
+    "models/**/*.py",
+    "eval/**/*",
+    "pipeline/**/*.py",
+)
 ANYBODYS = b"README LICENSE CHANGELOG"  # files that any folder may hold, a repository too
 # Where an equal maker's name is that maker, and no person.
 FREE_TEXT = (

@@ -20,8 +20,9 @@ from safetensors.numpy import save
 
 from data_prep.convert import convert
 from data_prep.tasks import main as make_tasks
-from pipeline.audit.command import audit_workspace
+from pipeline.audit.command import OWN_TEXT, audit_workspace
 from pipeline.audit.search import PIECE, Searcher, spellings
+from pipeline.init import CODE
 from tests.data_prep.made_dicom import as_bytes, grey, ramp, write
 from workspace.errors import Refusal
 from workspace.outputs import private_folder
@@ -366,6 +367,13 @@ def test_voxels_and_short_runs_of_bytes_are_no_text(workspace, capsys):
     (workspace.root / "a.log").write_text("CHANCELETTERSCHANCELETTERS")
     audit_workspace(workspace)
     assert capsys.readouterr().out.endswith("nothing found\n")
+
+
+def test_whatever_stands_in_the_code_is_known_as_fewsites_own():
+    known = {path for pattern in OWN_TEXT for path in CODE.glob(pattern)}
+    rooms = [path.parent for path in CODE.glob("*/py.typed")]
+    assert len(rooms) >= 5
+    assert {path for room in rooms for path in room.rglob("*.py")} <= known
 
 
 def test_the_secret_is_found_too(workspace, capsys):
